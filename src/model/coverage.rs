@@ -1,0 +1,183 @@
+//! What was not seen, as a value.
+
+use super::frame::LinkType;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Why a frame, or a part of it, could not be read. Every one is counted, and what it covers is searched raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Weird {
+    /// No decoder for this link type.
+    UnknownLinkType(LinkType),
+    /// No decoder for this ether type.
+    UnknownEtherType(u16),
+    /// An LLC or SNAP header that leads to no known protocol.
+    UnknownLlc,
+    /// A tunnel protocol (IP protocol number) that is not decapsulated.
+    UnreadTunnel(u8),
+    /// The version field of an IP header is neither 4 nor 6, or not the one announced.
+    BadIpVersion,
+    /// The frame ends inside a link-layer header.
+    ShortLinkHeader,
+    /// The frame or datagram ends inside an IP header or one of its extensions.
+    ShortIpHeader,
+    /// An IP header whose lengths contradict each other.
+    BadIpLength,
+    /// The datagram ends inside its transport header.
+    ShortTransportHeader,
+    /// A transport header whose lengths contradict each other.
+    BadTransportLength,
+    /// More VLAN tags, extension headers or tunnels inside one another than are followed.
+    TooDeep,
+    /// An encrypted link layer (MACsec, protected 802.11).
+    EncryptedLink,
+}
+
+/// The reason in kebab case, with the number it is about: `unknown-ether-type 0x88cc`.
+impl fmt::Display for Weird {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownLinkType(link_type) => write!(f, "unknown-link-type {}", link_type.0),
+            Self::UnknownEtherType(ether_type) => write!(f, "unknown-ether-type {ether_type:#06x}"),
+            Self::UnknownLlc => f.write_str("unknown-llc"),
+            Self::UnreadTunnel(proto) => write!(f, "unread-tunnel ip-{proto}"),
+            Self::BadIpVersion => f.write_str("bad-ip-version"),
+            Self::ShortLinkHeader => f.write_str("short-link-header"),
+            Self::ShortIpHeader => f.write_str("short-ip-header"),
+            Self::BadIpLength => f.write_str("bad-ip-length"),
+            Self::ShortTransportHeader => f.write_str("short-transport-header"),
+            Self::BadTransportLength => f.write_str("bad-transport-length"),
+            Self::TooDeep => f.write_str("too-deep"),
+            Self::EncryptedLink => f.write_str("encrypted-link"),
+        }
+    }
+}
+
+/// Frames that the kernel or the interface dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drops {
+    /// Nobody counted (a classic pcap file, a source without counters). The default: zero is not evidence.
+    #[default]
+    Unknown,
+    /// Counted, by the kernel or in the file.
+    Known(u64),
+}
+
+impl Drops {
+    /// The drops of two sources together: unknown as soon as one is.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known(a), Self::Known(b)) => Self::Known(a.saturating_add(b)),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What was seen and what was not; additive. `drops` comes from the sources and is set once, by run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Frames read.
+    pub frames: u64,
+    /// Octets of frames read.
+    pub bytes: u64,
+    /// Frames dropped by the kernel.
+    pub drops: Drops,
+    /// Frames dropped by the interface.
+    pub interface_drops: Drops,
+    /// Frames dropped by our own queue.
+    pub channel_dropped: u64,
+    /// Frames whose captured length is below their length on the wire.
+    pub truncated_frames: u64,
+    /// Octets those frames lack.
+    pub truncated_bytes: u64,
+    /// Frames that could not be read, by reason. They spoil a PASS.
+    pub undecoded: BTreeMap<Weird, u64>,
+    /// Frames of protocols that carry no IP (ARP, LLDP, STP, EAPOL, ...), by name. Searched raw; they spoil nothing.
+    pub link_only: BTreeMap<&'static str, u64>,
+    /// IP datagrams whose fragments never became whole.
+    pub fragments_expired: u64,
+    /// Octets of fragments that overlapped with other content.
+    pub fragment_conflicts: u64,
+    /// Octets missing from the inside of TCP streams.
+    pub missed_bytes: u64,
+    /// Octets of TCP that overlapped earlier ones with other content.
+    pub conflict_bytes: u64,
+    /// TCP conns that were open before the capture began.
+    pub midstream_conns: u64,
+    /// Conns that left the table because it was full.
+    pub conns_evicted: u64,
+    /// Octets that look random without a handshake seen.
+    pub opaque_bytes: u64,
+    /// Octets of stream that were handed to the search.
+    pub searched_bytes: u64,
+    /// Octets of frames outside streams (padding, trailers, undecoded frames) that were searched.
+    pub searched_raw_bytes: u64,
+    /// Inputs that ended in the middle of a record, with what was missing in words.
+    pub inputs_cut: Vec<String>,
+    /// Hits found beyond the bound per conn.
+    pub hits_omitted: u64,
+    /// Search patterns left out because an encoding cannot write the identifier, or for a bound: `label: encoding`.
+    pub patterns_dropped: Vec<String>,
+}
+
+impl Coverage {
+    /// Counts one frame, or part of one, that could not be read.
+    pub fn undecoded(&mut self, why: Weird) {
+        *self.undecoded.entry(why).or_insert(0) += 1;
+    }
+
+    /// Counts one frame of a protocol that carries no IP.
+    pub fn link_only(&mut self, name: &'static str) {
+        *self.link_only.entry(name).or_insert(0) += 1;
+    }
+
+    /// Adds what another room counted. `drops` and `interface_drops` are left as they are.
+    pub fn add(&mut self, other: &Self) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.channel_dropped += other.channel_dropped;
+        self.truncated_frames += other.truncated_frames;
+        self.truncated_bytes += other.truncated_bytes;
+        for (why, count) in &other.undecoded {
+            *self.undecoded.entry(*why).or_insert(0) += count;
+        }
+        for (name, count) in &other.link_only {
+            *self.link_only.entry(name).or_insert(0) += count;
+        }
+        self.fragments_expired += other.fragments_expired;
+        self.fragment_conflicts += other.fragment_conflicts;
+        self.missed_bytes += other.missed_bytes;
+        self.conflict_bytes += other.conflict_bytes;
+        self.midstream_conns += other.midstream_conns;
+        self.conns_evicted += other.conns_evicted;
+        self.opaque_bytes += other.opaque_bytes;
+        self.searched_bytes += other.searched_bytes;
+        self.searched_raw_bytes += other.searched_raw_bytes;
+        self.inputs_cut.extend(other.inputs_cut.iter().cloned());
+        self.hits_omitted += other.hits_omitted;
+        self.patterns_dropped.extend(other.patterns_dropped.iter().cloned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_of_two_sources_are_known_only_if_both_are() {
+        assert_eq!(Drops::Known(2).and(Drops::Known(3)), Drops::Known(5));
+        assert_eq!(Drops::Known(2).and(Drops::Unknown), Drops::Unknown);
+    }
+
+    #[test]
+    fn coverage_only_grows() {
+        let mut sum = Coverage { frames: 1, ..Coverage::default() };
+        let mut more = Coverage { frames: 2, missed_bytes: 7, ..Coverage::default() };
+        more.undecoded(Weird::TooDeep);
+        sum.add(&more);
+        sum.add(&more);
+        assert_eq!((sum.frames, sum.missed_bytes, sum.undecoded[&Weird::TooDeep]), (5, 14, 2));
+    }
+}

@@ -1,0 +1,1 @@
+//! Integration tests: the public API and the binary.
