@@ -1,4 +1,19 @@
 //! An embedded gateway, mail servers and a mail client for the demo and the tests.
 //!
-//! In: a scenario. Out: traffic on addresses that the lab itself made.
-//! Never: a real interface or address.
+//! In: addresses and names that the caller made for it. Out: real protocol traffic between them.
+//! Never: a real interface or address of its own choice, a verdict.
+
+mod client;
+mod error;
+mod gateway;
+mod mail;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::MailUser;
+pub use error::LabError;
+pub use gateway::{Gateway, GatewayCipher, GatewayOptions, PlainClient};
+pub use mail::{MailAccount, MailServers, MailSetup};
+pub use world::{World, world_available};
