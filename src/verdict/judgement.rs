@@ -1,0 +1,215 @@
+//! What is answered, claim by claim, with the reasons.
+
+use crate::model::{ClaimKind, ConnId, ControlPath, FrameRef, Hit, Phase, Uid, Verdict};
+use std::fmt;
+
+/// How a claim fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// The claim asks nothing of this target.
+    NotApplicable,
+    /// It holds.
+    Holds,
+    /// It holds, with a remark; broken under `--strict`.
+    Warned,
+    /// It can neither be shown to hold nor to be broken.
+    Unproven,
+    /// It is broken.
+    Broken,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotApplicable => "not-applicable",
+            Self::Holds => "holds",
+            Self::Warned => "warned",
+            Self::Unproven => "unproven",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+/// Why a claim is not plainly held, or why the coverage is not complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Kebab case, stable; listed in `docs/verdicts.md`.
+    pub code: &'static str,
+    /// In words, with subject and value. Holds no secret.
+    pub text: String,
+    /// What to do about it.
+    pub next: Option<String>,
+    /// The conns it is about.
+    pub uids: Vec<Uid>,
+}
+
+impl Reason {
+    /// A reason about no conn in particular.
+    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), next: None, uids: Vec::new() }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn with_next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// Adds the conns it is about.
+    pub(crate) fn about(mut self, uids: impl IntoIterator<Item = Uid>) -> Self {
+        self.uids.extend(uids);
+        self
+    }
+}
+
+/// One claim, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which claim.
+    pub claim: ClaimKind,
+    /// How it fares.
+    pub outcome: Outcome,
+    /// Why it does not plainly hold; the gravest first.
+    pub reasons: Vec<Reason>,
+    /// What it rests on, where it holds or does not apply; else empty.
+    pub holds_because: String,
+}
+
+/// What a conn is to the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To the gateway's port: the tunnel, or what should be one.
+    Gateway,
+    /// To a service, beside the tunnel; by its name.
+    Service(String),
+    /// Allowed to be readable; by its name.
+    Exempt(String),
+    /// tunnelcheck's own control datagrams.
+    Control,
+    /// Another conn of tunnelcheck itself.
+    Excluded,
+    /// In scope by its addresses, to another port.
+    InScopeOther,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway => f.write_str("gateway"),
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Exempt(name) => write!(f, "exempt {name}"),
+            Self::Control => f.write_str("control"),
+            Self::Excluded => f.write_str("excluded"),
+            Self::InScopeOther => f.write_str("in scope"),
+        }
+    }
+}
+
+/// A conn that has something to do with the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopedConn {
+    /// Its name.
+    pub uid: Uid,
+    /// Its ends.
+    pub id: ConnId,
+    /// What it is to the target.
+    pub role: Role,
+}
+
+/// What broke a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// The claim.
+    pub claim: ClaimKind,
+    /// In words. Holds no secret.
+    pub text: String,
+    /// The conn.
+    pub uid: Option<Uid>,
+    /// Where.
+    pub at: FrameRef,
+    /// What was found, where the evidence is a hit. Its value is a secret.
+    pub hit: Option<Hit>,
+}
+
+/// A hit that breaks nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// Why it is not counted. Holds no secret.
+    pub why: String,
+    /// What was found. Its value is a secret.
+    pub hit: Hit,
+}
+
+/// A control token: what was sent, and where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlCheck {
+    /// When it was to be sent.
+    pub phase: Phase,
+    /// Which way.
+    pub path: ControlPath,
+    /// By which interface.
+    pub interface_id: u32,
+    /// Whether it was sent at all.
+    pub sent: bool,
+    /// Where it was seen on that interface (through the tunnel: on any).
+    pub seen: Vec<FrameRef>,
+}
+
+/// The answer about one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Name of the target.
+    pub target: String,
+    /// The answer.
+    pub verdict: Verdict,
+    /// The answer's reason in one sentence.
+    pub why: String,
+    /// The claims, in the order of the report.
+    pub rows: Vec<Row>,
+    /// What spoils a PASS: something could have hidden a hit.
+    pub coverage: Vec<Reason>,
+    /// Conns that have something to do with the target, in the order of their first frame.
+    pub scope: Vec<ScopedConn>,
+    /// What broke the claims; bounded.
+    pub evidence: Vec<Evidence>,
+    /// Evidence beyond the bound.
+    pub evidence_omitted: u64,
+    /// Hits that break nothing; bounded.
+    pub explained: Vec<Explained>,
+    /// Such hits beyond the bound.
+    pub explained_omitted: u64,
+    /// The control, token by token.
+    pub control: Vec<ControlCheck>,
+    /// What is said, and spoils nothing.
+    pub notes: Vec<Reason>,
+    /// Scope, said in every report.
+    pub out_of_view: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
+}
+
+impl Judgement {
+    /// The row of a claim.
+    #[must_use]
+    pub fn row(&self, claim: ClaimKind) -> Option<&Row> {
+        self.rows.iter().find(|row| row.claim == claim)
+    }
+
+    /// Claims that are broken or unproven, then the codes of every reason; what a manifest's `because` may name.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        let mut add = |cause: String| {
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        };
+        for row in self.rows.iter().filter(|row| row.outcome >= Outcome::Unproven) {
+            add(row.claim.to_string());
+        }
+        for reason in self.rows.iter().flat_map(|row| &row.reasons).chain(&self.coverage) {
+            add(reason.code.to_owned());
+        }
+        causes
+    }
+}

@@ -1,0 +1,1 @@
+//! Which conns have something to do with the target.
