@@ -3,4 +3,258 @@
 //! In: chunks of conns, raw octets of frames. Out: an `Inspection` (summaries of conns with their hits, sightings of
 //! control tokens, names answered). Never: packet headers, sockets, a verdict.
 
+mod classify;
+mod conn;
 pub mod dialect;
+mod error;
+mod hits;
+pub mod matcher;
+mod opening;
+mod tally;
+mod turns;
+
+pub use error::InspectError;
+
+use crate::model::{
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, ConnSummary, Coverage, Direction, FrameRef,
+    FrameSpan, Hit, NameAnswer, TokenSighting, Uid,
+};
+use conn::Conn;
+use hits::HitBook;
+use matcher::{Match, Matcher, Needle};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+/// News kept between two calls of `drain_news`; what is beyond is left out, since it only feeds a live screen.
+const MAX_NEWS: usize = 1024;
+
+/// Answers of names kept, without doubles; beyond it they are counted in `hits_omitted`.
+const MAX_NAMES: usize = 1 << 18;
+
+/// Sightings of control tokens kept; beyond it they are counted in `hits_omitted`. A run sends a handful.
+const MAX_SIGHTINGS: usize = 4096;
+
+/// Something for a live screen.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A conn began.
+    Opened {
+        /// Its name.
+        uid: Uid,
+        /// Its ends.
+        id: ConnId,
+        /// Its first frame.
+        at: FrameRef,
+    },
+    /// The protocol of a conn was recognised.
+    Recognised {
+        /// Its name.
+        uid: Uid,
+        /// The protocol.
+        dialect: &'static str,
+    },
+    /// Something was found.
+    Found(Hit),
+}
+
+/// What was found in everything that was handed in.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// Every conn, by uid.
+    pub conns: Vec<ConnSummary>,
+    /// Hits in frames outside of any stream.
+    pub raw_hits: Vec<Hit>,
+    /// Names answered with addresses, each pair once, in the order of the capture.
+    pub names: Vec<NameAnswer>,
+    /// Control tokens found.
+    pub sightings: Vec<TokenSighting>,
+    /// `opaque_bytes`, `searched_bytes`, `searched_raw_bytes`, `hits_omitted` and `patterns_dropped`; the rest is empty.
+    pub coverage: Coverage,
+}
+
+/// Reads conns: every octet is searched, whatever its protocol; the protocol is recognised by its octets and read.
+pub struct Inspector {
+    matcher: Arc<Matcher>,
+    conns: Vec<Option<Box<Conn>>>,
+    summaries: Vec<ConnSummary>,
+    log: Log,
+}
+
+/// What outlives a conn.
+struct Log {
+    raw: HitBook,
+    names: Vec<NameAnswer>,
+    names_seen: HashSet<(String, std::net::IpAddr)>,
+    sightings: Vec<TokenSighting>,
+    coverage: Coverage,
+    /// Octets searched behind the point from which their direction is ciphertext.
+    searched_sealed: u64,
+    news: VecDeque<News>,
+    interface_id: u32,
+}
+
+impl Inspector {
+    /// An inspector that looks for what `matcher` knows.
+    #[must_use]
+    pub fn new(matcher: Arc<Matcher>) -> Self {
+        let coverage = Coverage {
+            patterns_dropped: matcher.patterns_dropped().to_vec(),
+            ..Coverage::default()
+        };
+        Self {
+            matcher,
+            conns: Vec::new(),
+            summaries: Vec::new(),
+            log: Log {
+                raw: HitBook::default(),
+                names: Vec::new(),
+                names_seen: HashSet::new(),
+                sightings: Vec::new(),
+                coverage,
+                searched_sealed: 0,
+                news: VecDeque::new(),
+                interface_id: 0,
+            },
+        }
+    }
+
+    /// Names the interface that saw the frame whose chunks come next; for the sightings of tokens.
+    pub fn at_interface(&mut self, interface_id: u32) {
+        self.log.interface_id = interface_id;
+    }
+
+    /// Searches octets of a frame that belong to no stream: padding, trailers, headers, what could not be decoded.
+    /// `offset` is where `bytes` begins in the frame.
+    pub fn raw(&mut self, at: FrameRef, interface_id: u32, offset: u64, bytes: &[u8]) {
+        let log = &mut self.log;
+        log.interface_id = interface_id;
+        log.coverage.searched_raw_bytes += bytes.len() as u64;
+        self.matcher.scan_once(offset, bytes, FrameSpan::one(at), &mut |found| {
+            log.raw_match(found);
+        });
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn drain_news(&mut self) -> Vec<News> {
+        self.log.news.drain(..).collect()
+    }
+
+    /// Ends the reading. Conns that were not closed are left out: flow closes every conn at the end of the input.
+    #[must_use]
+    pub fn finish(mut self) -> Inspection {
+        self.summaries.sort_by_key(|summary| summary.record.uid);
+        let log = &mut self.log;
+        let open = log.coverage.searched_bytes.saturating_sub(log.searched_sealed)
+            + log.coverage.searched_raw_bytes;
+        for summary in &mut self.summaries {
+            for hit in &mut summary.hits {
+                let searched = if hit.in_ciphertext { log.searched_sealed } else { open };
+                scale_chance(hit, searched);
+            }
+        }
+        let (mut raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
+        log.coverage.hits_omitted += omitted;
+        for hit in &mut raw_hits {
+            scale_chance(hit, open);
+        }
+        Inspection {
+            conns: self.summaries,
+            raw_hits,
+            names: std::mem::take(&mut log.names),
+            sightings: std::mem::take(&mut log.sightings),
+            coverage: std::mem::take(&mut log.coverage),
+        }
+    }
+
+    fn conn(&mut self, slot: ConnSlot) -> Option<&mut Option<Box<Conn>>> {
+        self.conns.get_mut(usize::try_from(slot.0).ok()?)
+    }
+}
+
+/// Turns the chance of one position into the expected number of hits in all `searched` positions of the same kind of
+/// place: behind the sealing of all conns that are ciphertext, or everywhere else.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn scale_chance(hit: &mut Hit, searched: u64) {
+    hit.chance = hit.chance.map(|position| position * searched as f64);
+}
+
+impl ChunkSink for Inspector {
+    fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef) {
+        let Ok(index) = usize::try_from(slot.0) else { return };
+        if self.conns.len() <= index {
+            self.conns.resize_with(index + 1, || None);
+        }
+        if let Some(place) = self.conns.get_mut(index) {
+            *place = Some(Box::new(Conn::new(uid, *id)));
+        }
+        self.log.news(|| News::Opened { uid, id: *id, at });
+    }
+
+    fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
+        let Ok(index) = usize::try_from(slot.0) else { return };
+        if let Some(Some(conn)) = self.conns.get_mut(index) {
+            conn.chunk(dir, chunk, &self.matcher, &mut self.log);
+        }
+    }
+
+    fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
+        if let Some(conn) = self.conn(slot).and_then(Option::take) {
+            let summary = conn.close(record, &mut self.log);
+            self.summaries.push(summary);
+        }
+    }
+}
+
+impl Log {
+    /// Keeps a piece of news, if there is room.
+    fn news(&mut self, news: impl FnOnce() -> News) {
+        if self.news.len() < MAX_NEWS {
+            self.news.push_back(news());
+        }
+    }
+
+    /// Keeps the sighting of a control token.
+    fn sighted(&mut self, found: &Match<'_>, uid: Option<Uid>) {
+        let sighting = TokenSighting {
+            token: found.text.to_owned(),
+            uid,
+            at: found.frames.first,
+            interface_id: self.interface_id,
+            encoding: found.encoding,
+        };
+        if self.sightings.len() < MAX_SIGHTINGS {
+            self.sightings.push(sighting);
+        } else {
+            self.coverage.hits_omitted += 1;
+        }
+    }
+
+    /// Keeps an answer, each pair of name and address once.
+    fn named(&mut self, answer: NameAnswer) {
+        if self.names.len() >= MAX_NAMES {
+            self.coverage.hits_omitted += 1;
+        } else if self.names_seen.insert((answer.name.clone(), answer.address)) {
+            self.names.push(answer);
+        }
+    }
+
+    fn raw_match(&mut self, found: Match<'_>) {
+        match found.needle {
+            Needle::Token(_) => self.sighted(&found, None),
+            Needle::Identifier(_) => {
+                let hit = hits::from_match(found, None, None, true);
+                if let Some(kept) = self.raw.add(hit).cloned() {
+                    self.tell(kept);
+                }
+            }
+        }
+    }
+
+    /// Keeps a hit as news.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn tell(&mut self, mut hit: Hit) {
+        let searched = self.coverage.searched_bytes + self.coverage.searched_raw_bytes;
+        hit.chance = hit.chance.map(|position| position * searched as f64);
+        self.news(|| News::Found(hit));
+    }
+}

@@ -1,0 +1,458 @@
+//! One conn under inspection: every octet is searched and tallied, its protocol is recognised and read.
+
+use super::classify::{self, Evidence};
+use super::dialect::{self, Dialect, Event, Found, Spec};
+use super::hits::{self, HitBook};
+use super::matcher::{Match, Matcher, Needle, Scanner};
+use super::opening::{Choice, OpeningBuffer};
+use super::tally::{self, Look, Tally};
+use super::turns::Turns;
+use super::{Log, News};
+use crate::model::{
+    Agreement, Chunk, Class, ConnId, ConnRecord, ConnSummary, Direction, Excerpt, Hit, Proto, Uid,
+};
+
+/// Protocols inside one another that are followed: HTTP CONNECT, then SMTP, then TLS is three.
+const MAX_LAYERS: usize = 4;
+
+/// Octets in front of a chunk that are kept for the surroundings of a field that began there.
+const TAIL: usize = 192;
+
+/// Remarks kept of one conn.
+const MAX_REMARKS: usize = 16;
+
+/// One conn.
+pub(super) struct Conn {
+    id: ConnId,
+    scanners: [Scanner; 2],
+    opening: Option<OpeningBuffer>,
+    layers: Vec<Layer>,
+    /// Index of the layer that reads each direction.
+    current: [usize; 2],
+    findings: Findings,
+    searched: [u64; 2],
+    is_control: bool,
+}
+
+/// A protocol that reads the conn, or a part of it.
+struct Layer {
+    spec: &'static Spec,
+    reader: Box<dyn Dialect>,
+}
+
+/// What is known so far. Pairs are indexed by `Direction::index`.
+struct Findings {
+    uid: Uid,
+    book: HitBook,
+    agreement: Option<Agreement>,
+    sealed: [Option<u64>; 2],
+    lost: [Option<u64>; 2],
+    clear: [Tally; 2],
+    behind: [Tally; 2],
+    after_lost: [Tally; 2],
+    starts: [[u8; 8]; 2],
+    tails: [Vec<u8>; 2],
+    missed_in_clear: [u64; 2],
+    alternate_in_clear: [u64; 2],
+    turns: Turns,
+    remarks: Vec<String>,
+    handover: [Option<(u64, &'static str)>; 2],
+    /// Octets that were tallied as clear before a sealing that covers them was told.
+    early: [u64; 2],
+    /// The octet behind the last one that was tallied.
+    seen_to: [u64; 2],
+}
+
+impl Conn {
+    pub(super) fn new(uid: Uid, id: ConnId) -> Self {
+        let may_be_read = id.proto == Proto::TCP || id.proto == Proto::UDP;
+        Self {
+            id,
+            scanners: Default::default(),
+            opening: may_be_read.then(OpeningBuffer::default),
+            layers: Vec::new(),
+            current: [0; 2],
+            findings: Findings {
+                uid,
+                book: HitBook::default(),
+                agreement: None,
+                sealed: [None; 2],
+                lost: [None; 2],
+                clear: Default::default(),
+                behind: Default::default(),
+                after_lost: Default::default(),
+                starts: [[0; 8]; 2],
+                tails: Default::default(),
+                missed_in_clear: [0; 2],
+                alternate_in_clear: [0; 2],
+                turns: Turns::default(),
+                remarks: Vec::new(),
+                handover: [None; 2],
+                early: [0; 2],
+                seen_to: [0; 2],
+            },
+            searched: [0; 2],
+            is_control: false,
+        }
+    }
+
+    /// Takes the next chunk of one direction.
+    pub(super) fn chunk(
+        &mut self,
+        dir: Direction,
+        chunk: &Chunk<'_>,
+        matcher: &Matcher,
+        log: &mut Log,
+    ) {
+        self.recognise(dir, chunk, log);
+        self.search(dir, chunk, matcher, log);
+    }
+
+    /// The conn has ended.
+    pub(super) fn close(mut self: Box<Self>, record: ConnRecord, log: &mut Log) -> ConnSummary {
+        self.decide(None, false, log);
+        let Self { layers, findings, is_control, searched, .. } = *self;
+        let dialect = layers.first().map(|layer| layer.spec);
+        let evidence = Evidence {
+            dialect,
+            proto: record.id.proto,
+            midstream: record.midstream,
+            missed_in_clear: findings.missed_in_clear.iter().any(|&missed| missed > 0),
+            agreement: findings.agreement.as_ref(),
+            sealed: findings.sealed,
+            lost: findings.lost,
+            clear: &findings.clear,
+            behind: &findings.behind,
+            after_lost: &findings.after_lost,
+            compressed: findings.starts.iter().any(|start| tally::is_compressed(start)),
+        };
+        let answer = classify::classify(&evidence);
+        let proven = matches!(answer.class, Class::Encrypted | Class::Upgraded);
+        let mut remarks = findings.remarks;
+        remarks.extend(answer.remarks.into_iter().map(str::to_owned));
+        let sealed = if proven { findings.sealed } else { [None; 2] };
+        let (mut hits, hits_omitted) = findings.book.into_hits();
+        for hit in &mut hits {
+            hit.in_ciphertext = hit.dir.is_some_and(|dir| {
+                let place = pick(&sealed, dir);
+                place.is_some_and(|from| hit.offset >= from)
+                    && (!hit.out_of_stream || hit.in_ciphertext)
+            });
+        }
+        hits.sort_by_key(|hit| (hit.frames.first.number, hit.dir, hit.offset));
+        let [clear_orig, clear_resp] = findings.missed_in_clear;
+        let [conflict_orig, conflict_resp] = record.conflict_bytes;
+        let [alternate_orig, alternate_resp] = findings.alternate_in_clear;
+        let [behind_orig, behind_resp] = &findings.behind;
+        let [early_orig, early_resp] = findings.early;
+        let sealed_bytes = if proven {
+            [behind_orig.octets() + early_orig, behind_resp.octets() + early_resp]
+        } else {
+            [0; 2]
+        };
+        let total: u64 = searched.iter().sum();
+        log.coverage.searched_bytes += total;
+        log.coverage.hits_omitted += hits_omitted;
+        if answer.class == Class::Opaque {
+            log.coverage.opaque_bytes += record.bytes.iter().sum::<u64>();
+        }
+        log.searched_sealed += sealed_bytes.iter().sum::<u64>();
+        ConnSummary {
+            dialect: dialect.map(|spec| spec.name),
+            class: answer.class,
+            basis: answer.basis,
+            agreement: findings.agreement,
+            sealed_bytes,
+            missed_in_clear: if proven { [clear_orig, clear_resp] } else { record.missed_bytes },
+            conflict_in_clear: if proven {
+                [conflict_orig.min(alternate_orig), conflict_resp.min(alternate_resp)]
+            } else {
+                record.conflict_bytes
+            },
+            sealed_turns: if proven { findings.turns.finish() } else { 0 },
+            hits,
+            hits_omitted,
+            is_control,
+            remarks,
+            record,
+        }
+    }
+
+    /// Hands a chunk to the matcher, whatever its protocol.
+    fn search(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
+        let Self { id, scanners, findings, searched, is_control, .. } = self;
+        let [orig, resp] = scanners;
+        let scanner = if dir == Direction::OrigToResp { orig } else { resp };
+        let mut found = |found: Match<'_>, out_of_stream: bool, random: bool| {
+            if let Needle::Token(_) = found.needle {
+                *is_control = true;
+                log.sighted(&found, Some(findings.uid));
+                return;
+            }
+            let mut hit = hits::from_match(found, Some(findings.uid), Some(dir), out_of_stream);
+            hit.in_ciphertext = (!out_of_stream || random)
+                && pick(&findings.sealed, dir).is_some_and(|from| hit.offset >= from);
+            if let Some(kept) = findings.book.add(hit) {
+                let kept = kept.clone();
+                log.tell(kept);
+            }
+        };
+        match *chunk {
+            Chunk::Data { offset, bytes, frames } => {
+                *pick_mut(searched, dir) += bytes.len() as u64;
+                if id.proto == Proto::TCP {
+                    let mut out = |one: Match<'_>| found(one, false, false);
+                    matcher.scan(scanner, offset, bytes, frames, &mut out);
+                } else {
+                    matcher.scan_once(offset, bytes, frames, &mut |one| found(one, false, false));
+                }
+            }
+            Chunk::Gap { .. } => matcher.gap(scanner),
+            Chunk::Alternate { offset, bytes, frames } => {
+                *pick_mut(searched, dir) += bytes.len() as u64;
+                // Text in the place of ciphertext is no ciphertext.
+                let mut look = Tally::default();
+                look.add(bytes);
+                let random = offset > 0 && matches!(look.look(), Look::Random);
+                matcher.scan_once(offset, bytes, frames, &mut |one| found(one, true, random));
+            }
+        }
+    }
+
+    /// Keeps a chunk until the protocol is known, or reads it.
+    fn recognise(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+        if let Some(opening) = &mut self.opening
+            && !matches!(chunk, Chunk::Alternate { .. })
+        {
+            if opening.keep(dir, chunk, self.id.proto == Proto::TCP) {
+                self.decide(None, true, log);
+                return;
+            }
+            let bytes = if let Chunk::Data { bytes, .. } = chunk { bytes } else { &[] as &[u8] };
+            self.decide(Some((dir, bytes)), false, log);
+        }
+        self.read(dir, chunk, log);
+    }
+
+    /// Asks the probes; when they are of one mind, reads what was kept.
+    fn decide(&mut self, beyond: Option<(Direction, &[u8])>, more: bool, log: &mut Log) {
+        let Some(opening) = self.opening.take() else { return };
+        match opening.choose(&self.id, beyond, more) {
+            Choice::Wait => {
+                self.opening = Some(opening);
+                return;
+            }
+            Choice::Taken(spec) => {
+                let uid = self.findings.uid;
+                log.news(|| News::Recognised { uid, dialect: spec.name });
+                self.layers.push(Layer { spec, reader: (spec.open)() });
+            }
+            Choice::Unknown => {}
+        }
+        opening.replay(&mut |dir, chunk| self.read(dir, chunk, log));
+    }
+
+    /// Hands a chunk to the protocol that reads its direction, then tallies it.
+    fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+        let mut rest = *chunk;
+        while let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) {
+            let name = layer.spec.name;
+            let findings = &mut self.findings;
+            layer.reader.feed(dir, &rest, &mut |event| findings.event(name, &rest, event, log));
+            if let Some((_, to)) = pick_mut(&mut self.findings.handover, dir.reverse()).take() {
+                self.hand_over(dir.reverse(), to);
+            }
+            let Some((offset, to)) = pick_mut(&mut self.findings.handover, dir).take() else {
+                break;
+            };
+            if !self.hand_over(dir, to) {
+                break;
+            }
+            let Some(later) = after(&rest, offset) else { break };
+            rest = later;
+        }
+        self.findings.tally(self.id.proto, dir, chunk);
+    }
+
+    /// Lets another protocol read `dir` from now on. Both directions share one reader.
+    fn hand_over(&mut self, dir: Direction, to: &'static str) -> bool {
+        let next = pick(&self.current, dir) + 1;
+        if self.layers.get(next).is_none() && next < MAX_LAYERS {
+            let Some(spec) = dialect::by_name(to) else { return false };
+            self.layers.push(Layer { spec, reader: (spec.open)() });
+        }
+        *pick_mut(&mut self.current, dir) = next;
+        true
+    }
+}
+
+impl Findings {
+    /// Takes what a protocol tells about `chunk` (or an earlier one).
+    fn event(&mut self, dialect: &'static str, chunk: &Chunk<'_>, event: Event<'_>, log: &mut Log) {
+        match event {
+            Event::Found(found) => self.found(dialect, chunk, &found, log),
+            Event::Handover { dir, offset, to } => {
+                pick_mut(&mut self.handover, dir).get_or_insert((offset, to));
+            }
+            // A handshake that hides nothing is never made good by a later one.
+            Event::Agreed(agreement) => {
+                if self.agreement.as_ref().is_none_or(|known| known.real) {
+                    self.agreement = Some(agreement);
+                }
+            }
+            Event::Sealed { dir, offset } => {
+                let known = pick_mut(&mut self.sealed, dir);
+                if known.is_none() {
+                    *known = Some(offset);
+                    let early = pick(&self.seen_to, dir).saturating_sub(offset);
+                    *pick_mut(&mut self.early, dir) = early;
+                }
+            }
+            Event::Lost { dir, offset } => {
+                pick_mut(&mut self.lost, dir).get_or_insert(offset);
+            }
+            Event::Name(answer) => log.named(answer),
+            Event::Remark(text) => {
+                if self.remarks.len() < MAX_REMARKS
+                    && !self.remarks.iter().any(|known| known == text)
+                {
+                    self.remarks.push(text.to_owned());
+                }
+            }
+        }
+    }
+
+    fn found(
+        &mut self,
+        dialect: &'static str,
+        chunk: &Chunk<'_>,
+        found: &Found<'_>,
+        log: &mut Log,
+    ) {
+        let excerpt = self.excerpt(chunk, found);
+        let hit = Hit {
+            uid: Some(self.uid),
+            rule: found.rule,
+            field: Some(found.field),
+            label: None,
+            value: found
+                .value
+                .get(..found.value.len().min(Hit::MAX_VALUE))
+                .unwrap_or_default()
+                .to_vec(),
+            value_len: found.value.len(),
+            dialect: Some(dialect),
+            dir: Some(found.dir),
+            offset: found.offset,
+            frames: found.frames,
+            encoding: found.encoding,
+            excerpt,
+            chance: None,
+            in_ciphertext: false,
+            out_of_stream: false,
+        };
+        if let Some(kept) = self.book.add(hit) {
+            let kept = kept.clone();
+            log.tell(kept);
+        }
+    }
+
+    /// The octets around a field, from the chunk at hand and the end of the one before.
+    fn excerpt(&self, chunk: &Chunk<'_>, found: &Found<'_>) -> Excerpt {
+        let len = usize::try_from(found.len).unwrap_or(usize::MAX);
+        let Chunk::Data { offset, bytes, .. } = *chunk else { return Excerpt::default() };
+        let [orig, resp] = &self.tails;
+        let tail = if found.dir == Direction::OrigToResp { orig } else { resp };
+        let Some(back) = offset.checked_sub(found.offset).filter(|&back| back > 0) else {
+            let start = usize::try_from(found.offset.saturating_sub(offset)).unwrap_or(usize::MAX);
+            return Excerpt::around(bytes, start, len);
+        };
+        let mut joined = tail.clone();
+        joined.extend_from_slice(bytes.get(..bytes.len().min(Excerpt::MAX)).unwrap_or_default());
+        match usize::try_from(back).ok().and_then(|back| tail.len().checked_sub(back)) {
+            Some(start) => Excerpt::around(&joined, start, len),
+            None => Excerpt::around(found.value, 0, found.value.len()),
+        }
+    }
+
+    /// Counts the octets of a chunk to the zone they lie in.
+    fn tally(&mut self, proto: Proto, dir: Direction, chunk: &Chunk<'_>) {
+        let sealed = pick(&self.sealed, dir);
+        match *chunk {
+            Chunk::Data { offset, bytes, frames } => {
+                if offset < 8 {
+                    let [orig, resp] = &mut self.starts;
+                    let start = if dir == Direction::OrigToResp { orig } else { resp };
+                    let skip = usize::try_from(offset).unwrap_or(8);
+                    for (place, octet) in start.iter_mut().skip(skip).zip(bytes) {
+                        *place = *octet;
+                    }
+                }
+                let lost = pick(&self.lost, dir);
+                let end = offset.saturating_add(bytes.len() as u64);
+                *pick_mut(&mut self.seen_to, dir) = end;
+                let cut = |at: Option<u64>| {
+                    let at = at.unwrap_or(end).clamp(offset, end) - offset;
+                    usize::try_from(at).unwrap_or(bytes.len())
+                };
+                let lost_at = cut(lost);
+                let sealed_at = cut(sealed).min(lost_at);
+                pick_mut(&mut self.clear, dir).add(bytes.get(..sealed_at).unwrap_or_default());
+                let behind = bytes.get(sealed_at..lost_at).unwrap_or_default();
+                pick_mut(&mut self.behind, dir).add(behind);
+                pick_mut(&mut self.after_lost, dir).add(bytes.get(lost_at..).unwrap_or_default());
+                if proto == Proto::TCP
+                    && !behind.is_empty()
+                    && self.sealed.iter().all(Option::is_some)
+                {
+                    self.turns.segment(dir, behind.len(), frames.first.time);
+                }
+                if sealed.is_none() {
+                    self.remember(dir, bytes);
+                }
+            }
+            Chunk::Gap { offset, len } => {
+                if sealed.is_none_or(|from| offset < from) {
+                    *pick_mut(&mut self.missed_in_clear, dir) += len;
+                }
+                pick_mut(&mut self.tails, dir).clear();
+            }
+            Chunk::Alternate { offset, bytes, .. } => {
+                if offset == 0 || sealed.is_none_or(|from| offset < from) {
+                    *pick_mut(&mut self.alternate_in_clear, dir) += bytes.len() as u64;
+                }
+            }
+        }
+    }
+
+    /// Keeps the end of a chunk.
+    fn remember(&mut self, dir: Direction, bytes: &[u8]) {
+        let tail = pick_mut(&mut self.tails, dir);
+        let keep = TAIL.saturating_sub(bytes.len());
+        let drop = tail.len().saturating_sub(keep);
+        tail.drain(..drop);
+        tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default());
+    }
+}
+
+/// The part of a chunk from `offset` on, if there is any.
+fn after<'a>(chunk: &Chunk<'a>, from: u64) -> Option<Chunk<'a>> {
+    let Chunk::Data { offset, bytes, frames } = *chunk else { return None };
+    let skip = usize::try_from(from.saturating_sub(offset)).ok()?;
+    let rest = bytes.get(skip..).filter(|rest| !rest.is_empty())?;
+    Some(Chunk::Data { offset: offset.max(from), bytes: rest, frames })
+}
+
+fn pick<T: Copy>([orig, resp]: &[T; 2], dir: Direction) -> T {
+    match dir {
+        Direction::OrigToResp => *orig,
+        Direction::RespToOrig => *resp,
+    }
+}
+
+fn pick_mut<T>([orig, resp]: &mut [T; 2], dir: Direction) -> &mut T {
+    match dir {
+        Direction::OrigToResp => orig,
+        Direction::RespToOrig => resp,
+    }
+}

@@ -1,0 +1,99 @@
+//! Hits of one conn, or of the raw frames, within a bound that no flood can turn against the rest.
+
+use super::matcher::Match;
+use crate::model::{Direction, Encoding, Field, Hit, Rule, Uid};
+use std::collections::HashMap;
+
+/// Hits kept of one kind; the first of each kind is always kept.
+const MAX_PER_KIND: u32 = 24;
+
+/// Hits kept in all, first ones of a kind aside.
+const MAX_HITS: usize = 256;
+
+/// Kinds told apart. Rules, fields, labels, encodings and places are few; this bounds a target with thousands of labels.
+const MAX_KINDS: usize = 8192;
+
+/// What makes two hits alike: a flood of one kind never hides another.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind {
+    rule: Rule,
+    field: Option<Field>,
+    label: Option<String>,
+    encoding: Encoding,
+    dir: Option<Direction>,
+    in_ciphertext: bool,
+    out_of_stream: bool,
+}
+
+/// Hits within a bound, and a count of the rest.
+#[derive(Default)]
+pub(super) struct HitBook {
+    hits: Vec<Hit>,
+    kinds: HashMap<Kind, u32>,
+    omitted: u64,
+}
+
+impl HitBook {
+    /// Keeps a hit or counts it. Gives it back where it was kept.
+    pub(super) fn add(&mut self, hit: Hit) -> Option<&Hit> {
+        let kind = Kind {
+            rule: hit.rule,
+            field: hit.field,
+            label: hit.label.clone(),
+            encoding: hit.encoding,
+            dir: hit.dir,
+            in_ciphertext: hit.in_ciphertext,
+            out_of_stream: hit.out_of_stream,
+        };
+        let known = self.kinds.len();
+        let fits = match self.kinds.get_mut(&kind) {
+            Some(count) => {
+                *count = count.saturating_add(1);
+                *count <= MAX_PER_KIND && self.hits.len() < MAX_HITS
+            }
+            None if known < MAX_KINDS => {
+                self.kinds.insert(kind, 1);
+                true
+            }
+            None => false,
+        };
+        if !fits {
+            self.omitted += 1;
+            return None;
+        }
+        self.hits.push(hit);
+        self.hits.last()
+    }
+
+    /// The hits in the order they came, and how many were left out.
+    pub(super) fn into_hits(self) -> (Vec<Hit>, u64) {
+        (self.hits, self.omitted)
+    }
+}
+
+/// A hit of the matcher. `chance` holds the chance of one position until the octets searched are known.
+pub(super) fn from_match(
+    found: Match<'_>,
+    uid: Option<Uid>,
+    dir: Option<Direction>,
+    out_of_stream: bool,
+) -> Hit {
+    let text = found.text.as_bytes();
+    Hit {
+        uid,
+        rule: Rule::Identifier,
+        field: None,
+        label: Some(found.label.to_owned()),
+        value: text.get(..text.len().min(Hit::MAX_VALUE)).unwrap_or_default().to_vec(),
+        value_len: text.len(),
+        dialect: None,
+        dir,
+        offset: found.offset,
+        frames: found.frames,
+        encoding: found.encoding,
+        excerpt: found.excerpt,
+        chance: Some(found.octet_probability),
+        in_ciphertext: false,
+        out_of_stream,
+    }
+}

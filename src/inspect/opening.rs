@@ -1,0 +1,151 @@
+//! The opening of a conn: kept until its protocol is recognised, then read again in the order of arrival.
+
+use super::dialect::{self, Fit, Opening, Spec};
+use crate::model::{Chunk, ConnId, Direction, FrameSpan, Proto};
+
+/// Octets of one direction that are kept while the protocol is not known; a greeting and a few commands fit.
+const MAX_OCTETS: usize = 2048;
+
+/// Chunks that are kept likewise; bounds a conn of one octet a segment.
+const MAX_CHUNKS: usize = 512;
+
+/// Datagrams after which a conn without a recognised protocol is given up.
+const MAX_DATAGRAMS: usize = 8;
+
+/// What came, in the order of arrival.
+#[derive(Default)]
+pub(super) struct OpeningBuffer {
+    octets: [Vec<u8>; 2],
+    /// How many octets of each direction a probe may look at: up to the first gap, or the first datagram.
+    probed: [Option<usize>; 2],
+    pieces: Vec<Piece>,
+    first: Option<Direction>,
+}
+
+/// A piece of one direction.
+enum Piece {
+    Data { dir: Direction, offset: u64, start: usize, len: usize, frames: FrameSpan },
+    Gap { dir: Direction, offset: u64, len: u64 },
+}
+
+/// What the probes say.
+pub(super) enum Choice {
+    /// More is needed.
+    Wait,
+    /// This protocol.
+    Taken(&'static Spec),
+    /// None that is known.
+    Unknown,
+}
+
+impl OpeningBuffer {
+    /// Keeps a chunk. False where it does not fit any more: then it is time to decide.
+    pub(super) fn keep(&mut self, dir: Direction, chunk: &Chunk<'_>, is_stream: bool) -> bool {
+        if self.pieces.len() >= MAX_CHUNKS || !is_stream && self.pieces.len() >= MAX_DATAGRAMS {
+            return false;
+        }
+        let [orig, resp] = &mut self.octets;
+        let octets = if dir == Direction::OrigToResp { orig } else { resp };
+        let [probed_orig, probed_resp] = &mut self.probed;
+        let probed = if dir == Direction::OrigToResp { probed_orig } else { probed_resp };
+        match *chunk {
+            Chunk::Data { offset, bytes, frames } => {
+                if octets.len().saturating_add(bytes.len()) > MAX_OCTETS {
+                    return false;
+                }
+                self.first.get_or_insert(dir);
+                let start = octets.len();
+                octets.extend_from_slice(bytes);
+                self.pieces.push(Piece::Data { dir, offset, start, len: bytes.len(), frames });
+                if !is_stream {
+                    probed.get_or_insert(octets.len());
+                }
+            }
+            Chunk::Gap { offset, len } => {
+                if !octets.is_empty() {
+                    probed.get_or_insert(octets.len());
+                }
+                self.pieces.push(Piece::Gap { dir, offset, len });
+            }
+            Chunk::Alternate { .. } => {}
+        }
+        true
+    }
+
+    /// Asks every protocol of `id.proto`. `beyond` is a chunk that does not fit any more; it is looked at by itself
+    /// where its direction has said nothing yet.
+    pub(super) fn choose(
+        &self,
+        id: &ConnId,
+        beyond: Option<(Direction, &[u8])>,
+        more: bool,
+    ) -> Choice {
+        let look = |dir: Direction| {
+            let (octets, probed) = match dir {
+                Direction::OrigToResp => {
+                    let ([octets, _], [probed, _]) = (&self.octets, self.probed);
+                    (octets, probed)
+                }
+                Direction::RespToOrig => {
+                    let ([_, octets], [_, probed]) = (&self.octets, self.probed);
+                    (octets, probed)
+                }
+            };
+            match beyond {
+                Some((side, bytes)) if side == dir && octets.is_empty() => bytes,
+                _ => octets.get(..probed.unwrap_or(octets.len())).unwrap_or_default(),
+            }
+        };
+        let first = self.first.or(beyond.map(|(dir, _)| dir)).unwrap_or(Direction::OrigToResp);
+        let opening = Opening {
+            orig: look(Direction::OrigToResp),
+            resp: look(Direction::RespToOrig),
+            orig_port: id.orig.port,
+            resp_port: id.resp.port,
+            first,
+            more,
+        };
+        choose_among(dialect::ALL, id.proto, &opening)
+    }
+
+    /// Hands everything that was kept to `take`, in the order of arrival.
+    pub(super) fn replay(&self, take: &mut dyn FnMut(Direction, &Chunk<'_>)) {
+        let [orig, resp] = &self.octets;
+        for piece in &self.pieces {
+            match *piece {
+                Piece::Data { dir, offset, start, len, frames } => {
+                    let octets = if dir == Direction::OrigToResp { orig } else { resp };
+                    if let Some(bytes) = octets.get(start..start.saturating_add(len)) {
+                        take(dir, &Chunk::Data { offset, bytes, frames });
+                    }
+                }
+                Piece::Gap { dir, offset, len } => take(dir, &Chunk::Gap { offset, len }),
+            }
+        }
+    }
+}
+
+/// The best fit: certain ones first, those on their own port before others; a plausible one only on its own port,
+/// and only when nobody asks for more.
+fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) -> Choice {
+    let mut certain: Option<&'static Spec> = None;
+    let mut plausible: Option<&'static Spec> = None;
+    let mut waiting = false;
+    for spec in specs.iter().copied().filter(|spec| spec.proto == proto) {
+        let on_port = opening.on_port(spec.ports);
+        match (spec.probe)(opening) {
+            Fit::Certain if on_port => return Choice::Taken(spec),
+            Fit::Certain => certain = certain.or(Some(spec)),
+            Fit::Plausible if on_port => plausible = plausible.or(Some(spec)),
+            Fit::Plausible => waiting = true,
+            Fit::NeedMore => waiting = true,
+            Fit::No => {}
+        }
+    }
+    match (certain, plausible) {
+        (Some(spec), _) => Choice::Taken(spec),
+        _ if waiting && opening.more => Choice::Wait,
+        (None, Some(spec)) => Choice::Taken(spec),
+        (None, None) => Choice::Unknown,
+    }
+}
