@@ -2,3 +2,24 @@
 //!
 //! In: a `TunnelSpec`. Out: a `Tunnel` with its forwards and a `TunnelRecord`.
 //! Never: packet capture, an accepted host key that nobody verified, a password from argv.
+
+mod algorithms;
+mod auth;
+mod client;
+mod error;
+mod forward;
+mod holder;
+mod hostkey;
+mod jump;
+mod keyfile;
+mod known_hosts;
+mod link;
+mod open;
+mod prompt;
+mod spec;
+
+pub use error::TunnelError;
+pub use hostkey::HostKeyQuestion;
+pub use open::{BoundTunnel, Tunnel};
+pub use prompt::{NoPrompt, Prompt, TerminalPrompt};
+pub use spec::{AgentChoice, Algorithms, ForwardSpec, HopSpec, TunnelSpec};

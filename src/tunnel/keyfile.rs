@@ -1,0 +1,122 @@
+//! Private key files: OpenSSH, PKCS#1, PKCS#8, SEC1, PPK; with and without a passphrase.
+
+use super::prompt::Asker;
+use russh::keys::{PrivateKey, PublicKey, decode_secret_key, load_public_key};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+const MAX_KEY_BYTES: u64 = 1 << 20; // a private key has a few KiB
+const MAX_PASSPHRASE_TRIES: usize = 3; // NumberOfPasswordPrompts of OpenSSH
+
+/// A private key file that exists.
+pub(super) struct KeyFile {
+    path: PathBuf,
+    text: String,
+    open: Option<PrivateKey>,
+    public: Option<PublicKey>,
+}
+
+/// Why a key file is of no use.
+pub(super) enum KeyTrouble {
+    /// It does not exist.
+    Missing,
+    /// It cannot be read, or is none; with the reason.
+    Unusable(String),
+    /// It wants a passphrase, and nobody was there or it was wrong.
+    Locked(&'static str),
+}
+
+impl KeyFile {
+    /// Reads the file and, as far as that goes without a passphrase, the key.
+    pub(super) fn read(path: &Path) -> Result<Self, KeyTrouble> {
+        let text = read_text(path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => KeyTrouble::Missing,
+            _ => KeyTrouble::Unusable(e.to_string()),
+        })?;
+        if !text.contains("PRIVATE KEY-----") && !text.starts_with("PuTTY-User-Key-File-") {
+            let what = if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
+                "a public key, not a private one"
+            } else {
+                "not a private key"
+            };
+            return Err(KeyTrouble::Unusable(what.to_owned()));
+        }
+        let open = decode_secret_key(&text, None).ok();
+        let public = match &open {
+            Some(key) => Some(key.public_key().clone()),
+            // The OpenSSH format keeps its public half in the clear; the others need the .pub file.
+            None => PrivateKey::from_openssh(&text)
+                .ok()
+                .map(|key| key.public_key().clone())
+                .or_else(|| load_public_key(public_path(path)).ok()),
+        };
+        Ok(Self { path: path.to_owned(), text, open, public })
+    }
+
+    /// The public half, if it can be known without a passphrase.
+    pub(super) fn public(&self) -> Option<&PublicKey> {
+        self.public.as_ref()
+    }
+
+    /// The key, for which a passphrase may have to be asked.
+    pub(super) async fn unlock(&self, asker: &Asker) -> Result<PrivateKey, KeyTrouble> {
+        if let Some(key) = &self.open {
+            return Ok(key.clone());
+        }
+        if !self.is_encrypted() {
+            let reason = decode_secret_key(&self.text, None)
+                .err()
+                .map_or_else(|| "not a private key".to_owned(), |e| e.to_string());
+            return Err(KeyTrouble::Unusable(reason));
+        }
+        if let Some(cipher) = self.old_cipher() {
+            let path = self.path.display();
+            return Err(KeyTrouble::Unusable(format!(
+                "its old PEM encryption {cipher} is not supported: convert it with `ssh-keygen -p -f {path}`"
+            )));
+        }
+        for _ in 0..MAX_PASSPHRASE_TRIES {
+            let Some(passphrase) = asker.passphrase(self.path.clone()).await else {
+                return Err(KeyTrouble::Locked("nobody to ask for its passphrase"));
+            };
+            let text = self.text.clone();
+            // Deriving the key takes a noticeable fraction of a second on purpose.
+            let opened =
+                tokio::task::spawn_blocking(move || decode_secret_key(&text, Some(&passphrase)))
+                    .await;
+            if let Ok(Ok(key)) = opened {
+                return Ok(key);
+            }
+        }
+        Err(KeyTrouble::Locked("wrong passphrase"))
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.text.contains("BEGIN ENCRYPTED PRIVATE KEY")
+            || self.text.contains("Proc-Type: 4,ENCRYPTED")
+            || PrivateKey::from_openssh(&self.text).is_ok_and(|key| key.is_encrypted())
+            || (self.text.starts_with("PuTTY-User-Key-File-")
+                && !self.text.contains("Encryption: none"))
+    }
+
+    /// Cipher of an old PEM file (RFC 1421 s4.6.1.3), unless it is the one that can be read.
+    fn old_cipher(&self) -> Option<&str> {
+        let info = self.text.lines().find_map(|line| line.strip_prefix("DEK-Info:"))?;
+        let cipher = info.trim().split(',').next()?;
+        let readable = cipher == "AES-128-CBC" && self.text.contains("BEGIN RSA PRIVATE KEY");
+        (!readable).then_some(cipher)
+    }
+}
+
+fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    PathBuf::from(name)
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_KEY_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
