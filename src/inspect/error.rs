@@ -1,15 +1,51 @@
-//! Errors of the inspect room. Octets from the wire are never an error here.
+//! What the user must mend before anything can be searched.
 
-/// Why a search could not be set up.
-#[derive(Debug, thiserror::Error)]
+use thiserror::Error;
+
+/// Why a matcher cannot be made. Octets from the wire never make one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InspectError {
-    /// The patterns of the identifiers do not fit into one automaton.
-    #[error("cannot build the search for {patterns} patterns: {reason}")]
-    Patterns {
-        /// How many patterns there were.
+    /// A text without a visible character.
+    #[error("identifier \"{label}\" has an empty text")]
+    EmptyIdentifier {
+        /// Its label.
+        label: String,
+    },
+    /// A text that would be found everywhere.
+    #[error("identifier \"{label}\" has a text of {got} character, needed: {needed}")]
+    ShortIdentifier {
+        /// Its label.
+        label: String,
+        /// Characters that it has.
+        got: usize,
+        /// Characters that it needs.
+        needed: usize,
+    },
+    /// A text beyond the bound.
+    #[error("identifier \"{label}\" has a text of {got} octets, allowed: {limit}")]
+    LongIdentifier {
+        /// Its label.
+        label: String,
+        /// Octets that it has.
+        got: usize,
+        /// Octets that it may have.
+        limit: usize,
+    },
+    /// More texts than are searched at once.
+    #[error("{got} identifiers and tokens, allowed: {limit}")]
+    TooManyIdentifiers {
+        /// Texts that were given.
+        got: usize,
+        /// Texts that may be given.
+        limit: usize,
+    },
+    /// The search automaton could not be made.
+    #[error("cannot build the search over {patterns} patterns: {reason}")]
+    Build {
+        /// Patterns that it was to hold.
         patterns: usize,
-        /// What the builder of the automaton said.
+        /// The builder's words.
         reason: String,
     },
 }
@@ -18,8 +54,19 @@ impl InspectError {
     /// What the user can do about it.
     #[must_use]
     pub const fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Self::Patterns { .. } => Some("name fewer or shorter identifiers in the target file"),
-        }
+        Some(match self {
+            Self::EmptyIdentifier { .. } => {
+                "remove the empty text from [target.NAME.identifiers] or from --identifier"
+            }
+            Self::ShortIdentifier { .. } => {
+                "give a longer text in [target.NAME.identifiers] or with --identifier: a single character occurs in all traffic"
+            }
+            Self::LongIdentifier { .. } => {
+                "give a shorter, still telling part of the text in [target.NAME.identifiers] or with --identifier"
+            }
+            Self::TooManyIdentifiers { .. } | Self::Build { .. } => {
+                "give fewer texts in [target.NAME.identifiers], or split them over several targets and runs"
+            }
+        })
     }
 }

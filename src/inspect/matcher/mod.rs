@@ -1,88 +1,237 @@
-//! Finds identifiers and control tokens in octets, across chunk borders.
+//! Finds identifiers in octets, in every encoding of MISSION section 3, across chunk borders.
+//!
+//! In: octets of a stream, in order, with the frames that carried them. Out: a `Match` for each place where a text stands.
+//! An identifier is expanded into patterns (`encode`), an engine proposes places (`engine`), a pattern proves them (`pattern`);
+//! escapes are undone in views of the stream. Never: protocols, what a match means, IO.
+
+mod chance;
+mod charset;
+mod encode;
+mod engine;
+mod pattern;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod track;
+
+pub use scan::Scanner;
 
 use super::InspectError;
 use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
+use engine::Engine;
+use pattern::{Outcome, Pattern, Place, Window};
 
-/// Every identifier in every encoding, and the control tokens.
-#[derive(Debug, Default)]
-pub struct Matcher;
+/// Identifiers and tokens together.
+pub const MAX_TEXTS: usize = 1024;
+/// Octets (in UTF-8) of one text: it bounds what a `Scanner` keeps to a few KiB.
+pub const MAX_TEXT_OCTETS: usize = 256;
+/// Characters of one text. One character occurs in all traffic.
+pub const MIN_TEXT_CHARS: usize = 2;
 
-/// What one direction of a stream carries over from chunk to chunk.
-#[derive(Debug, Default)]
-pub struct Scanner;
+/// Octets kept beyond the longest pattern: the neighbours of a very short text, and a line of excerpt.
+const KEEP_MARGIN: usize = 32;
 
-/// What was looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Searches for a fixed set of texts. Shared by all streams and threads.
+///
+/// Texts of two or three characters are reported in the raw text encodings (ASCII, UTF-8, Latin-1, Mac Roman, UTF-16) only
+/// where no ASCII letter or digit touches them: `al` is found in `USER al`, and not in `also`. Blanks inside a text
+/// stand for any blank, two or three blanks, and a folded line.
+pub struct Matcher {
+    index: Index,
+    dropped: Vec<String>,
+}
+
+/// The compiled search.
+struct Index {
+    identifiers: Vec<Identifier>,
+    tokens: Vec<String>,
+    patterns: Vec<Pattern>,
+    engine: Engine,
+    /// Octets kept of a stream between two chunks.
+    keep: usize,
+}
+
+/// Which text was found, by its place in what `Matcher::new` was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Needle {
-    /// Index into the identifiers.
+    /// An identifier of a target.
     Identifier(usize),
-    /// Index into the tokens.
+    /// A control token.
     Token(usize),
 }
 
-/// One occurrence.
-#[derive(Debug)]
+/// A place where a text stands.
+#[derive(Clone, PartialEq)]
 pub struct Match<'a> {
-    /// What was looked for.
+    /// Which text.
     pub needle: Needle,
-    /// Label of the identifier; empty for a token.
+    /// Its label; empty for a token.
     pub label: &'a str,
-    /// The text that was looked for.
+    /// The text as it was given. A secret.
     pub text: &'a str,
     /// How it was written.
     pub encoding: Encoding,
-    /// Offset of its first octet.
+    /// Offset in the stream of the first octet.
     pub offset: u64,
-    /// Octets it took.
+    /// Octets on the wire, escapes and line breaks among them.
     pub len: u32,
-    /// Where it was captured.
+    /// The frames of the first and of the last octet.
     pub frames: FrameSpan,
-    /// Its surroundings.
+    /// Its surroundings, as far as they were at hand.
     pub excerpt: Excerpt,
-    /// Chance that a random octet position begins such a match.
+    /// Chance that a uniformly random octet string begins this text in this encoding (see `chance`); times the octets
+    /// searched it is the number of such matches to be expected by chance.
     pub octet_probability: f64,
 }
 
+/// The text is a secret: only label and place show.
+impl std::fmt::Debug for Match<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Match")
+            .field("needle", &self.needle)
+            .field("label", &self.label)
+            .field("encoding", &self.encoding)
+            .field("offset", &self.offset)
+            .field("len", &self.len)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Matcher {
-    /// Builds the search.
+    /// Compiles the search for all texts in all encodings.
     ///
     /// # Errors
-    /// `Patterns` where the automaton cannot be built.
-    pub fn new(_identifiers: &[Identifier], _tokens: &[String]) -> Result<Self, InspectError> {
-        Ok(Self)
+    /// `EmptyIdentifier`, `ShortIdentifier` and `LongIdentifier` where a text is empty, of one character, or above
+    /// `MAX_TEXT_OCTETS`; `TooManyIdentifiers` above `MAX_TEXTS`; `Build` where the automaton would not fit.
+    pub fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, InspectError> {
+        let got = identifiers.len() + tokens.len();
+        if got > MAX_TEXTS {
+            return Err(InspectError::TooManyIdentifiers { got, limit: MAX_TEXTS });
+        }
+        let identified = identifiers.iter().enumerate();
+        let identified = identified.map(|(i, id)| (Needle::Identifier(i), &*id.label, &*id.text));
+        let controls = tokens.iter().enumerate();
+        let controls = controls.map(|(i, token)| (Needle::Token(i), "control token", &**token));
+        let mut patterns = Vec::new();
+        let mut dropped = Vec::new();
+        for (needle, label, text) in identified.chain(controls) {
+            let expansion = encode::expand(needle, checked(label, text)?);
+            patterns.extend(expansion.patterns);
+            dropped.extend(expansion.dropped.iter().map(|encoding| format!("{label}: {encoding}")));
+        }
+        let engine = Engine::new(&patterns)?;
+        let index = Index {
+            keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
+            identifiers: identifiers.to_vec(),
+            tokens: tokens.to_vec(),
+            patterns,
+            engine,
+        };
+        for pattern in index.engine.anchorless().iter().filter_map(|&i| index.patterns.get(i)) {
+            let (label, _) = index.text(pattern.needle).unwrap_or_default();
+            dropped.push(format!("{label}: {}", pattern.encoding));
+        }
+        dropped.dedup();
+        Ok(Self { index, dropped })
     }
 
-    /// Searches the next octets of a stream; finds what began in earlier ones.
+    /// Searches the next octets of a stream; `offset` is that of the first, `frames` carried them.
+    ///
+    /// The octets must follow the ones before without a gap (an `offset` that does not is taken for a gap). Each match is
+    /// told once, with the call that brings its last octet, however the stream is cut; matches of one call are in no
+    /// special order.
     pub fn scan(
         &self,
-        _scanner: &mut Scanner,
-        _offset: u64,
-        _bytes: &[u8],
-        _frames: FrameSpan,
-        _out: &mut dyn FnMut(Match<'_>),
+        scanner: &mut Scanner,
+        offset: u64,
+        bytes: &[u8],
+        frames: FrameSpan,
+        out: &mut dyn FnMut(Match<'_>),
     ) {
+        if !self.is_empty() {
+            scanner.scan(&self.index, offset, bytes, frames, out);
+        }
     }
 
-    /// Forgets the carried-over tail.
-    pub fn gap(&self, _scanner: &mut Scanner) {}
+    /// Octets are missing here: no match spans them.
+    pub fn gap(&self, scanner: &mut Scanner) {
+        scanner.gap(&self.index);
+    }
 
-    /// Searches octets that stand by themselves: a datagram, a raw frame, an alternate.
+    /// The stream has ended. Tells of very short texts (up to three characters) at its very end, which waited to see whether a
+    /// letter follows; all others have been told before.
+    pub fn finish(&self, scanner: &mut Scanner, out: &mut dyn FnMut(Match<'_>)) {
+        scanner.finish(&self.index, out);
+    }
+
+    /// Searches octets that stand alone: a datagram, a raw frame, another version of octets of a stream.
     pub fn scan_once(
         &self,
-        _offset: u64,
-        _bytes: &[u8],
-        _frames: FrameSpan,
-        _out: &mut dyn FnMut(Match<'_>),
+        offset: u64,
+        bytes: &[u8],
+        frames: FrameSpan,
+        out: &mut dyn FnMut(Match<'_>),
     ) {
+        let mut scanner = Scanner::default();
+        self.scan(&mut scanner, offset, bytes, frames, out);
+        self.finish(&mut scanner, out);
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there is nothing to search for.
     pub fn is_empty(&self) -> bool {
-        true
+        self.index.engine.is_empty()
     }
 
-    /// Patterns that were left out: `label: encoding`.
+    /// Encodings in which a text is not searched because it would be found everywhere: `label: encoding`, never the text.
     pub fn patterns_dropped(&self) -> &[String] {
-        &[]
+        &self.dropped
     }
+}
+
+impl Index {
+    /// Label and text of a needle.
+    fn text(&self, needle: Needle) -> Option<(&str, &str)> {
+        match needle {
+            Needle::Identifier(i) => self.identifiers.get(i).map(|id| (&*id.label, &*id.text)),
+            Needle::Token(i) => self.tokens.get(i).map(|token| ("", &**token)),
+        }
+    }
+
+    /// Whether an earlier pattern of the same needle stands in the same octets.
+    fn is_shadowed(&self, pattern: usize, window: &Window<'_>, place: Place) -> bool {
+        let Some(this) = self.patterns.get(pattern) else { return true };
+        let earlier = self.patterns.get(..pattern).unwrap_or_default().iter().rev();
+        earlier.take_while(|other| other.needle == this.needle).any(|other| {
+            let Outcome::Yes(found) = other.verify(window, place.start, other.first_index()) else {
+                return false;
+            };
+            found.start == place.start && found.end == place.end
+        })
+    }
+}
+
+/// The text without the blanks around it, where it can be searched for.
+fn checked<'a>(label: &str, text: &'a str) -> Result<&'a str, InspectError> {
+    let label = || label.to_owned();
+    let text = text.trim();
+    let chars = text.chars().count();
+    if chars == 0 {
+        return Err(InspectError::EmptyIdentifier { label: label() });
+    }
+    if chars < MIN_TEXT_CHARS {
+        return Err(InspectError::ShortIdentifier {
+            label: label(),
+            got: chars,
+            needed: MIN_TEXT_CHARS,
+        });
+    }
+    if text.len() > MAX_TEXT_OCTETS {
+        return Err(InspectError::LongIdentifier {
+            label: label(),
+            got: text.len(),
+            limit: MAX_TEXT_OCTETS,
+        });
+    }
+    Ok(text)
 }

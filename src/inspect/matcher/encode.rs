@@ -1,0 +1,190 @@
+//! Expansion: an identifier -> the patterns that it may stand on the wire as.
+//!
+//! Escapes that may touch any single character (percent, quoted-printable, entities, `\u`) are not expanded here: they are
+//! undone by the views, and what they yield is searched with the same patterns.
+
+use super::Needle;
+use super::chance;
+use super::charset::{case_variants, latin1, mac_roman, utf8, utf16be, utf16le};
+use super::pattern::{Form, Pattern, Slot, Span64, Unit};
+use crate::model::Encoding;
+use unicode_normalization::UnicodeNormalization;
+
+/// Texts of up to so many characters are reported only where they are words by themselves.
+const MAX_WORD_CHARS: usize = 3;
+/// Base64 characters that a text must determine in full; with fewer it would be found everywhere.
+const MIN_BASE64_CHARS: usize = 3;
+/// Alternatives of one slot, beyond which further ones would only slow the search down.
+const MAX_ALTERNATIVES: usize = 24;
+
+type Charset = fn(&str) -> Option<Vec<u8>>;
+
+/// What blanks inside a text may be written as besides one blank: folded header lines (RFC 5322 s2.2.3), other blanks.
+const BLANKS: &[&str] =
+    &["\r\n ", "\r\n\t", "\n ", "\n\t", "\r\n", "\n", "  ", "   ", "\t", "\u{a0}"];
+
+/// The patterns of one text, and the encodings that it cannot be searched in.
+pub(super) struct Expansion {
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) dropped: Vec<Encoding>,
+}
+
+/// Expands one text. It has no blanks at its ends and is not empty.
+pub(super) fn expand(needle: Needle, text: &str) -> Expansion {
+    let nfc: String = text.nfc().collect();
+    let nfd: String = text.nfd().collect();
+    let mut expander = Expander {
+        needle,
+        word: nfc.chars().count() <= MAX_WORD_CHARS,
+        patterns: Vec::new(),
+        dropped: Vec::new(),
+    };
+    expander.raw(&nfc, &nfd);
+    expander.base64(&nfc, &nfd);
+    expander.hex(&nfc, &nfd);
+    chance::fill(&mut expander.patterns);
+    Expansion { patterns: expander.patterns, dropped: expander.dropped }
+}
+
+struct Expander {
+    needle: Needle,
+    word: bool,
+    patterns: Vec<Pattern>,
+    dropped: Vec<Encoding>,
+}
+
+impl Expander {
+    fn raw(&mut self, nfc: &str, nfd: &str) {
+        let octet = Some(Unit::Octet);
+        if nfc.is_ascii() {
+            self.slots(Encoding::Ascii, nfc, utf8, octet);
+        } else {
+            self.slots(Encoding::Utf8Nfc, nfc, utf8, octet);
+            self.slots(Encoding::Utf8Nfd, nfd, utf8, octet);
+            self.slots(Encoding::Latin1, nfc, latin1, octet);
+            self.slots(Encoding::MacRoman, nfc, mac_roman, octet);
+        }
+        for text in [nfc, nfd] {
+            self.slots(Encoding::Utf16Le, text, utf16le, Some(Unit::LittleEndian));
+            self.slots(Encoding::Utf16Be, text, utf16be, Some(Unit::BigEndian));
+        }
+    }
+
+    fn slots(&mut self, encoding: Encoding, text: &str, charset: Charset, unit: Option<Unit>) {
+        let Some(slots) = written(text, charset, Spelling::Blanks) else { return };
+        self.push(encoding, Form::Slots, slots, unit.filter(|_| self.word));
+    }
+
+    fn base64(&mut self, nfc: &str, nfd: &str) {
+        let texts: [(&str, Charset); 5] =
+            [(nfc, utf8), (nfd, utf8), (nfc, latin1), (nfc, utf16le), (nfd, utf16le)];
+        for (text, charset) in texts {
+            let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
+            for phase in 0..3 {
+                let octets = slots.iter().filter_map(|slot| slot.first()).map(Vec::len).sum();
+                if full_chars(phase, octets) < MIN_BASE64_CHARS {
+                    self.drop_encoding(Encoding::Base64);
+                    continue;
+                }
+                self.push(Encoding::Base64, Form::Base64 { phase }, slots.clone(), None);
+            }
+        }
+    }
+
+    fn hex(&mut self, nfc: &str, nfd: &str) {
+        for text in [nfc, nfd] {
+            let Some(slots) = written(text, utf8, Spelling::Case) else { continue };
+            for separator in ["", ":", "-", " "] {
+                let mut last = slots.len();
+                let hexed = slots.iter().map(|slot| {
+                    last -= 1;
+                    let tail = if last == 0 { "" } else { separator };
+                    let mut alternatives: Slot = slot
+                        .iter()
+                        .flat_map(|octets| hex_variants(octets, separator, tail))
+                        .collect();
+                    tidy(&mut alternatives);
+                    alternatives
+                });
+                let hexed = hexed.collect();
+                self.push(Encoding::Hex, Form::Slots, hexed, None);
+            }
+        }
+    }
+
+    fn push(&mut self, encoding: Encoding, form: Form, slots: Vec<Slot>, word: Option<Unit>) {
+        // Encodings that yield the same octets are one pattern, under the first name.
+        if self.patterns.iter().any(|known| known.form == form && known.slots == slots) {
+            return;
+        }
+        let needle = self.needle;
+        self.patterns.push(Pattern { needle, encoding, form, slots, word, probability: 0.0 });
+    }
+
+    fn drop_encoding(&mut self, encoding: Encoding) {
+        if !self.dropped.contains(&encoding) {
+            self.dropped.push(encoding);
+        }
+    }
+}
+
+/// Which alternatives a slot has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// The case variants.
+    Case,
+    /// The case variants as long as the character itself: in base64 others would shift all that follows.
+    SameLength,
+    /// The case variants, and for blanks whatever may stand in their place.
+    Blanks,
+}
+
+/// The slots of a text in a charset; none where it cannot be written in it.
+fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Vec<Slot>> {
+    let mut slots = Vec::new();
+    let mut in_blanks = false;
+    for c in text.chars() {
+        let blank = spelling == Spelling::Blanks && c.is_whitespace();
+        if blank && in_blanks {
+            continue;
+        }
+        in_blanks = blank;
+        let mut slot: Slot = case_variants(c).iter().filter_map(|v| charset(v)).collect();
+        let itself = charset(c.encode_utf8(&mut [0; 4]))?;
+        if spelling == Spelling::SameLength {
+            slot.retain(|alternative| alternative.len() == itself.len());
+        }
+        if blank {
+            slot.push(charset(" ")?);
+            slot.extend(BLANKS.iter().filter_map(|blank| charset(blank)));
+            if charset(" ")?.len() == 1 {
+                slot.push(b"+".to_vec()); // application/x-www-form-urlencoded
+                slot.push(b"\xa0".to_vec());
+            }
+        }
+        tidy(&mut slot);
+        slots.push(slot);
+    }
+    Some(slots)
+}
+
+/// Longest first, each once, bounded.
+fn tidy(slot: &mut Slot) {
+    slot.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    slot.dedup();
+    slot.truncate(MAX_ALTERNATIVES);
+}
+
+/// Base64 characters that the text alone determines.
+fn full_chars(phase: usize, octets: usize) -> usize {
+    let span = Span64::of(phase, octets);
+    let trail = usize::from((phase + octets) * 8 % 6 != 0);
+    span.chars().saturating_sub(usize::from(span.lead != 0) + trail)
+}
+
+/// Hexadecimal digits of `octets` in both cases, and what follows them.
+fn hex_variants(octets: &[u8], separator: &str, tail: &str) -> Vec<Vec<u8>> {
+    let lower: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let lower = lower.join(separator) + tail;
+    vec![lower.to_uppercase().into_bytes(), lower.into_bytes()]
+}
