@@ -2,3 +2,56 @@
 //!
 //! In: segments. Out: ordered chunks per direction, conn records, through a `ChunkSink`.
 //! Never: packet bytes below the transport header, a clock, a choice between versions of a disputed octet.
+
+mod conn;
+mod key;
+mod out;
+mod queue;
+mod stream;
+mod table;
+mod tail;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod udp;
+
+pub use table::ConnTable;
+
+/// Bounds of a conn table. What a bound costs is counted in `Coverage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Conns at a time. Then one leaves, and is counted unless it was closed already: closed ones first, then those without
+    /// payload, then datagram conns, then the others; of each kind the one that was silent longest.
+    pub max_conns: usize,
+    /// Octets of one stream that wait behind a hole, with 96 octets a piece for its keeping. Then the hole is a gap.
+    pub out_of_order_bytes: usize,
+    /// The same for all streams together.
+    pub out_of_order_bytes_total: usize,
+    /// Octets of one stream that are kept after they were handed on, to compare what is sent again. What the
+    /// other side has not acknowledged is kept, up to this.
+    pub tail_bytes: usize,
+    /// The same for all streams together. Then the streams that were silent longest forget theirs.
+    pub tail_bytes_total: usize,
+    /// Frames of the conn that are awaited before a hole that is acknowledged and has data behind it is a gap: they may
+    /// have been captured in another order.
+    pub gap_patience: u32,
+    /// How long a closed TCP conn takes stray segments, in nanoseconds of capture time.
+    pub linger_ns: i64,
+    /// How long a conn of another protocol may be silent, likewise.
+    pub datagram_idle_ns: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_conns: 1 << 18,                 // about 130 MiB of conns
+            out_of_order_bytes: 4 << 20,        // a large window after one loss
+            out_of_order_bytes_total: 48 << 20, // a flood of holes stays within 48 MiB
+            tail_bytes: 1 << 20,                // 80 ms of 100 Mbit/s on their way
+            tail_bytes_total: 48 << 20, // 48 streams at their most, or 24,000 at their least
+            gap_patience: 8, // as many frames as two queues of one interface hand over at once
+            linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
+            datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn
+        }
+    }
+}

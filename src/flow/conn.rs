@@ -1,0 +1,201 @@
+//! One conn: what is counted of it, whatever its protocol.
+
+use super::tcp::Tcp;
+use crate::model::FrameRef;
+use crate::model::{
+    ConnId, ConnRecord, Direction, Endpoint, Proto, Segment, TcpFlags, Timestamp, Uid,
+};
+use std::collections::BTreeSet;
+
+/// Interfaces of one conn that are told apart beyond the first 64; a hostile pcapng may have any number.
+const MAX_FAR_INTERFACES: usize = 256;
+
+/// Ports of services from 1024 on: a datagram or segment from one of them to any other port goes back to orig.
+/// BlitzMail's first; then the usual registered ones (IANA service-names-port-numbers).
+const SERVICE_PORTS: &[u16] = &[
+    2151, 1119, 2154, // BlitzMail, its bulletins, Notify
+    1080, 1194, 1352, 1433, 1494, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2082, 2083, 2121,
+    2123, 2152, 2181, 2222, 2375, 2376, 2379, 3000, 3128, 3268, 3269, 3306, 3389, 3478, 3544, 3690,
+    4222, 4369, 4500, 4789, 5000, 5004, 5060, 5061, 5222, 5223, 5269, 5353, 5355, 5432, 5555, 5632,
+    5671, 5672, 5683, 5684, 5900, 5901, 5938, 5984, 5985, 5986, 6000, 6081, 6379, 6443, 6514, 6667,
+    6697, 7000, 7687, 8000, 8008, 8080, 8081, 8086, 8088, 8118, 8443, 8472, 8883, 8888, 9000, 9042,
+    9050, 9090, 9092, 9100, 9200, 9418, 9999, 10_000, 11_211, 27_017, 51_820,
+];
+
+/// A conn in the table.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) meta: Meta,
+    pub(super) tcp: Option<Tcp>,
+}
+
+/// What is counted of every conn.
+#[derive(Debug)]
+pub(super) struct Meta {
+    pub(super) uid: Uid,
+    pub(super) id: ConnId,
+    first: FrameRef,
+    end: Timestamp,
+    pub(super) frames: u64,
+    /// The table's time of its last frame.
+    pub(super) touched: i64,
+    pub(super) bytes: [u64; 2],
+    pub(super) missed: [u64; 2],
+    pub(super) conflict: [u64; 2],
+    pub(super) midstream: bool,
+    history: History,
+    interfaces: u64,
+    far_interfaces: Option<Box<BTreeSet<u32>>>,
+}
+
+impl Meta {
+    pub(super) fn new(uid: Uid, id: ConnId, segment: &Segment<'_>) -> Self {
+        Self {
+            uid,
+            id,
+            first: segment.at(),
+            end: segment.at().time,
+            frames: 0,
+            touched: i64::MIN,
+            bytes: [0; 2],
+            missed: [0; 2],
+            conflict: [0; 2],
+            midstream: false,
+            history: History::default(),
+            interfaces: 0,
+            far_interfaces: None,
+        }
+    }
+
+    /// Counts a frame.
+    pub(super) fn saw(&mut self, segment: &Segment<'_>, now: i64) {
+        self.frames += 1;
+        self.touched = now;
+        self.end = self.end.max(segment.at().time);
+        if segment.interface_id < 64 {
+            self.interfaces |= 1 << segment.interface_id;
+        } else {
+            let far = self.far_interfaces.get_or_insert_default();
+            if far.len() < MAX_FAR_INTERFACES {
+                far.insert(segment.interface_id);
+            }
+        }
+    }
+
+    pub(super) fn direction(&self, segment: &Segment<'_>) -> Direction {
+        if segment.src == self.id.orig { Direction::OrigToResp } else { Direction::RespToOrig }
+    }
+
+    /// Notes an event in the history.
+    pub(super) fn note(&mut self, event: Event, dir: Direction) {
+        self.history.note(event, dir);
+    }
+
+    pub(super) fn record(self, is_evicted: bool) -> ConnRecord {
+        let near = (0..64).filter(|id| self.interfaces >> id & 1 == 1);
+        let far = self.far_interfaces.unwrap_or_default();
+        ConnRecord {
+            uid: self.uid,
+            id: self.id,
+            first: self.first,
+            end: self.end,
+            frames: self.frames,
+            bytes: self.bytes,
+            missed_bytes: self.missed,
+            conflict_bytes: self.conflict,
+            midstream: self.midstream,
+            evicted: is_evicted,
+            history: self.history.text(),
+            interfaces: near.chain(far.iter().copied()).collect(),
+        }
+    }
+}
+
+/// What the history tells, in Zeek's letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Syn,
+    SynAck,
+    Ack,
+    Data,
+    Fin,
+    Rst,
+    Gap,
+    Conflict,
+    Retransmission,
+}
+
+impl Event {
+    const ALL: [Self; 9] = [
+        Self::Syn,
+        Self::SynAck,
+        Self::Ack,
+        Self::Data,
+        Self::Fin,
+        Self::Rst,
+        Self::Gap,
+        Self::Conflict,
+        Self::Retransmission,
+    ];
+
+    const fn letter(self) -> char {
+        match self {
+            Self::Syn => 'S',
+            Self::SynAck => 'H',
+            Self::Ack => 'A',
+            Self::Data => 'D',
+            Self::Fin => 'F',
+            Self::Rst => 'R',
+            Self::Gap => 'G',
+            Self::Conflict => 'C',
+            Self::Retransmission => 'T',
+        }
+    }
+}
+
+/// Events in their order, each direction's once, in five bits: a number from 1, `Event` x 2 + `Direction`.
+#[derive(Clone, Copy, Debug, Default)]
+struct History {
+    seen: u32,
+    order: u128,
+    count: u32,
+}
+
+impl History {
+    fn note(&mut self, event: Event, dir: Direction) {
+        let code = event as u32 * 2 + u32::from(dir == Direction::RespToOrig);
+        if self.seen >> code & 1 == 1 {
+            return;
+        }
+        self.seen |= 1 << code;
+        self.order |= u128::from(code + 1) << (5 * self.count);
+        self.count += 1;
+    }
+
+    fn text(self) -> String {
+        let codes = (0..self.count).map(|at| self.order >> (5 * at) & 31);
+        codes
+            .filter_map(|code| {
+                let code = usize::try_from(code).ok()?.checked_sub(1)?;
+                let letter = Event::ALL.get(code / 2)?.letter();
+                Some(if code % 2 == 1 { letter.to_ascii_lowercase() } else { letter })
+            })
+            .collect()
+    }
+}
+
+/// Who opened the conn whose first segment this is: the sender of a SYN, the receiver of a SYN-ACK, else the sender,
+/// unless only its port is a service's.
+pub(super) fn conn_id(segment: &Segment<'_>) -> ConnId {
+    let (src, dst, proto) = (segment.src, segment.dst, segment.proto);
+    let is_answer = match segment.tcp {
+        Some(tcp) if tcp.flags.has(TcpFlags::SYN) => tcp.flags.has(TcpFlags::ACK),
+        _ => is_service(src, proto) && !is_service(dst, proto),
+    };
+    let (orig, resp) = if is_answer { (dst, src) } else { (src, dst) };
+    ConnId { orig, resp, proto }
+}
+
+fn is_service(end: Endpoint, proto: Proto) -> bool {
+    proto.has_ports() && end.port != 0 && (end.port < 1024 || SERVICE_PORTS.contains(&end.port))
+}

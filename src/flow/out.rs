@@ -1,0 +1,72 @@
+//! The way out: chunks to the sink, and their counts.
+
+use super::Limits;
+use super::conn::{Event, Meta};
+use crate::model::{Chunk, ChunkSink, ConnSlot, Coverage, Direction, FrameSpan};
+
+/// What all conns of a table share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) coverage: Coverage,
+    /// Charged to streams that wait behind a hole.
+    pub(super) held_bytes: usize,
+    /// Octets of tails.
+    pub(super) tail_bytes: usize,
+    /// A tail was refused: others must forget.
+    pub(super) is_starved: bool,
+    /// Joins an alternate with its neighbours.
+    pub(super) scratch: Vec<u8>,
+}
+
+/// Hands on the chunks of one direction.
+pub(super) struct Out<'x, S> {
+    pub(super) sink: &'x mut S,
+    pub(super) slot: ConnSlot,
+    pub(super) dir: Direction,
+    pub(super) meta: &'x mut Meta,
+    pub(super) shared: &'x mut Shared,
+}
+
+impl<S: ChunkSink> Out<'_, S> {
+    /// The same for one direction.
+    pub(super) fn of(&mut self, dir: Direction) -> Out<'_, S> {
+        Out { sink: self.sink, slot: self.slot, dir, meta: self.meta, shared: self.shared }
+    }
+
+    pub(super) fn data(&mut self, offset: u64, bytes: &[u8], frames: FrameSpan) {
+        add(&mut self.meta.bytes, self.dir, bytes.len() as u64);
+        self.sink.chunk(self.slot, self.dir, &Chunk::Data { offset, bytes, frames });
+    }
+
+    pub(super) fn gap(&mut self, offset: u64, len: u64) {
+        add(&mut self.meta.missed, self.dir, len);
+        self.shared.coverage.missed_bytes = self.shared.coverage.missed_bytes.saturating_add(len);
+        self.meta.note(Event::Gap, self.dir);
+        self.sink.chunk(self.slot, self.dir, &Chunk::Gap { offset, len });
+    }
+
+    /// Octets that are no part of the stream.
+    pub(super) fn alternate(&mut self, offset: u64, bytes: &[u8], frames: FrameSpan) {
+        self.sink.chunk(self.slot, self.dir, &Chunk::Alternate { offset, bytes, frames });
+    }
+
+    /// Octets of which another version may have been received.
+    pub(super) fn conflict(&mut self, count: u64) {
+        if count > 0 {
+            add(&mut self.meta.conflict, self.dir, count);
+            self.shared.coverage.conflict_bytes += count;
+            self.meta.note(Event::Conflict, self.dir);
+        }
+    }
+
+    pub(super) fn note(&mut self, event: Event) {
+        self.meta.note(event, self.dir);
+    }
+}
+
+fn add(pair: &mut [u64; 2], dir: Direction, count: u64) {
+    if let Some(sum) = pair.get_mut(dir.index()) {
+        *sum = sum.saturating_add(count);
+    }
+}

@@ -1,0 +1,102 @@
+//! The last octets of a stream that were handed on, kept to compare what is sent again and to join an alternate with
+//! its neighbours.
+
+use super::out::Shared;
+
+/// Octets kept at least, where the stream has them: the neighbours of an alternate, and a segment captured twice.
+const MIN_BYTES: u64 = 2048;
+
+/// First size of the ring, in octets: most conns are short.
+const FIRST_BYTES: usize = 512;
+
+/// A ring whose length is a power of two; the octet at offset `o` lies at `o` modulo its length.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    ring: Vec<u8>,
+    /// Offset of the first octet kept.
+    start: u64,
+    /// Offset behind the last one.
+    end: u64,
+}
+
+impl Tail {
+    pub(super) const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Forgets everything; the next octet is the one at `offset`.
+    pub(super) const fn restart(&mut self, offset: u64) {
+        self.start = offset;
+        self.end = offset;
+    }
+
+    /// Gives the memory back.
+    pub(super) fn release(&mut self, shared: &mut Shared) {
+        shared.tail_bytes = shared.tail_bytes.saturating_sub(self.ring.len());
+        self.ring = Vec::new();
+        self.start = self.end;
+    }
+
+    /// Appends octets. `wanted`: how many octets behind the new end are worth keeping.
+    pub(super) fn push(&mut self, bytes: &[u8], wanted: u64, shared: &mut Shared) {
+        let known = (self.end - self.start).saturating_add(bytes.len() as u64);
+        let wanted = wanted.max(MIN_BYTES).min(known);
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(shared.limits.tail_bytes);
+        if wanted > self.ring.len() {
+            self.grow(wanted, shared);
+        }
+        let kept = bytes.get(bytes.len().saturating_sub(self.ring.len())..).unwrap_or_default();
+        self.end += (bytes.len() - kept.len()) as u64;
+        self.append(kept);
+        self.start = self.start.max(self.end.saturating_sub(self.ring.len() as u64));
+    }
+
+    /// The octets `from..to`, which must be kept, in two runs.
+    pub(super) fn get(&self, from: u64, to: u64) -> (&[u8], &[u8]) {
+        if from < self.start || to > self.end || from >= to {
+            return (&[], &[]);
+        }
+        let len = usize::try_from(to - from).unwrap_or(usize::MAX);
+        let at = self.index(from);
+        let first = len.min(self.ring.len() - at);
+        (
+            self.ring.get(at..at + first).unwrap_or_default(),
+            self.ring.get(..len - first).unwrap_or_default(),
+        )
+    }
+
+    fn index(&self, offset: u64) -> usize {
+        match self.ring.len() {
+            0 => 0,
+            len => usize::try_from(offset % len as u64).unwrap_or_default(),
+        }
+    }
+
+    fn grow(&mut self, wanted: usize, shared: &mut Shared) {
+        let len = wanted.max(FIRST_BYTES).next_power_of_two();
+        let more = len - self.ring.len();
+        if shared.tail_bytes + more > shared.limits.tail_bytes_total {
+            shared.is_starved = true;
+            return;
+        }
+        shared.tail_bytes += more;
+        let mut next = Self { ring: vec![0; len], start: self.start, end: self.start };
+        let (first, second) = self.get(self.start, self.end);
+        next.append(first);
+        next.append(second);
+        *self = next;
+    }
+
+    /// Appends octets to a ring that has room for them.
+    fn append(&mut self, bytes: &[u8]) {
+        let at = self.index(self.end);
+        let (first, second) = bytes.split_at(bytes.len().min(self.ring.len() - at));
+        if let Some(space) = self.ring.get_mut(at..at + first.len()) {
+            space.copy_from_slice(first);
+        }
+        if let Some(space) = self.ring.get_mut(..second.len()) {
+            space.copy_from_slice(second);
+        }
+        self.end += bytes.len() as u64;
+    }
+}
