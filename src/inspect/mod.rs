@@ -4,12 +4,20 @@
 //! control tokens, names answered). Never: packet headers, sockets, a verdict.
 
 mod classify;
+mod codes;
 mod conn;
 pub mod dialect;
 mod error;
 mod hits;
+mod lines;
+mod mail;
 pub mod matcher;
 mod opening;
+mod probe;
+mod sasl;
+#[cfg(test)]
+mod script;
+mod talk;
 mod tally;
 mod turns;
 

@@ -3,6 +3,8 @@
 //! A dialect reads both directions of one conn. It never searches for identifiers: every stream is also searched raw
 //! by the matcher, so an unknown protocol is never a blind spot.
 
+mod pop3;
+
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
 };
@@ -138,7 +140,9 @@ pub trait Dialect: Send {
 }
 
 /// Every dialect. A file in this folder that is not registered fails a test.
-pub static ALL: &[&Spec] = &[];
+pub static ALL: &[&Spec] = &[
+    &pop3::SPEC, //
+];
 
 /// The dialect of that name.
 #[must_use]
