@@ -3,7 +3,10 @@
 //! A dialect reads both directions of one conn. It never searches for identifiers: every stream is also searched raw
 //! by the matcher, so an unknown protocol is never a blind spot.
 
+mod dnd;
+mod ftp;
 mod pop3;
+mod smtp;
 
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
@@ -140,9 +143,7 @@ pub trait Dialect: Send {
 }
 
 /// Every dialect. A file in this folder that is not registered fails a test.
-pub static ALL: &[&Spec] = &[
-    &pop3::SPEC, //
-];
+pub static ALL: &[&Spec] = &[&dnd::SPEC, &ftp::SPEC, &pop3::SPEC, &smtp::SPEC];
 
 /// The dialect of that name.
 #[must_use]
