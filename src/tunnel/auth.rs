@@ -124,6 +124,13 @@ impl Attempt<'_> {
             if file.public().is_some_and(|key| contains(&used, key)) {
                 continue; // the agent has offered this key already
             }
+            if file.is_public_half() {
+                let path = path.display();
+                self.tried.push(format!(
+                    "publickey {path} (only its public half is here, and no agent holds it)"
+                ));
+                continue;
+            }
             match self.file_key(path, file).await? {
                 Outcome::Out => {}
                 done => return Ok(done),

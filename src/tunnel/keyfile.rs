@@ -12,7 +12,7 @@ const MAX_PASSPHRASE_TRIES: usize = 3; // NumberOfPasswordPrompts of OpenSSH
 /// A private key file that exists.
 pub(super) struct KeyFile {
     path: PathBuf,
-    text: String,
+    text: Option<String>, // none for a public half
     open: Option<PrivateKey>,
     public: Option<PublicKey>,
 }
@@ -29,18 +29,25 @@ pub(super) enum KeyTrouble {
 
 impl KeyFile {
     /// Reads the file and, as far as that goes without a passphrase, the key.
+    ///
+    /// A public half is enough for a key that the agent holds, so it may stand alone: in the file itself, or beside
+    /// it as `FILE.pub` while the file is missing.
     pub(super) fn read(path: &Path) -> Result<Self, KeyTrouble> {
-        let text = read_text(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => KeyTrouble::Missing,
-            _ => KeyTrouble::Unusable(e.to_string()),
-        })?;
+        let text = match read_text(path) {
+            Ok(text) => text,
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
+                let public = load_public_key(public_path(path)).map_err(|_| KeyTrouble::Missing)?;
+                return Ok(Self::public_half(path, public));
+            }
+            Err(e) => return Err(KeyTrouble::Unusable(e.to_string())),
+        };
+        if let Ok(public) = PublicKey::from_openssh(&text) {
+            return Ok(Self::public_half(path, public));
+        }
         if !text.contains("PRIVATE KEY-----") && !text.starts_with("PuTTY-User-Key-File-") {
-            let what = if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-                "a public key, not a private one"
-            } else {
-                "not a private key"
-            };
-            return Err(KeyTrouble::Unusable(what.to_owned()));
+            return Err(KeyTrouble::Unusable("not a private key".to_owned()));
         }
         let open = decode_secret_key(&text, None).ok();
         let public = match &open {
@@ -51,7 +58,16 @@ impl KeyFile {
                 .map(|key| key.public_key().clone())
                 .or_else(|| load_public_key(public_path(path)).ok()),
         };
-        Ok(Self { path: path.to_owned(), text, open, public })
+        Ok(Self { path: path.to_owned(), text: Some(text), open, public })
+    }
+
+    fn public_half(path: &Path, public: PublicKey) -> Self {
+        Self { path: path.to_owned(), text: None, open: None, public: Some(public) }
+    }
+
+    /// Whether only the public half is here.
+    pub(super) fn is_public_half(&self) -> bool {
+        self.text.is_none()
     }
 
     /// The public half, if it can be known without a passphrase.
@@ -64,13 +80,16 @@ impl KeyFile {
         if let Some(key) = &self.open {
             return Ok(key.clone());
         }
-        if !self.is_encrypted() {
-            let reason = decode_secret_key(&self.text, None)
+        let Some(text) = self.text.as_deref() else {
+            return Err(KeyTrouble::Unusable("only its public half is here".to_owned()));
+        };
+        if !is_encrypted(text) {
+            let reason = decode_secret_key(text, None)
                 .err()
                 .map_or_else(|| "not a private key".to_owned(), |e| e.to_string());
             return Err(KeyTrouble::Unusable(reason));
         }
-        if let Some(cipher) = self.old_cipher() {
+        if let Some(cipher) = old_cipher(text) {
             let path = self.path.display();
             return Err(KeyTrouble::Unusable(format!(
                 "its old PEM encryption {cipher} is not supported: convert it with `ssh-keygen -p -f {path}`"
@@ -80,7 +99,7 @@ impl KeyFile {
             let Some(passphrase) = asker.passphrase(self.path.clone()).await else {
                 return Err(KeyTrouble::Locked("nobody to ask for its passphrase"));
             };
-            let text = self.text.clone();
+            let text = text.to_owned();
             // Deriving the key takes a noticeable fraction of a second on purpose.
             let opened =
                 tokio::task::spawn_blocking(move || decode_secret_key(&text, Some(&passphrase)))
@@ -91,22 +110,21 @@ impl KeyFile {
         }
         Err(KeyTrouble::Locked("wrong passphrase"))
     }
+}
 
-    fn is_encrypted(&self) -> bool {
-        self.text.contains("BEGIN ENCRYPTED PRIVATE KEY")
-            || self.text.contains("Proc-Type: 4,ENCRYPTED")
-            || PrivateKey::from_openssh(&self.text).is_ok_and(|key| key.is_encrypted())
-            || (self.text.starts_with("PuTTY-User-Key-File-")
-                && !self.text.contains("Encryption: none"))
-    }
+fn is_encrypted(text: &str) -> bool {
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY")
+        || text.contains("Proc-Type: 4,ENCRYPTED")
+        || PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted())
+        || (text.starts_with("PuTTY-User-Key-File-") && !text.contains("Encryption: none"))
+}
 
-    /// Cipher of an old PEM file (RFC 1421 s4.6.1.3), unless it is the one that can be read.
-    fn old_cipher(&self) -> Option<&str> {
-        let info = self.text.lines().find_map(|line| line.strip_prefix("DEK-Info:"))?;
-        let cipher = info.trim().split(',').next()?;
-        let readable = cipher == "AES-128-CBC" && self.text.contains("BEGIN RSA PRIVATE KEY");
-        (!readable).then_some(cipher)
-    }
+/// Cipher of an old PEM file (RFC 1421 s4.6.1.3), unless it is the one that can be read.
+fn old_cipher(text: &str) -> Option<&str> {
+    let info = text.lines().find_map(|line| line.strip_prefix("DEK-Info:"))?;
+    let cipher = info.trim().split(',').next()?;
+    let readable = cipher == "AES-128-CBC" && text.contains("BEGIN RSA PRIVATE KEY");
+    (!readable).then_some(cipher)
 }
 
 fn public_path(path: &Path) -> PathBuf {

@@ -128,7 +128,7 @@ impl Drop for BoundTunnel {
     fn drop(&mut self) {
         self.link.close();
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background(); // a resolver that hangs must not hold the user up
+            runtime.shutdown_timeout(GOODBYE); // closes the mouths; a resolver that hangs must not hold the user up
         }
     }
 }
