@@ -1,10 +1,8 @@
-//! The ready plan, and where it comes from: a table of a target file, or a Host block of ssh_config.
+//! The ready plan, and what the command line adds to it.
 
-use super::error::TargetError;
-use super::paths::Environment;
 use crate::model::{Target, TunnelMode};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a service may be. `http` is another word for `http1`.
@@ -177,42 +175,4 @@ pub struct Listed {
     pub gateway: Option<String>,
     /// Names of its services.
     pub services: Vec<String>,
-}
-
-/// Makes the plan of the target `name`.
-///
-/// # Errors
-/// Every `TargetError`: the file and line, the value and what to do instead.
-pub fn load(name: &str, overrides: &Overrides, env: &Environment) -> Result<Plan, TargetError> {
-    let _ = (overrides, env);
-    Err(TargetError::UnknownTarget {
-        name: name.to_owned(),
-        known: Vec::new(),
-        suggestion: None,
-        searched: Vec::new(),
-    })
-}
-
-/// Every target that could be asked for, in the order in which they are searched.
-///
-/// # Errors
-/// As `load`.
-pub fn list(overrides: &Overrides, env: &Environment) -> Result<Vec<Listed>, TargetError> {
-    let _ = (overrides, env);
-    Ok(Vec::new())
-}
-
-/// Makes the plan of the table `target` in `text`, a suite's manifest. No ssh_config is read and no user is needed:
-/// such a plan is for recordings, which call nobody.
-///
-/// # Errors
-/// As `load`.
-pub fn parse_target_value(
-    text: &str,
-    file: &Path,
-    name: &str,
-    env: &Environment,
-) -> Result<Plan, TargetError> {
-    let _ = (text, file, env);
-    load(name, &Overrides::default(), env)
 }

@@ -1,0 +1,154 @@
+//! Where a target is found: the target files in their order, then the Host blocks of ssh_config.
+
+use super::build::Context;
+use super::error::{Place, TargetError};
+use super::file::{self, RawTarget};
+use super::nearest::nearest;
+use super::paths::{Environment, TARGET_FILE};
+use super::plan::{Listed, Overrides, Plan};
+use super::ssh_config::{Query, Settings, Source, resolve, sources};
+use super::{alias, build};
+use std::path::{Path, PathBuf};
+
+/// Octets of a target file; longer is none.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Makes the plan of the target `name`: of `--config`, else of `./tunnelcheck.toml`, else of the user's config folder,
+/// else of a Host block of ssh_config that fits the name by more than a star.
+///
+/// # Errors
+/// Every `TargetError`: the file and line, the value, and by `remedy` what to do.
+pub fn load(name: &str, overrides: &Overrides, env: &Environment) -> Result<Plan, TargetError> {
+    let ssh = sources(overrides.ssh_config.as_deref(), env);
+    let files = target_files(overrides, env)?;
+    for file in &files {
+        if let Some(raw) = file.targets.iter().find(|raw| raw.name == name) {
+            let base = file.path.parent().unwrap_or(Path::new("/"));
+            let shown = file.shown.clone();
+            return build::build(
+                raw,
+                &Context { file: shown, base, overrides, env, ssh: Some(&ssh) },
+            );
+        }
+    }
+    let settings = settings_of(name, &ssh, env)?;
+    if let Some((place, block)) = settings.matched.clone() {
+        return alias::build(&settings, &place, &block, &ssh, overrides, env);
+    }
+    let mut known: Vec<String> =
+        files.iter().flat_map(|file| &file.targets).map(|raw| raw.name.clone()).collect();
+    known.extend(settings.aliases.iter().map(|(alias, _)| alias.clone()));
+    known.dedup();
+    let suggestion = nearest(name, known.iter().map(String::as_str));
+    let mut searched: Vec<String> = files.into_iter().map(|file| file.shown).collect();
+    searched.extend(settings.files);
+    Err(TargetError::UnknownTarget { name: name.to_owned(), known, suggestion, searched })
+}
+
+/// Every target that could be asked for, in the order in which they are searched; a name that stands twice is listed
+/// once, where it is found.
+///
+/// # Errors
+/// As `load`, where a file cannot be read or is not sound as a whole.
+pub fn list(overrides: &Overrides, env: &Environment) -> Result<Vec<Listed>, TargetError> {
+    let mut listed: Vec<Listed> = Vec::new();
+    for file in target_files(overrides, env)? {
+        for raw in file.targets {
+            let place = Place { file: file.shown.clone(), line: raw.line };
+            listed.push(Listed {
+                origin: format!("{place} [{}]", raw.table),
+                gateway: raw.gateway.map(|at| at.value),
+                services: raw.services.into_iter().map(|service| service.name.value).collect(),
+                name: raw.name,
+            });
+        }
+    }
+    let ssh = sources(overrides.ssh_config.as_deref(), env);
+    for (alias, place) in settings_of("", &ssh, env)?.aliases {
+        let settings = settings_of(&alias, &ssh, env)?;
+        let user = settings.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        listed.push(Listed {
+            origin: format!("{place} Host {alias}"),
+            gateway: Some(format!("{user}{}", settings.host_name()?)),
+            services: settings
+                .forwards
+                .iter()
+                .filter_map(|line| line.forward.as_ref().ok())
+                .map(|forward| format!("forward-{}", forward.listen_port))
+                .collect(),
+            name: alias,
+        });
+    }
+    let mut seen = Vec::new();
+    listed.retain(|one| {
+        let first = !seen.contains(&one.name);
+        seen.push(one.name.clone());
+        first
+    });
+    Ok(listed)
+}
+
+/// Makes the plan of the table `target` in `text`, a suite's manifest, called `name`. No ssh_config is read, no user is
+/// needed and `Plan::ssh` is none: a recording calls nobody, and is judged alike anywhere.
+///
+/// # Errors
+/// As `load`; lines are those of the manifest.
+pub fn parse_target_value(
+    text: &str,
+    file: &Path,
+    name: &str,
+    env: &Environment,
+) -> Result<Plan, TargetError> {
+    let shown = env.shown(file);
+    let raw = file::parse_manifest(text, &shown, name)?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let overrides = Overrides::default();
+    build::build(&raw, &Context { file: shown, base, overrides: &overrides, env, ssh: None })
+}
+
+/// A target file that was read.
+struct TargetFile {
+    path: PathBuf,
+    shown: String,
+    targets: Vec<RawTarget>,
+}
+
+/// The file named, which must exist; else those of the two usual places that do.
+fn target_files(overrides: &Overrides, env: &Environment) -> Result<Vec<TargetFile>, TargetError> {
+    let usual = [
+        Some(env.cwd.join(TARGET_FILE)),
+        env.config_dir.as_ref().map(|dir| dir.join("tunnelcheck").join(TARGET_FILE)),
+    ];
+    let paths: Vec<PathBuf> = match &overrides.config {
+        Some(path) => vec![env.cwd.join(path)],
+        None => usual.into_iter().flatten().filter(|path| path.exists()).collect(),
+    };
+    paths.into_iter().map(|path| read(path, env)).collect()
+}
+
+fn read(path: PathBuf, env: &Environment) -> Result<TargetFile, TargetError> {
+    let shown = env.shown(&path);
+    let failed = |source| TargetError::Read { file: shown.clone(), source };
+    let file = std::fs::File::open(&path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_FILE_BYTES + 1), &mut bytes)
+        .map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(TargetError::TooLarge { file: shown, limit_bytes: MAX_FILE_BYTES });
+    }
+    // An identifier in another charset must not be replaced by something that is never found.
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let sound = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = memchr::memchr_iter(b'\n', sound).count().saturating_add(1);
+        TargetError::Syntax {
+            place: Place { file: shown.clone(), line },
+            message: "not UTF-8".to_owned(),
+        }
+    })?;
+    let targets = file::parse(&text, &shown)?;
+    Ok(TargetFile { path, shown, targets })
+}
+
+fn settings_of(host: &str, ssh: &[Source], env: &Environment) -> Result<Settings, TargetError> {
+    resolve(&Query { host: host.to_owned(), user: None, port: None }, ssh, env)
+}
