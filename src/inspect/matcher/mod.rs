@@ -8,11 +8,14 @@ mod chance;
 mod charset;
 mod encode;
 mod engine;
+mod entities;
+mod escape;
 mod pattern;
 mod scan;
 #[cfg(test)]
 mod tests;
 mod track;
+mod view;
 
 pub use scan::Scanner;
 
@@ -49,6 +52,8 @@ struct Index {
     engine: Engine,
     /// Octets kept of a stream between two chunks.
     keep: usize,
+    /// Characters of the texts that JSON escapes with one letter: only these escapes are undone.
+    simple: Vec<u8>,
 }
 
 /// Which text was found, by its place in what `Matcher::new` was given.
@@ -123,6 +128,7 @@ impl Matcher {
         let engine = Engine::new(&patterns)?;
         let index = Index {
             keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
+            simple: simple_escapes(identifiers.iter().map(|id| &*id.text)),
             identifiers: identifiers.to_vec(),
             tokens: tokens.to_vec(),
             patterns,
@@ -209,6 +215,12 @@ impl Index {
             found.start == place.start && found.end == place.end
         })
     }
+}
+
+/// Those characters of the texts that RFC 8259 s7 escapes as themselves behind a backslash.
+fn simple_escapes<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
+    let held = |c: &u8| texts.clone().any(|text| text.as_bytes().contains(c));
+    b"\"\\/".iter().copied().filter(held).collect()
 }
 
 /// The text without the blanks around it, where it can be searched for.

@@ -1,8 +1,10 @@
 //! The scanner: what is kept of one direction of a stream between two chunks, and the way of the octets through it.
 
-use super::pattern::{Place, Window};
+use super::escape::Kind;
+use super::pattern::{Form, Place, Window};
 use super::track::Track;
-use super::{Index, Match};
+use super::view::{View, ViewMatch, first_escape};
+use super::{Index, Match, Needle, chance};
 use crate::model::{Encoding, Excerpt, FrameSpan};
 
 /// Octets in front of a hit that an excerpt shows.
@@ -16,6 +18,18 @@ pub struct Scanner {
     raw: Track,
     pieces: Vec<Piece>,
     due: Vec<Due>,
+    /// One for each of `Kind::ALL`; there only while it is awake.
+    views: [Option<Box<View>>; Kind::ALL.len()],
+    /// Encoded words in which a view found something: base64 there is not told a second time.
+    words: Vec<Word>,
+}
+
+/// A match in an encoded word, on the wire.
+#[derive(Clone, Copy)]
+struct Word {
+    needle: Needle,
+    start: u64,
+    end: u64,
 }
 
 /// From `start` on (up to the next piece) the octets were captured in `frames`.
@@ -50,32 +64,37 @@ impl Scanner {
             return;
         }
         if offset != self.raw.end() {
-            if !self.raw.tail().is_empty() {
-                self.gap(index);
-                self.tell_due(index, out);
-            }
+            self.gap(index);
+            self.tell_due(index, out);
             self.raw.restart(offset);
         }
         if self.pieces.last().is_none_or(|last| last.frames != frames) {
             self.pieces.push(Piece { start: offset, frames });
         }
-        let pieces = &self.pieces;
+        self.scan_views(index, offset, bytes, out);
+        let (pieces, words) = (&self.pieces, &self.words);
         self.raw.search(&index.engine, &index.patterns, bytes, &mut |window, pattern, place| {
-            if let Some(due) = raw_match(index, pieces, window, pattern, place) {
+            if let Some(due) = raw_match(index, pieces, words, window, pattern, place) {
                 due.tell(index, out);
             }
         });
         self.raw.remember(bytes, index.keep);
-        self.forget_pieces();
+        self.forget();
     }
 
     pub(super) fn gap(&mut self, index: &Index) {
-        let (pieces, due) = (&self.pieces, &mut self.due);
-        self.raw.close(&index.patterns, &mut |window, pattern, place| {
-            due.extend(raw_match(index, pieces, window, pattern, place));
+        let Self { raw, pieces, due, views, words } = self;
+        let window = Window { tail: raw.tail(), bytes: &[], base: raw.start(), closed: true };
+        for view in views.iter_mut().filter_map(Option::take) {
+            let mut view = view;
+            view.close(index, &mut |found| due.extend(view_match(index, pieces, &window, &found)));
+        }
+        raw.close(&index.patterns, &mut |window, pattern, place| {
+            due.extend(raw_match(index, pieces, words, window, pattern, place));
         });
-        self.raw.restart(self.raw.end());
-        self.pieces.clear();
+        raw.restart(raw.end());
+        pieces.clear();
+        words.clear();
     }
 
     pub(super) fn finish(&mut self, index: &Index, out: &mut dyn FnMut(Match<'_>)) {
@@ -89,12 +108,45 @@ impl Scanner {
         }
     }
 
-    /// Drops the pieces of octets that no match can begin at any more.
-    fn forget_pieces(&mut self) {
-        let oldest = self.raw.start();
+    /// Lets the views read on, and wakes those for which there is an escape.
+    fn scan_views(
+        &mut self,
+        index: &Index,
+        offset: u64,
+        bytes: &[u8],
+        out: &mut dyn FnMut(Match<'_>),
+    ) {
+        let Self { raw, pieces, views, words, .. } = self;
+        let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
+        for (kind, place) in Kind::ALL.into_iter().zip(views) {
+            if place.is_none() && first_escape(kind, bytes, &index.simple).is_none() {
+                continue;
+            }
+            let view = place.get_or_insert_with(|| Box::new(View::new(kind)));
+            view.feed(index, raw.tail(), offset, bytes, &mut |found| {
+                let Some(due) = view_match(index, pieces, &window, &found) else { return };
+                if due.encoding == Encoding::Rfc2047
+                    && let Some(pattern) = index.patterns.get(due.pattern)
+                {
+                    words.push(Word { needle: pattern.needle, start: found.start, end: found.end });
+                }
+                due.tell(index, out);
+            });
+            if !view.is_awake() {
+                *place = None;
+            }
+        }
+    }
+
+    /// Drops what is known of octets that no match can begin at any more.
+    fn forget(&mut self) {
+        let views = self.views.iter().flatten().filter_map(|view| view.oldest());
+        let oldest = views.fold(self.raw.start(), u64::min);
         let unused = self.pieces.iter().skip(1).take_while(|piece| piece.start <= oldest).count();
         let excess = self.pieces.len().saturating_sub(MAX_PIECES);
         self.pieces.drain(..unused.max(excess));
+        let oldest = self.raw.start();
+        self.words.retain(|word| word.end > oldest);
     }
 }
 
@@ -120,21 +172,50 @@ impl Due {
 fn raw_match(
     index: &Index,
     pieces: &[Piece],
+    words: &[Word],
     window: &Window<'_>,
     pattern: usize,
     place: Place,
 ) -> Option<Due> {
-    if index.is_shadowed(pattern, window, place) {
+    let this = index.patterns.get(pattern)?;
+    let in_word = |word: &Word| {
+        let same = word.needle == this.needle && this.form != Form::Slots;
+        same && word.start < place.end && place.start < word.end
+    };
+    if index.is_shadowed(pattern, window, place) || words.iter().any(in_word) {
         return None;
     }
     Some(Due {
         pattern,
         encoding: place.encoding,
-        probability: index.patterns.get(pattern)?.probability,
+        probability: this.probability,
         offset: place.start,
         len: u32::try_from(place.end - place.start).unwrap_or(u32::MAX),
         frames: frames_of(pieces, place.start, place.end),
         excerpt: excerpt(window, place.start, place.end),
+    })
+}
+
+/// A match in a view; `window` holds the octets of the stream.
+fn view_match(
+    index: &Index,
+    pieces: &[Piece],
+    window: &Window<'_>,
+    found: &ViewMatch<'_>,
+) -> Option<Due> {
+    if index.is_shadowed(found.pattern, found.window, found.place) {
+        return None;
+    }
+    let plain = index.patterns.get(found.pattern)?.probability;
+    let octets = usize::try_from(found.place.end - found.place.start).unwrap_or(usize::MAX);
+    Some(Due {
+        pattern: found.pattern,
+        encoding: found.encoding,
+        probability: chance::escaped(plain, octets),
+        offset: found.start,
+        len: u32::try_from(found.end.saturating_sub(found.start)).unwrap_or(u32::MAX),
+        frames: frames_of(pieces, found.start, found.end),
+        excerpt: excerpt(window, found.start, found.end),
     })
 }
 

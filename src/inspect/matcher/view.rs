@@ -1,0 +1,315 @@
+//! A view: a stretch of the stream with its escapes undone, searched like the stream itself.
+//!
+//! A view sleeps until an escape is met; it then takes the octets in front of it over, and stays awake until no match can
+//! hold an escape any more. So ordinary traffic costs no more than the search for the octet with which escapes begin.
+
+use super::Index;
+use super::escape::{Escape, Kind, Mode, Parse, parse};
+use super::pattern::{Place, Window};
+use super::track::Track;
+use crate::model::Encoding;
+use memchr::memchr;
+
+/// Decoded octets that are gathered before they are searched.
+const MAX_GATHERED: usize = 4096;
+
+/// One family of escapes, undone in a stretch of the stream.
+pub(super) struct View {
+    kind: Kind,
+    mode: Mode,
+    track: Track,
+    /// Where the decoded octets from `track.start()` on came from.
+    runs: Vec<Run>,
+    /// Decoded, not yet searched.
+    gathered: Vec<u8>,
+    /// Octets of an escape that is not yet whole, and the stream offset behind them.
+    pending: Vec<u8>,
+    offset: u64,
+    /// Decoded octets since the last escape; none where there was no escape yet.
+    quiet: Option<usize>,
+    awake: bool,
+}
+
+/// Decoded octets and the octets of the stream that they came from.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    at: u64,
+    len: u64,
+    wire: u64,
+    wire_len: u64,
+    /// Of an escape: how to name it. Other octets stand for themselves, one for one.
+    escape: Option<Encoding>,
+}
+
+/// A match in a view that holds at least one escape.
+pub(super) struct ViewMatch<'a> {
+    pub(super) pattern: usize,
+    pub(super) place: Place,
+    /// The decoded octets.
+    pub(super) window: &'a Window<'a>,
+    /// On the wire.
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) encoding: Encoding,
+}
+
+type Out<'o> = &'o mut dyn FnMut(ViewMatch<'_>);
+
+/// Where in `bytes` the first escape of a family begins, or what may become one.
+pub(super) fn first_escape(kind: Kind, bytes: &[u8], simple: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..)?;
+        let at = memchr(kind.trigger(), rest)?;
+        let is_literal =
+            matches!(parse(kind, Mode::Plain, rest.get(at..)?, simple, false), Parse::Literal(_));
+        if !is_literal {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+}
+
+impl View {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            mode: Mode::Plain,
+            track: Track::default(),
+            runs: Vec::new(),
+            gathered: Vec::new(),
+            pending: Vec::new(),
+            offset: 0,
+            quiet: None,
+            awake: false,
+        }
+    }
+
+    pub(super) fn is_awake(&self) -> bool {
+        self.awake
+    }
+
+    /// Offset in the stream of the oldest octet that a match may still begin with.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.runs.first().map(|run| run.wire)
+    }
+
+    /// Takes the next octets of the stream; `tail` are those in front of them.
+    pub(super) fn feed(
+        &mut self,
+        index: &Index,
+        tail: &[u8],
+        offset: u64,
+        bytes: &[u8],
+        out: Out<'_>,
+    ) {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if !self.awake {
+                let Some(first) = first_escape(self.kind, rest, &index.simple) else { break };
+                at += first;
+                self.wake(index, tail, offset, bytes.get(..at).unwrap_or_default());
+                continue;
+            }
+            at += if self.pending.is_empty() {
+                self.read(index, rest, out)
+            } else {
+                self.read_pending(index, rest)
+            };
+        }
+        self.search(index, out);
+    }
+
+    /// No octets follow.
+    pub(super) fn close(&mut self, index: &Index, out: Out<'_>) {
+        let pending = std::mem::take(&mut self.pending);
+        self.offset -= pending.len() as u64;
+        let mut at = 0;
+        while let Some(rest) = pending.get(at..).filter(|rest| !rest.is_empty()) {
+            at += match parse(self.kind, self.mode, rest, &index.simple, true) {
+                Parse::Escape(escape) => self.escape(escape),
+                Parse::Literal(mode) => {
+                    self.mode = mode;
+                    self.literal(rest.get(..1).unwrap_or_default())
+                }
+                Parse::NeedMore => rest.len(),
+            };
+        }
+        self.search(index, out);
+        let Self { track, runs, .. } = self;
+        track.close(&index.patterns, &mut |window, pattern, place| {
+            tell(runs, window, pattern, place, out);
+        });
+        self.sleep();
+    }
+
+    /// Begins with the octets in front of the first escape that a match may hold.
+    fn wake(&mut self, index: &Index, tail: &[u8], offset: u64, before: &[u8]) {
+        let skipped = before.len().saturating_sub(index.keep);
+        let before = before.get(skipped..).unwrap_or_default();
+        let from_tail = index.keep.saturating_sub(before.len()).min(tail.len());
+        let tail = tail.get(tail.len() - from_tail..).unwrap_or_default();
+        self.awake = true;
+        self.track.restart(0);
+        self.offset = offset + skipped as u64 - if skipped == 0 { from_tail as u64 } else { 0 };
+        self.literal(tail);
+        self.literal(before);
+    }
+
+    fn sleep(&mut self) {
+        self.awake = false;
+        self.mode = Mode::Plain;
+        self.runs.clear();
+        self.gathered.clear();
+        self.pending.clear();
+        self.quiet = None;
+    }
+
+    /// Reads on from octets that are at hand; returns how many were taken.
+    fn read(&mut self, index: &Index, rest: &[u8], out: Out<'_>) -> usize {
+        if self.gathered.len() >= MAX_GATHERED {
+            self.search(index, out);
+        }
+        if self.mode == Mode::Plain {
+            let left = match self.quiet {
+                Some(quiet) => index.keep.saturating_sub(quiet),
+                None => 0,
+            };
+            let plain = memchr(self.kind.trigger(), rest).unwrap_or(rest.len()).min(left);
+            if plain > 0 {
+                return self.literal(rest.get(..plain).unwrap_or_default());
+            }
+            if left == 0 && (self.quiet.is_some() || rest.first() != Some(&self.kind.trigger())) {
+                self.search(index, out);
+                self.sleep();
+                return 0;
+            }
+        }
+        match parse(self.kind, self.mode, rest, &index.simple, false) {
+            Parse::NeedMore => {
+                self.pending.extend_from_slice(rest);
+                self.offset += rest.len() as u64;
+                rest.len()
+            }
+            Parse::Literal(mode) => {
+                self.mode = mode;
+                self.literal(rest.get(..1).unwrap_or_default())
+            }
+            Parse::Escape(escape) => self.escape(escape),
+        }
+    }
+
+    /// Reads on from an escape that was not whole; returns how many octets of `rest` were taken.
+    fn read_pending(&mut self, index: &Index, rest: &[u8]) -> usize {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.offset -= pending.len() as u64;
+        let known = pending.len();
+        let mut added = 0;
+        let mut at = 0;
+        while at < known {
+            let here = pending.get(at..).unwrap_or_default();
+            match parse(self.kind, self.mode, here, &index.simple, false) {
+                Parse::NeedMore => match rest.get(added) {
+                    Some(&octet) => {
+                        pending.push(octet);
+                        added += 1;
+                    }
+                    None => {
+                        self.offset += here.len() as u64;
+                        self.pending.extend_from_slice(here);
+                        return added;
+                    }
+                },
+                Parse::Literal(mode) => {
+                    self.mode = mode;
+                    at += self.literal(here.get(..1).unwrap_or_default());
+                }
+                Parse::Escape(escape) => at += self.escape(escape),
+            }
+        }
+        // What was added beyond the last escape is read again, from `rest`.
+        at - known
+    }
+
+    /// Takes octets that stand for themselves.
+    fn literal(&mut self, octets: &[u8]) -> usize {
+        let at = self.track.end() + self.gathered.len() as u64;
+        let len = octets.len() as u64;
+        if len == 0 {
+            return 0;
+        }
+        match self.runs.last_mut() {
+            Some(last) if last.escape.is_none() && last.wire + last.wire_len == self.offset => {
+                last.len += len;
+                last.wire_len += len;
+            }
+            _ => {
+                let (wire, wire_len) = (self.offset, len);
+                self.runs.push(Run { at, len, wire, wire_len, escape: None });
+            }
+        }
+        self.gathered.extend_from_slice(octets);
+        self.offset += len;
+        if let Some(quiet) = &mut self.quiet {
+            *quiet += octets.len();
+        }
+        octets.len()
+    }
+
+    /// Takes an escape.
+    fn escape(&mut self, escape: Escape) -> usize {
+        let at = self.track.end() + self.gathered.len() as u64;
+        let octets = escape.out.as_slice();
+        let back = u64::from(escape.back).min(self.offset);
+        let run = Run {
+            at,
+            len: octets.len() as u64,
+            wire: self.offset - back,
+            wire_len: escape.len as u64 + back,
+            escape: Some(escape.encoding),
+        };
+        match self.runs.last_mut() {
+            // Escapes that stand for nothing, one after the other, are one.
+            Some(last) if run.len == 0 && last.len == 0 => last.wire_len += run.wire_len,
+            _ => self.runs.push(run),
+        }
+        self.gathered.extend_from_slice(octets);
+        self.offset += escape.len as u64;
+        self.mode = escape.mode;
+        self.quiet = Some(0);
+        escape.len
+    }
+
+    fn search(&mut self, index: &Index, out: Out<'_>) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let Self { track, runs, gathered, .. } = self;
+        track.search(&index.engine, &index.patterns, gathered, &mut |window, pattern, place| {
+            tell(runs, window, pattern, place, out);
+        });
+        track.remember(gathered, index.keep);
+        gathered.clear();
+        let start = track.start();
+        let unused = runs.iter().take_while(|run| run.at + run.len < start).count();
+        runs.drain(..unused);
+    }
+}
+
+/// Tells of a match in the decoded octets, if it holds an escape.
+fn tell(runs: &[Run], window: &Window<'_>, pattern: usize, place: Place, out: Out<'_>) {
+    let first = runs.partition_point(|run| run.at + run.len <= place.start);
+    let held = runs.iter().skip(first).take_while(|run| run.at < place.end);
+    let (mut start, mut end, mut encoding) = (None, 0, None);
+    for run in held {
+        let skip = if run.escape.is_none() { place.start.saturating_sub(run.at) } else { 0 };
+        start = start.or(Some(run.wire + skip));
+        let over = (run.at + run.len).saturating_sub(place.end);
+        let over = if run.escape.is_none() { over } else { 0 };
+        end = (run.wire + run.wire_len).saturating_sub(over);
+        encoding = encoding.or(run.escape);
+    }
+    if let (Some(start), Some(encoding)) = (start, encoding) {
+        out(ViewMatch { pattern, place, window, start, end, encoding });
+    }
+}
