@@ -18,8 +18,6 @@ pub(super) struct Evidence<'a> {
     pub(super) proto: Proto,
     /// The capture begins inside the conn.
     pub(super) midstream: bool,
-    /// Octets are missing in front of the sealing.
-    pub(super) missed_in_clear: bool,
     /// What a handshake agreed on.
     pub(super) agreement: Option<&'a Agreement>,
     /// From where on the direction claims to be ciphertext.
@@ -130,14 +128,14 @@ fn unfinished(evidence: &Evidence<'_>) -> Answer {
             || zone.is_all_text()
     });
     // A handshake holds text of its own (lists of algorithms, certificates). Where it cannot be one, text is text.
-    let no_handshake = evidence.midstream || evidence.missed_in_clear;
-    let readable = no_handshake && evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
+    let readable =
+        evidence.midstream && evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
     if lost || readable {
         return answer(Class::Cleartext, Basis::Readable);
     }
     let random = evidence.zones().any(|zone| zone.look() == Look::Random);
     let mut answer = answer(Class::Opaque, if random { Basis::Random } else { Basis::None });
-    answer.remarks.push(if no_handshake {
+    answer.remarks.push(if evidence.midstream {
         "no handshake was seen: the capture begins inside the conn"
     } else {
         "the handshake was not seen to its end"

@@ -117,7 +117,6 @@ impl Conn {
             dialect,
             proto: record.id.proto,
             midstream: record.midstream,
-            missed_in_clear: findings.missed_in_clear.iter().any(|&missed| missed > 0),
             agreement: findings.agreement.as_ref(),
             sealed: findings.sealed,
             lost: findings.lost,

@@ -6,8 +6,10 @@
 mod classify;
 mod codes;
 mod conn;
+mod der;
 pub mod dialect;
 mod error;
+mod hello;
 mod hits;
 mod lines;
 mod mail;
@@ -17,9 +19,11 @@ mod probe;
 mod sasl;
 #[cfg(test)]
 mod script;
+mod suites;
 mod talk;
 mod tally;
 mod turns;
+mod wire;
 
 pub use error::InspectError;
 
@@ -266,3 +270,6 @@ impl Log {
         self.news(|| News::Found(hit));
     }
 }
+
+#[cfg(test)]
+mod tests;

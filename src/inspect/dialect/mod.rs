@@ -4,9 +4,12 @@
 //! by the matcher, so an unknown protocol is never a blind spot.
 
 mod dnd;
+mod dns;
 mod ftp;
 mod pop3;
 mod smtp;
+mod ssh;
+mod tls;
 
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
@@ -143,7 +146,17 @@ pub trait Dialect: Send {
 }
 
 /// Every dialect. A file in this folder that is not registered fails a test.
-pub static ALL: &[&Spec] = &[&dnd::SPEC, &ftp::SPEC, &pop3::SPEC, &smtp::SPEC];
+#[rustfmt::skip] // one a line
+pub static ALL: &[&Spec] = &[
+    &dnd::SPEC,
+    &dns::OVER_TCP,
+    &dns::SPEC,
+    &ftp::SPEC,
+    &pop3::SPEC,
+    &smtp::SPEC,
+    &ssh::SPEC,
+    &tls::SPEC,
+];
 
 /// The dialect of that name.
 #[must_use]

@@ -1,0 +1,517 @@
+//! The inspector as a whole, on real handshakes and on captures made to fool it.
+
+use super::matcher::Matcher;
+use super::*;
+use crate::model::{Basis, Class, Endpoint, Field, Identifier, Proto, Rule, Timestamp};
+use std::net::Ipv4Addr;
+
+const C: Direction = Direction::OrigToResp;
+const S: Direction = Direction::RespToOrig;
+
+const SSH_CHACHA20: &str = include_str!("testdata/ssh-chacha20.conv");
+const SSH_ETM: &str = include_str!("testdata/ssh-etm.conv");
+const TLS13: &str = include_str!("testdata/tls13.conv");
+const TLS12: &str = include_str!("testdata/tls12.conv");
+const TLS12_NULL: &str = include_str!("testdata/tls12-null.conv");
+const TLS12_ANON: &str = include_str!("testdata/tls12-anon.conv");
+
+/// Segments of a recorded talk: `C` or `S`, then the octets in hex.
+fn recorded(text: &str) -> Vec<(Direction, Vec<u8>)> {
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(side, hex)| {
+            let dir = if side == "C" { C } else { S };
+            (dir, data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap())
+        })
+        .collect()
+}
+
+/// xorshift64*: octets that look random, the same in every run.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    std::iter::repeat_with(|| {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
+    })
+    .take(len)
+    .collect()
+}
+
+fn identifier(label: &str, text: &str) -> Identifier {
+    Identifier { label: label.into(), text: text.into() }
+}
+
+struct Play {
+    inspector: Inspector,
+    offsets: [u64; 2],
+    missed: [u64; 2],
+    bytes: [u64; 2],
+    frame: u64,
+    id: ConnId,
+    midstream: bool,
+}
+
+impl Play {
+    fn new(port: u16, proto: Proto) -> Self {
+        let identifiers =
+            [identifier("username", "jsmith"), identifier("folders", "Reindeer Games")];
+        let matcher = Matcher::new(&identifiers, &["tunnelcheck-token-4711".into()]).unwrap();
+        let mut inspector = Inspector::new(Arc::new(matcher));
+        let end = |last, port| Endpoint { ip: Ipv4Addr::new(10, 0, 0, last).into(), port };
+        let id = ConnId { orig: end(5, 49158), resp: end(2, port), proto };
+        inspector.opened(ConnSlot(3), Uid(1), &id, FrameRef::default());
+        Self {
+            inspector,
+            offsets: [0; 2],
+            missed: [0; 2],
+            bytes: [0; 2],
+            frame: 0,
+            id,
+            midstream: false,
+        }
+    }
+
+    fn tcp(port: u16) -> Self {
+        Self::new(port, Proto::TCP)
+    }
+
+    fn say(&mut self, dir: Direction, bytes: &[u8]) -> &mut Self {
+        self.frame += 1;
+        let time = Timestamp::from_nanos(i64::try_from(self.frame).unwrap() * 1_000_000);
+        let frames = FrameSpan::one(FrameRef { number: self.frame, time });
+        let offset = self.offsets[dir.index()];
+        self.inspector.chunk(ConnSlot(3), dir, &Chunk::Data { offset, bytes, frames });
+        self.offsets[dir.index()] += bytes.len() as u64;
+        self.bytes[dir.index()] += bytes.len() as u64;
+        self
+    }
+
+    fn all(&mut self, talk: &[(Direction, Vec<u8>)]) -> &mut Self {
+        for (dir, bytes) in talk {
+            self.say(*dir, bytes);
+        }
+        self
+    }
+
+    fn gap(&mut self, dir: Direction, len: u64) -> &mut Self {
+        let offset = self.offsets[dir.index()];
+        self.inspector.chunk(ConnSlot(3), dir, &Chunk::Gap { offset, len });
+        self.offsets[dir.index()] += len;
+        self.missed[dir.index()] += len;
+        self
+    }
+
+    fn end(&mut self) -> Inspection {
+        let record = ConnRecord {
+            uid: Uid(1),
+            id: self.id,
+            first: FrameRef::default(),
+            end: Timestamp::default(),
+            frames: self.frame,
+            bytes: self.bytes,
+            missed_bytes: self.missed,
+            conflict_bytes: [0; 2],
+            midstream: self.midstream,
+            evicted: false,
+            history: String::new(),
+            interfaces: vec![0],
+        };
+        self.inspector.closed(ConnSlot(3), record);
+        std::mem::replace(
+            &mut self.inspector,
+            Inspector::new(Arc::new(Matcher::new(&[], &[]).unwrap())),
+        )
+        .finish()
+    }
+
+    fn conn(&mut self) -> ConnSummary {
+        self.end().conns.remove(0)
+    }
+}
+
+fn hits(conn: &ConnSummary, rule: Rule) -> Vec<String> {
+    conn.hits
+        .iter()
+        .filter(|hit| hit.rule == rule)
+        .map(|hit| String::from_utf8_lossy(&hit.value).into_owned())
+        .collect()
+}
+
+fn class(conn: &ConnSummary) -> (Option<&'static str>, Class, Basis) {
+    (conn.dialect, conn.class, conn.basis)
+}
+
+const ENCRYPTED_SSH: (Option<&str>, Class, Basis) =
+    (Some("ssh"), Class::Encrypted, Basis::Handshake);
+
+#[test]
+fn real_ssh_is_encrypted_with_the_cipher_that_was_agreed_on() {
+    let conn = Play::tcp(22).all(&recorded(SSH_CHACHA20)).conn();
+    assert_eq!(class(&conn), ENCRYPTED_SSH, "{:?}", conn.remarks);
+    let agreement = conn.agreement.unwrap();
+    assert_eq!(agreement.cipher[0], "chacha20-poly1305@openssh.com");
+    assert_eq!(agreement.mac, ["", ""]);
+    assert!(agreement.real && agreement.weak.is_empty());
+    assert!(conn.sealed_bytes[0] > 300 && conn.sealed_bytes[1] > 300, "{:?}", conn.sealed_bytes);
+    assert!(conn.sealed_turns > 3);
+    let conn = Play::tcp(443).all(&recorded(SSH_ETM)).conn();
+    assert_eq!(class(&conn), ENCRYPTED_SSH, "{:?}", conn.remarks);
+    let agreement = conn.agreement.unwrap();
+    assert_eq!(agreement.cipher, ["aes128-ctr", "aes128-ctr"]);
+    assert_eq!(agreement.mac[1], "hmac-sha2-256-etm@openssh.com");
+    assert_eq!(agreement.kex, "curve25519-sha256");
+}
+
+#[test]
+fn real_tls_is_encrypted_and_its_names_are_metadata() {
+    let conn = Play::tcp(4433).all(&recorded(TLS13)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("tls"), Class::Encrypted, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    let agreement = conn.agreement.clone().unwrap();
+    assert_eq!(agreement.version, "TLS 1.3");
+    assert_eq!(agreement.cipher[0], "TLS_AES_256_GCM_SHA384");
+    assert_eq!(hits(&conn, Rule::Metadata), ["imap.example.org"]);
+    let conn = Play::tcp(4433).all(&recorded(TLS12)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("tls"), Class::Encrypted, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    let names = ["imap.example.org", "mail.example.org", "mail.example.org", "imap.example.org"];
+    assert_eq!(hits(&conn, Rule::Metadata), names);
+    for hit in &conn.hits {
+        let [.., start, len] = [0, hit.excerpt.start, hit.excerpt.len];
+        assert_eq!(hit.excerpt.bytes[start..start + len], hit.value);
+    }
+}
+
+#[test]
+fn a_suite_that_hides_nothing_is_cleartext() {
+    let conn = Play::tcp(443).all(&recorded(TLS12_NULL)).conn();
+    assert_eq!(class(&conn), (Some("tls"), Class::Cleartext, Basis::Handshake));
+    assert_eq!(hits(&conn, Rule::WeakCrypto), ["TLS_RSA_WITH_NULL_SHA256"]);
+    let conn = Play::tcp(443).all(&recorded(TLS12_ANON)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("tls"), Class::Encrypted, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    assert_eq!(conn.agreement.unwrap().weak, ["unauthenticated (anon)"]);
+}
+
+#[test]
+fn a_handshake_split_anywhere_reads_the_same() {
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12, TLS12_NULL] {
+        let talk = recorded(text);
+        let whole = Play::tcp(22).all(&talk).conn();
+        for size in [1, 2, 3, 5, 7, 64, 1000] {
+            let cut: Vec<_> = talk
+                .iter()
+                .flat_map(|(dir, bytes)| bytes.chunks(size).map(|part| (*dir, part.to_vec())))
+                .collect();
+            let conn = Play::tcp(22).all(&cut).conn();
+            assert_eq!(class(&conn), class(&whole), "{size}");
+            assert_eq!(conn.agreement, whole.agreement);
+            assert_eq!(conn.sealed_bytes, whole.sealed_bytes, "{size}");
+            let places = |conn: &ConnSummary| {
+                conn.hits.iter().map(|hit| (hit.value.clone(), hit.offset)).collect::<Vec<_>>()
+            };
+            assert_eq!(places(&conn), places(&whole));
+        }
+    }
+}
+
+/// The handshake alone: everything up to the first segment behind both sealings, then something else.
+fn faked(text: &str, then: &[(Direction, Vec<u8>)]) -> ConnSummary {
+    let talk = recorded(text);
+    let whole = Play::tcp(22).all(&talk).conn();
+    let mut left: Vec<u64> =
+        (0..2).map(|side| whole.record.bytes[side] - whole.sealed_bytes[side]).collect();
+    let mut play = Play::tcp(22);
+    for (dir, bytes) in &talk {
+        let keep = left[dir.index()].min(bytes.len() as u64);
+        left[dir.index()] -= keep;
+        if keep > 0 {
+            play.say(*dir, &bytes[..usize::try_from(keep).unwrap()]);
+        }
+    }
+    play.all(then).conn()
+}
+
+#[test]
+fn text_behind_a_real_handshake_is_cleartext() {
+    let pop = [
+        (S, b"+OK POP3 ready\r\n".to_vec()),
+        (C, b"USER jsmith\r\n".to_vec()),
+        (S, b"+OK\r\n".to_vec()),
+        (C, b"PASS secret, and a little more of it\r\n".to_vec()),
+    ];
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12] {
+        let conn = faked(text, &pop);
+        assert_eq!(conn.class, Class::Cleartext, "{:?} {:?}", conn.basis, conn.remarks);
+        let found = conn.hits.iter().find(|hit| hit.rule == Rule::Identifier).unwrap();
+        assert!(!found.in_ciphertext);
+        assert_eq!(conn.sealed_bytes, [0, 0]);
+    }
+    let short = [(C, b"PASS jsmith\r\n".to_vec()), (S, noise(3, 600))];
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12] {
+        let conn = faked(text, &short);
+        assert!(matches!(conn.class, Class::Cleartext | Class::Opaque), "{:?}", conn.class);
+    }
+    let wide: Vec<u8> =
+        "the quick brown fox ".repeat(40).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let conn = faked(SSH_CHACHA20, &[(C, wide), (S, noise(4, 900))]);
+    assert_eq!(conn.class, Class::Cleartext);
+}
+
+#[test]
+fn one_line_of_text_in_a_sealed_stream_is_cleartext() {
+    let mut octets = noise(11, 300_000);
+    octets.extend_from_slice(b"Subject: Reindeer Games this weekend, please reply to me soon\r\n");
+    octets.extend(noise(12, 300_000));
+    let conn = faked(SSH_CHACHA20, &[(S, octets), (C, noise(13, 500))]);
+    assert_eq!(conn.class, Class::Cleartext);
+}
+
+#[test]
+fn an_unfinished_handshake_is_not_encrypted() {
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12] {
+        let conn = faked(text, &[]);
+        assert_eq!((conn.class, conn.sealed_bytes), (Class::Opaque, [0, 0]), "{:?}", conn.remarks);
+        // One direction alone goes on.
+        let conn = Play::tcp(22).all(&recorded(text)[..1]).conn();
+        assert_eq!(conn.class, Class::Opaque);
+    }
+}
+
+#[test]
+fn a_handshake_with_a_hole_proves_nothing() {
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12] {
+        let talk = recorded(text);
+        let mut play = Play::tcp(22);
+        play.say(talk[0].0, &talk[0].1);
+        let lost = &talk[1];
+        play.gap(lost.0, lost.1.len() as u64);
+        let conn = play.all(&talk[2..]).conn();
+        assert_eq!(conn.class, Class::Opaque, "{:?}", conn.remarks);
+        assert_eq!(conn.missed_in_clear[lost.0.index()], lost.1.len() as u64);
+    }
+}
+
+#[test]
+fn a_hole_behind_the_sealing_hides_nothing() {
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS12] {
+        let mut play = Play::tcp(22);
+        let conn = play.all(&recorded(text)).gap(S, 4000).say(S, &noise(1, 2000)).conn();
+        assert_eq!(conn.class, Class::Encrypted, "{:?}", conn.remarks);
+        assert_eq!((conn.missed_in_clear, conn.record.missed_bytes), ([0, 0], [0, 4000]));
+    }
+}
+
+#[test]
+fn a_banner_and_then_text_is_cleartext() {
+    let conn = Play::tcp(22)
+        .say(S, b"SSH-2.0-OpenSSH_9.9\r\n")
+        .say(C, b"SSH-2.0-fake\r\n")
+        .say(C, b"USER jsmith\r\nPASS secret\r\n")
+        .say(S, b"+OK jsmith has 2 messages in Reindeer Games\r\n")
+        .conn();
+    assert_eq!(class(&conn), (Some("ssh"), Class::Cleartext, Basis::Readable));
+    assert!(hits(&conn, Rule::Identifier).len() >= 3);
+}
+
+#[test]
+fn noise_is_opaque_and_text_is_readable_without_a_dialect() {
+    let conn = Play::tcp(4000).say(C, &noise(1, 2000)).say(S, &noise(2, 2000)).conn();
+    assert_eq!(class(&conn), (None, Class::Opaque, Basis::Random));
+    let conn = Play::tcp(4000).say(C, b"\x1f\x8b\x08").say(C, &noise(2, 2000)).conn();
+    assert_eq!(class(&conn), (None, Class::Opaque, Basis::Random));
+    let conn = Play::tcp(4000).say(C, b"hello there, this is some protocol nobody knows").conn();
+    assert_eq!(class(&conn), (None, Class::Cleartext, Basis::Readable));
+    let conn = Play::tcp(4000).say(C, b"\x01\x02").conn();
+    assert_eq!(class(&conn), (None, Class::Opaque, Basis::None));
+    let conn = Play::tcp(4000).conn();
+    assert_eq!(class(&conn), (None, Class::Empty, Basis::None));
+    let table: Vec<u8> = (0..2000u16).flat_map(|n| [0, 0, (n % 7) as u8, (n >> 8) as u8]).collect();
+    let conn = Play::tcp(4000).say(C, &table).conn();
+    assert_eq!(class(&conn), (None, Class::Cleartext, Basis::Readable));
+}
+
+#[test]
+fn a_capture_that_begins_inside_a_sealed_conn_is_opaque() {
+    for (text, dialect) in [(SSH_CHACHA20, None), (TLS13, Some("tls"))] {
+        let talk = recorded(text);
+        let mut play = Play::tcp(22);
+        play.midstream = true;
+        let from = talk.len() - 6;
+        let conn = play.all(&talk[from..]).conn();
+        assert_eq!((conn.dialect, conn.class), (dialect, Class::Opaque), "{:?}", conn.remarks);
+    }
+}
+
+#[test]
+fn an_upgrade_keeps_what_was_readable_before() {
+    let mut play = Play::tcp(110);
+    play.say(S, b"+OK POP3 server of jsmith ready\r\n")
+        .say(C, b"STLS\r\n")
+        .say(S, b"+OK begin\r\n");
+    let conn = play.all(&recorded(TLS12)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("pop3"), Class::Upgraded, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    assert_eq!(hits(&conn, Rule::Identifier), ["jsmith"]);
+    assert!(conn.sealed_bytes.iter().all(|octets| *octets > 0));
+}
+
+#[test]
+fn an_upgrade_that_never_comes_is_cleartext() {
+    let mut play = Play::tcp(110);
+    play.say(S, b"+OK POP3 server ready\r\n").say(C, b"STLS\r\n").say(S, b"+OK begin\r\n");
+    play.say(C, b"USER jsmith\r\n").say(S, b"+OK\r\n").say(C, b"PASS secret\r\n");
+    let conn = play.conn();
+    assert_eq!((conn.dialect, conn.class), (Some("pop3"), Class::Cleartext));
+}
+
+#[test]
+fn a_token_is_a_sighting_and_no_hit() {
+    let mut play = Play::new(9, Proto::UDP);
+    play.inspector.at_interface(7);
+    play.say(C, b"tunnelcheck-token-4711");
+    let inspection = play.end();
+    assert_eq!(inspection.sightings.len(), 1);
+    assert_eq!(inspection.sightings[0].interface_id, 7);
+    assert_eq!(inspection.sightings[0].uid, Some(Uid(1)));
+    assert!(inspection.conns[0].is_control && inspection.conns[0].hits.is_empty());
+}
+
+#[test]
+fn raw_octets_are_searched() {
+    let mut play = Play::tcp(1);
+    play.inspector.raw(FrameRef::default(), 2, 14, b"padding with jsmith in it");
+    let inspection = play.end();
+    assert_eq!(inspection.raw_hits.len(), 1);
+    let hit = &inspection.raw_hits[0];
+    assert_eq!((hit.uid, hit.offset, hit.out_of_stream), (None, 27, true));
+    assert_eq!(inspection.coverage.searched_raw_bytes, 25);
+}
+
+#[test]
+fn a_flood_hides_no_other_label_and_is_counted() {
+    let mut play = Play::tcp(4000);
+    for _ in 0..2000 {
+        play.say(C, b"hello jsmith, ");
+    }
+    play.say(C, b"Reindeer Games");
+    let inspection = play.end();
+    let conn = &inspection.conns[0];
+    assert!(conn.hits.iter().any(|hit| hit.label.as_deref() == Some("folders")));
+    assert!(conn.hits.len() < 100 && conn.hits_omitted > 1900);
+    assert_eq!(inspection.coverage.hits_omitted, conn.hits_omitted);
+}
+
+#[test]
+fn cipher_none_is_read_on() {
+    let packet = |payload: &[u8]| {
+        let padding = 4 + (16 - (payload.len() + 1 + 4 + 4) % 16) % 16;
+        let mut packet = u32::try_from(payload.len() + 1 + padding).unwrap().to_be_bytes().to_vec();
+        packet.push(u8::try_from(padding).unwrap());
+        packet.extend_from_slice(payload);
+        packet.resize(packet.len() + padding, 0);
+        packet
+    };
+    let string = |text: &str| {
+        let mut out = u32::try_from(text.len()).unwrap().to_be_bytes().to_vec();
+        out.extend_from_slice(text.as_bytes());
+        out
+    };
+    let mut init = vec![20];
+    init.extend_from_slice(&noise(1, 16));
+    for list in [
+        "curve25519-sha256",
+        "ssh-ed25519",
+        "none",
+        "none",
+        "hmac-sha2-256",
+        "hmac-sha2-256",
+        "none",
+        "none",
+        "",
+        "",
+    ] {
+        init.extend(string(list));
+    }
+    init.extend_from_slice(&[0; 5]);
+    let mut client_kex = vec![30];
+    client_kex.extend_from_slice(&noise(2, 36));
+    let mut server_kex = vec![31];
+    server_kex.extend_from_slice(&noise(3, 180));
+    let mut request = vec![50];
+    for text in ["jsmith", "ssh-connection", "password"] {
+        request.extend(string(text));
+    }
+    request.push(0);
+    request.extend(string("hunter2"));
+    let mut play = Play::tcp(22);
+    play.say(C, b"SSH-2.0-a\r\n").say(S, b"SSH-2.0-b\r\n");
+    play.say(C, &packet(&init)).say(S, &packet(&init));
+    play.say(C, &packet(&client_kex)).say(S, &packet(&server_kex));
+    play.say(S, &packet(&[21])).say(C, &packet(&[21]));
+    let mut keyed = packet(&[5, 0, 0, 0, 0]);
+    keyed.extend_from_slice(&noise(5, 32)); // MAC
+    keyed.extend(packet(&request));
+    let conn = play.say(C, &keyed).conn();
+    assert_eq!(class(&conn), (Some("ssh"), Class::Cleartext, Basis::Handshake));
+    assert_eq!(hits(&conn, Rule::WeakCrypto), ["none", "none"]);
+    let found = |field| conn.hits.iter().find(|hit| hit.field == Some(field)).unwrap();
+    assert_eq!(found(Field::USERNAME).value, b"jsmith");
+    assert_eq!(found(Field::PASSWORD).value, b"hunter2");
+    let identifier = conn.hits.iter().find(|hit| hit.rule == Rule::Identifier).unwrap();
+    assert_eq!(identifier.offset, found(Field::USERNAME).offset);
+}
+
+#[test]
+fn dns_tells_every_name_that_leads_to_an_address() {
+    let question = b"\x04mail\x07example\x03org\x00\x00\x01\x00\x01";
+    let mut query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+    query.extend_from_slice(question);
+    let mut answer = b"\x12\x34\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00".to_vec();
+    answer.extend_from_slice(question);
+    answer.extend_from_slice(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x0e\x10\x00\x07\x04host\xc0\x11");
+    answer.extend_from_slice(b"\xc0\x2e\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04\x0a\x00\x00\x09");
+    let mut play = Play::new(9053, Proto::UDP);
+    let inspection = play.say(C, &query).say(S, &answer).end();
+    let names: Vec<_> =
+        inspection.names.iter().map(|one| format!("{} {}", one.name, one.address)).collect();
+    assert_eq!(names, ["host.example.org 10.0.0.9", "mail.example.org 10.0.0.9"]);
+    let conn = &inspection.conns[0];
+    assert_eq!(class(conn), (Some("dns"), Class::Cleartext, Basis::Grammar));
+    assert_eq!(
+        hits(conn, Rule::Metadata),
+        ["mail.example.org", "mail.example.org", "host.example.org"]
+    );
+    // The same over TCP, split anywhere.
+    let framed = |message: &[u8]| {
+        let mut out = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
+        out.extend_from_slice(message);
+        out
+    };
+    let mut play = Play::tcp(9053);
+    play.say(C, &framed(&query));
+    for octet in framed(&answer) {
+        play.say(S, &[octet]);
+    }
+    let inspection = play.end();
+    assert_eq!(inspection.conns[0].dialect, Some("dns"));
+    assert_eq!(inspection.names.len(), 2);
+}
