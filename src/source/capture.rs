@@ -1,0 +1,432 @@
+//! Several interfaces at once: a thread for each copies frames into blocks, the reader takes them out.
+
+use super::live::Live;
+use super::{Losses, Next, Source, SourceError, Tally};
+use crate::model::{Drops, Frame, InterfaceRecord, LinkType, Timestamp};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Octets after which a block is handed over.
+const BLOCK: usize = 256 * 1024;
+
+/// Blocks of one interface at most: 64 MiB, beside libpcap's own buffer; then frames are dropped and counted.
+const MAX_BLOCKS: usize = 256;
+
+/// How long a capture thread waits for a free block while libpcap's buffer takes what comes; then it drops.
+const WAIT_FOR_BLOCK: Duration = Duration::from_millis(200);
+
+/// How long the reader waits for a frame before it says `Idle`.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// How long a thread reads on after `stop` at most, where the interface never falls silent.
+const MAX_DRAIN: Duration = Duration::from_secs(2);
+
+/// Frames after which a thread that never falls silent reads the drop counters: a system call.
+const FRAMES_BETWEEN_COUNTS: u32 = 4_096;
+
+/// Captures on several interfaces until it is stopped.
+pub struct Capture {
+    interfaces: Vec<InterfaceRecord>,
+    workers: Vec<Worker>,
+    incoming: Receiver<Message>,
+    running: usize,
+    stopper: Stopper,
+    current: Option<Block>,
+    /// Place of the next frame in the current block.
+    place: usize,
+    frames: u64,
+}
+
+/// Ends a capture from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper(Arc<Stop>);
+
+#[derive(Debug, Default)]
+struct Stop {
+    asked: AtomicBool,
+    /// Nanoseconds since the epoch: frames from later on were not in the buffers yet.
+    at: AtomicI64,
+}
+
+impl Stopper {
+    /// Makes every thread hand over what libpcap still holds, and then end.
+    pub fn stop(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        if !self.0.asked.load(Ordering::Acquire) {
+            self.0.at.store(now, Ordering::Release);
+            self.0.asked.store(true, Ordering::Release);
+        }
+    }
+
+    fn asked_at(&self) -> Option<Timestamp> {
+        let asked = self.0.asked.load(Ordering::Acquire);
+        asked.then(|| Timestamp::from_nanos(self.0.at.load(Ordering::Acquire)))
+    }
+}
+
+/// The reader's side of a thread.
+struct Worker {
+    shared: Arc<Shared>,
+    free: Sender<Block>,
+    thread: Option<JoinHandle<()>>,
+    ended: bool,
+}
+
+/// What both sides see.
+struct Shared {
+    losses: Mutex<Losses>,
+    channel_dropped: AtomicU64,
+    /// Blocks that wait for the reader.
+    waiting: AtomicU64,
+}
+
+enum Message {
+    Block(Block),
+    Ended(usize),
+    Failed(usize, SourceError),
+}
+
+/// Frames of one interface, in one piece of memory.
+struct Block {
+    worker: usize,
+    frames: Vec<Head>,
+    octets: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    time: Timestamp,
+    link_type: LinkType,
+    len: u32,
+    start: usize,
+    cap_len: usize,
+}
+
+impl Capture {
+    /// Starts a thread for each of `lives`; the place in the list is the `interface_id`.
+    ///
+    /// # Errors
+    /// Without an interface, or when a thread cannot be started.
+    pub fn start(lives: Vec<Live>) -> Result<Self, SourceError> {
+        if lives.is_empty() {
+            return Err(SourceError::NoInterfaces);
+        }
+        let (outgoing, incoming) = channel();
+        let mut this = Self {
+            interfaces: lives.iter().map(|live| live.interface().clone()).collect(),
+            workers: Vec::with_capacity(lives.len()),
+            incoming,
+            running: 0,
+            stopper: Stopper(Arc::default()),
+            current: None,
+            place: 0,
+            frames: 0,
+        };
+        for (id, live) in lives.into_iter().enumerate() {
+            let (free, blocks) = channel();
+            let interface = live.interface().name.clone();
+            let shared = Arc::new(Shared {
+                losses: Mutex::new(live.losses()),
+                channel_dropped: AtomicU64::new(0),
+                waiting: AtomicU64::new(0),
+            });
+            let thread = Thread {
+                id,
+                live,
+                shared: Arc::clone(&shared),
+                outgoing: outgoing.clone(),
+                free: blocks,
+                made: 0,
+                current: None,
+                overrun: false,
+            };
+            let stopper = this.stopper.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("capture {interface}"))
+                .spawn(move || thread.run(&stopper))
+                .map_err(|source| SourceError::Thread { interface, source })?;
+            this.workers.push(Worker { shared, free, thread: Some(thread), ended: false });
+            this.running += 1;
+        }
+        Ok(this)
+    }
+
+    /// What ends this capture, from any thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// What each interface lost so far, in their order; final once `Next::End` was reached.
+    pub fn interface_losses(&self) -> Vec<Losses> {
+        self.workers.iter().map(|worker| worker.shared.losses()).collect()
+    }
+
+    /// Makes `place` point at a frame of the current block; false where nothing is there now or any more.
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        if let Some(block) = &self.current {
+            self.place += 1;
+            if self.place < block.frames.len() {
+                return Ok(true);
+            }
+        }
+        self.give_back();
+        while self.running > 0 {
+            match self.incoming.recv_timeout(IDLE) {
+                Ok(Message::Block(block)) => {
+                    if let Some(worker) = self.workers.get(block.worker) {
+                        worker.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+                    }
+                    self.place = 0;
+                    self.current = Some(block);
+                    return Ok(true);
+                }
+                Ok(Message::Ended(id)) => self.ended(id),
+                Ok(Message::Failed(id, error)) => {
+                    self.ended(id);
+                    return Err(error);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look_for_the_dead()?;
+                    return Ok(false);
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.look_for_the_dead()?;
+                    self.running = 0;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Hands the block that was read back to its thread.
+    fn give_back(&mut self) {
+        let Some(mut block) = self.current.take() else { return };
+        block.frames.clear();
+        block.octets.clear();
+        if let Some(worker) = self.workers.get(block.worker) {
+            // A thread that has ended needs no more blocks.
+            drop(worker.free.send(block));
+        }
+    }
+
+    fn ended(&mut self, id: usize) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && !worker.ended
+        {
+            worker.ended = true;
+            self.running = self.running.saturating_sub(1);
+        }
+    }
+
+    /// A thread says when it ends; one that ended without a word has died, and what it saw is lost.
+    fn look_for_the_dead(&mut self) -> Result<(), SourceError> {
+        for (worker, interface) in self.workers.iter_mut().zip(&self.interfaces) {
+            let finished = worker.thread.as_ref().is_some_and(JoinHandle::is_finished);
+            if !finished || worker.ended {
+                continue;
+            }
+            // Joining orders its last message before this; what it sent is still to be read then.
+            let died = worker.thread.take().is_some_and(|thread| thread.join().is_err());
+            if died {
+                worker.ended = true;
+                self.running = self.running.saturating_sub(1);
+                return Err(SourceError::ThreadDied { interface: interface.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source for Capture {
+    fn next(&mut self) -> Result<Next<'_>, SourceError> {
+        if !self.advance()? {
+            return Ok(if self.running == 0 { Next::End } else { Next::Idle });
+        }
+        self.frames += 1;
+        let frame = self.current.as_ref().and_then(|block| {
+            let head = *block.frames.get(self.place)?;
+            Some(Frame {
+                number: self.frames,
+                time: head.time,
+                interface_id: u32::try_from(block.worker).unwrap_or(u32::MAX),
+                link_type: head.link_type,
+                len: head.len,
+                data: block.octets.get(head.start..head.start + head.cap_len)?,
+            })
+        });
+        Ok(frame.map_or(Next::Idle, Next::Frame))
+    }
+
+    fn losses(&self) -> Losses {
+        let (mut drops, mut interface_drops) = (Tally::default(), Tally::default());
+        let mut sum = Losses::default();
+        for one in self.interface_losses() {
+            drops.add(known(one.drops), true);
+            interface_drops.add(known(one.interface_drops), true);
+            sum.channel_dropped = sum.channel_dropped.saturating_add(one.channel_dropped);
+        }
+        Losses { drops: drops.drops(), interface_drops: interface_drops.drops(), ..sum }
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceRecord> {
+        self.interfaces.clone()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Nobody reads any more: nothing is to be drained.
+        self.stopper.0.at.store(i64::MIN, Ordering::Release);
+        self.stopper.0.asked.store(true, Ordering::Release);
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+fn known(drops: Drops) -> Option<u64> {
+    match drops {
+        Drops::Known(count) => Some(count),
+        Drops::Unknown => None,
+    }
+}
+
+impl Shared {
+    fn losses(&self) -> Losses {
+        let losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Losses { channel_dropped: self.channel_dropped.load(Ordering::Acquire), ..losses }
+    }
+}
+
+/// The capture thread of one interface.
+struct Thread {
+    id: usize,
+    live: Live,
+    shared: Arc<Shared>,
+    outgoing: Sender<Message>,
+    free: Receiver<Block>,
+    /// Blocks made so far.
+    made: usize,
+    current: Option<Block>,
+    /// No block came free in time: frames are dropped until one does.
+    overrun: bool,
+}
+
+impl Thread {
+    fn run(mut self, stopper: &Stopper) {
+        let last = match self.capture(stopper) {
+            Ok(()) => Message::Ended(self.id),
+            Err(error) => Message::Failed(self.id, error),
+        };
+        self.hand_over();
+        self.count();
+        // Without a reader there is nobody to tell.
+        drop(self.outgoing.send(last));
+    }
+
+    fn capture(&mut self, stopper: &Stopper) -> Result<(), SourceError> {
+        let mut deadline = None;
+        let mut since_count = 0_u32;
+        loop {
+            // Asked before the read: what was in the buffer by then comes before `Idle`.
+            let stop = stopper.asked_at();
+            if stop.is_some()
+                && Instant::now() > *deadline.get_or_insert(Instant::now() + MAX_DRAIN)
+            {
+                return Ok(());
+            }
+            match self.live.next()? {
+                Next::Frame(frame) => {
+                    let beyond = stop.is_some_and(|stop| frame.time > stop);
+                    let block = Self::block(
+                        &mut self.current,
+                        &self.free,
+                        self.id,
+                        &mut self.made,
+                        &mut self.overrun,
+                    );
+                    match block {
+                        Some(block) => block.push(&frame),
+                        None => {
+                            self.shared.channel_dropped.fetch_add(1, Ordering::AcqRel);
+                        }
+                    }
+                    if beyond {
+                        return Ok(());
+                    }
+                    let is_full =
+                        self.current.as_ref().is_some_and(|block| block.octets.len() >= BLOCK);
+                    // A reader that waits gets its frame at once; one that lags gets whole blocks.
+                    if is_full || self.shared.waiting.load(Ordering::Acquire) == 0 {
+                        self.hand_over();
+                    }
+                    since_count += 1;
+                    if since_count >= FRAMES_BETWEEN_COUNTS {
+                        since_count = 0;
+                        self.count();
+                    }
+                }
+                Next::Idle => {
+                    self.hand_over();
+                    self.count();
+                    if stop.is_some() {
+                        return Ok(());
+                    }
+                }
+                Next::End => return Ok(()),
+            }
+        }
+    }
+
+    /// The block to fill: the current one, a returned one, a new one, or none.
+    fn block<'a>(
+        current: &'a mut Option<Block>,
+        free: &Receiver<Block>,
+        id: usize,
+        made: &mut usize,
+        overrun: &mut bool,
+    ) -> Option<&'a mut Block> {
+        if current.is_none() {
+            *current = free.try_recv().ok().or_else(|| {
+                if *made < MAX_BLOCKS {
+                    *made += 1;
+                    return Some(Block { worker: id, frames: Vec::new(), octets: Vec::new() });
+                }
+                // Waiting again for each frame would only move the loss into libpcap's buffer.
+                if *overrun { None } else { free.recv_timeout(WAIT_FOR_BLOCK).ok() }
+            });
+            *overrun = current.is_none();
+        }
+        current.as_mut()
+    }
+
+    fn hand_over(&mut self) {
+        let Some(block) = self.current.take() else { return };
+        self.shared.waiting.fetch_add(1, Ordering::AcqRel);
+        drop(self.outgoing.send(Message::Block(block)));
+    }
+
+    fn count(&mut self) {
+        let losses = self.live.losses();
+        *self.shared.losses.lock().unwrap_or_else(PoisonError::into_inner) = losses;
+    }
+}
+
+impl Block {
+    fn push(&mut self, frame: &Frame<'_>) {
+        self.frames.push(Head {
+            time: frame.time,
+            link_type: frame.link_type,
+            len: frame.len,
+            start: self.octets.len(),
+            cap_len: frame.data.len(),
+        });
+        self.octets.extend_from_slice(frame.data);
+    }
+}

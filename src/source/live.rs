@@ -1,0 +1,310 @@
+//! Live capture with libpcap.
+
+mod platform;
+
+use super::{Losses, Next, Source, SourceError};
+use crate::model::{Drops, Frame, InterfaceRecord, LinkType, Timestamp, Vantage};
+use pcap::{Active, Device, IfFlags, Precision};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
+
+/// Octets of libpcap's buffer: enough for the bursts of a mail session on a busy link while analysis lags.
+const BUFFER_BYTES: u32 = 16 << 20;
+
+/// Octets kept of a frame: libpcap's own maximum, so that offloaded super-frames are whole.
+const SNAPLEN: u32 = 262_144;
+
+/// Milliseconds after which a quiet interface gives `Idle`.
+const READ_TIMEOUT_MS: i32 = 20;
+
+/// Port of the discard service (RFC 863). Nothing is sent to it: the port only makes an address complete.
+const DISCARD: u16 = 9;
+
+/// A network interface of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Where it stands.
+    pub vantage: Vantage,
+    /// Whether it is up.
+    pub is_up: bool,
+}
+
+/// The network interfaces of this machine, in libpcap's order.
+///
+/// # Errors
+/// When the system does not list them.
+pub fn interfaces() -> Result<Vec<Interface>, SourceError> {
+    let devices =
+        Device::list().map_err(|error| SourceError::ListInterfaces { reason: in_words(&error) })?;
+    Ok(devices
+        .into_iter()
+        .filter(|device| !platform::is_no_network(&device.name))
+        .map(|device| Interface {
+            vantage: platform::vantage(&device.name, device.flags.is_loopback()),
+            is_up: device.flags.contains(IfFlags::UP),
+            addresses: device.addresses.iter().map(|address| address.addr).collect(),
+            name: device.name,
+        })
+        .collect())
+}
+
+/// The interface that packets to `ip` leave by, as the system routes them now. Sends nothing.
+///
+/// # Errors
+/// When there is no route, or when no interface has the address that packets would leave from.
+pub fn interface_towards(ip: IpAddr) -> Result<Interface, SourceError> {
+    let interfaces = interfaces()?;
+    let own = interfaces.iter().any(|interface| interface.addresses.contains(&ip));
+    // Packets to an address of this machine never leave it, whichever interface has the address.
+    if let Some(loopback) =
+        interfaces.iter().find(|interface| interface.vantage == Vantage::Loopback && own)
+    {
+        return Ok(loopback.clone());
+    }
+    let any: IpAddr =
+        if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let local = UdpSocket::bind(SocketAddr::new(any, 0))
+        .and_then(|socket| {
+            socket.connect(SocketAddr::new(ip, DISCARD))?;
+            socket.local_addr()
+        })
+        .map_err(|source| SourceError::NoRoute { ip, source })?
+        .ip();
+    let mut having: Vec<Interface> =
+        interfaces.into_iter().filter(|interface| interface.addresses.contains(&local)).collect();
+    having.sort_by_key(|interface| !interface.is_up);
+    having.into_iter().next().ok_or(SourceError::NoInterfaceTowards { ip, local })
+}
+
+/// How to capture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveOptions {
+    /// Name of the interface.
+    pub interface: String,
+    /// Octets of the kernel's buffer.
+    pub buffer_bytes: u32,
+    /// Octets kept of a frame.
+    pub snaplen: u32,
+    /// Whether to ask for frames that are not addressed to this machine.
+    pub promiscuous: bool,
+}
+
+impl LiveOptions {
+    /// The defaults for an interface: 16 MiB, whole frames, not promiscuous.
+    #[must_use]
+    pub fn new(interface: &str) -> Self {
+        Self {
+            interface: interface.to_owned(),
+            buffer_bytes: BUFFER_BYTES,
+            snaplen: SNAPLEN,
+            promiscuous: false,
+        }
+    }
+}
+
+/// A running capture on one interface. Frames wait in libpcap's buffer from `open` on.
+pub struct Live {
+    // Reading the counters needs the handle alone; the lock is uncontended.
+    handle: Mutex<Handle>,
+    record: InterfaceRecord,
+    nanos_per_tick: i64,
+    frames: u64,
+}
+
+struct Handle {
+    capture: pcap::Capture<Active>,
+    drops: Counter,
+    interface_drops: Counter,
+    /// What the system counted before we began, where libpcap does not count.
+    baseline: Option<u64>,
+    /// Whether libpcap itself counts what the interface drops.
+    counts_interface: bool,
+}
+
+impl Live {
+    /// Opens an interface and begins to capture.
+    ///
+    /// # Errors
+    /// When there is no such interface, it is down, or this user may not capture on it.
+    pub fn open(options: &LiveOptions) -> Result<Self, SourceError> {
+        let name = &options.interface;
+        let precision =
+            if platform::has_nanoseconds(name) { Precision::Nano } else { Precision::Micro };
+        let capture = match activate(options, options.promiscuous, precision) {
+            Ok(capture) => capture,
+            // Some interfaces (`any`, some tunnels) only warn that they cannot be promiscuous.
+            Err(_) if options.promiscuous => activate(options, false, precision)
+                .map_err(|error| refused(name, &in_words(&error)))?,
+            Err(error) => return Err(refused(name, &in_words(&error))),
+        };
+        let link_type = registered(capture.get_datalink().0);
+        let is_loopback = interfaces().is_ok_and(|all| {
+            all.iter().any(|one| one.name == *name && one.vantage == Vantage::Loopback)
+        });
+        let record = InterfaceRecord {
+            name: name.clone(),
+            link_type,
+            snaplen: options.snaplen,
+            vantage: Some(platform::vantage(name, is_loopback)),
+        };
+        let handle = Handle {
+            capture,
+            drops: Counter::default(),
+            interface_drops: Counter::default(),
+            baseline: platform::interface_drops(name),
+            counts_interface: platform::LIBPCAP_COUNTS_INTERFACE_DROPS && options.promiscuous,
+        };
+        Ok(Self {
+            handle: Mutex::new(handle),
+            record,
+            nanos_per_tick: if precision == Precision::Nano { 1 } else { 1_000 },
+            frames: 0,
+        })
+    }
+
+    /// The interface.
+    pub fn interface(&self) -> &InterfaceRecord {
+        &self.record
+    }
+}
+
+impl Source for Live {
+    fn next(&mut self) -> Result<Next<'_>, SourceError> {
+        let handle = self.handle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match handle.capture.next_packet() {
+            Ok(packet) => {
+                self.frames += 1;
+                Ok(Next::Frame(Frame {
+                    number: self.frames,
+                    time: time(packet.header, self.nanos_per_tick),
+                    interface_id: 0,
+                    link_type: self.record.link_type,
+                    len: packet.header.len,
+                    data: packet.data,
+                }))
+            }
+            Err(pcap::Error::TimeoutExpired) => Ok(Next::Idle),
+            Err(pcap::Error::NoMorePackets) => Ok(Next::End),
+            Err(error) => Err(SourceError::Interface {
+                interface: self.record.name.clone(),
+                reason: in_words(&error),
+            }),
+        }
+    }
+
+    fn losses(&self) -> Losses {
+        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        handle.losses(&self.record.name)
+    }
+
+    fn interfaces(&self) -> Vec<InterfaceRecord> {
+        vec![self.record.clone()]
+    }
+}
+
+impl Handle {
+    fn losses(&mut self, name: &str) -> Losses {
+        let Ok(stat) = self.capture.stats() else { return Losses::default() };
+        let by_system = platform::interface_drops(name)
+            .zip(self.baseline)
+            .map(|(now, before)| now.saturating_sub(before));
+        let by_libpcap = self.interface_drops.follow(stat.if_dropped);
+        let interface_drops = if self.counts_interface { Some(by_libpcap) } else { by_system };
+        Losses {
+            drops: Drops::Known(self.drops.follow(stat.dropped)),
+            interface_drops: interface_drops.map_or(Drops::Unknown, Drops::Known),
+            ..Losses::default()
+        }
+    }
+}
+
+/// A 32-bit counter that wraps, followed as one that does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counter {
+    last: u32,
+    total: u64,
+}
+
+impl Counter {
+    fn follow(&mut self, now: u32) -> u64 {
+        let step = now.wrapping_sub(self.last);
+        // Half the range backwards is no wrap: the driver began to count anew.
+        let step = if step > u32::MAX / 2 { now } else { step };
+        self.last = now;
+        self.total = self.total.saturating_add(u64::from(step));
+        self.total
+    }
+}
+
+fn activate(
+    options: &LiveOptions,
+    promiscuous: bool,
+    precision: Precision,
+) -> Result<pcap::Capture<Active>, pcap::Error> {
+    pcap::Capture::from_device(options.interface.as_str())?
+        .snaplen(i32::try_from(options.snaplen).unwrap_or(i32::MAX))
+        .buffer_size(i32::try_from(options.buffer_bytes).unwrap_or(i32::MAX))
+        .promisc(promiscuous)
+        .immediate_mode(true)
+        .timeout(READ_TIMEOUT_MS)
+        .precision(precision)
+        .open()
+}
+
+/// libpcap gives reasons as text alone; what it says is told apart by the words that it has used since 1.0.
+fn refused(name: &str, reason: &str) -> SourceError {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    let interface = name.to_owned();
+    let all = interfaces().unwrap_or_default();
+    let found = all.iter().find(|one| one.name == name);
+    if !all.is_empty() && found.is_none() {
+        let existing = all.into_iter().map(|one| one.name).collect();
+        return SourceError::NoSuchInterface { interface, existing };
+    }
+    if says(&["ermission", "not permitted", "CAP_NET_RAW", "privilege"]) {
+        return SourceError::Permission { interface, reason: reason.to_owned() };
+    }
+    if says(&["is not up", "etwork is down", "is down"]) || found.is_some_and(|one| !one.is_up) {
+        return SourceError::InterfaceDown { interface };
+    }
+    SourceError::Interface { interface, reason: reason.to_owned() }
+}
+
+/// The words of an error, without the crate's prefix.
+fn in_words(error: &pcap::Error) -> String {
+    match error {
+        pcap::Error::PcapError(words) if words.is_empty() => "libpcap gives no reason".to_owned(),
+        pcap::Error::PcapError(words) => words.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The time of a frame; its second field counts in units of `nanos_per_tick`.
+#[expect(
+    clippy::unnecessary_fallible_conversions,
+    reason = "time_t and suseconds_t differ by system"
+)]
+fn time(header: &pcap::PacketHeader, nanos_per_tick: i64) -> Timestamp {
+    let seconds = i64::try_from(header.ts.tv_sec).unwrap_or_default();
+    let fraction = i64::try_from(header.ts.tv_usec).unwrap_or_default();
+    Timestamp::from_nanos(
+        seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(fraction.saturating_mul(nanos_per_tick)),
+    )
+}
+
+/// The registered value (`LINKTYPE_*`) of this system's own number (`DLT_*`).
+fn registered(data_link: i32) -> LinkType {
+    match data_link {
+        // DLT_LOOP and DLT_RAW differ by system.
+        12 if cfg!(target_os = "openbsd") => LinkType::LOOP,
+        12 | 14 => LinkType::RAW,
+        11 => LinkType(100), // ATM with RFC 1483 headers
+        other => LinkType(u16::try_from(other).unwrap_or(u16::MAX)),
+    }
+}

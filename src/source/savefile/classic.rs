@@ -1,0 +1,143 @@
+//! The classic pcap format (draft-ietf-opsawg-pcap) and the variants whose records are known.
+
+use super::blocks::{Blocks, Stop};
+use super::{MAX_CAP_LEN, Record};
+use crate::model::{InterfaceRecord, LinkType, Timestamp};
+use crate::source::octets::{ByteOrder, index};
+
+/// Octets of the file header.
+pub(super) const FILE_HEADER: usize = 24;
+
+/// Octets of a record header; the modified format has eight more.
+const RECORD_HEADER: usize = 16;
+
+/// What a magic says of the records behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Variant {
+    order: ByteOrder,
+    nanos_per_tick: i64,
+    record_header: usize,
+    /// Octets between the file header and the first record.
+    preamble: usize,
+}
+
+impl Variant {
+    /// The variant of a file that begins with `head`, where its records are known.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
+        let magic = ByteOrder::Big.u32(head, 0)?;
+        [ByteOrder::Big, ByteOrder::Little].into_iter().find_map(|order| {
+            let magic = if order == ByteOrder::Big { magic } else { magic.swap_bytes() };
+            let (nanos_per_tick, record_header, preamble) = match magic {
+                0xa1b2_c3d4 => (1_000, RECORD_HEADER, 0),
+                0xa1b2_3c4d => (1, RECORD_HEADER, 0),
+                // Kuznetzov's: interface index, ether type and packet type follow the usual header.
+                0xa1b2_cd34 => (1_000, RECORD_HEADER + 8, 0),
+                // IXIA's software and hardware captures: the size of all records, then nanosecond records.
+                0x1c00_01ab | 0x1c00_01ac => (1, RECORD_HEADER, 4),
+                _ => return None,
+            };
+            Some(Self { order, nanos_per_tick, record_header, preamble })
+        })
+    }
+}
+
+/// Which of the two lengths of a record comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lengths {
+    CapLenFirst,
+    LenFirst,
+    /// Version 2.3 was written both ways: the smaller one is cap_len.
+    SmallerIsCapLen,
+}
+
+/// Reads the records of one file.
+#[derive(Debug)]
+pub(super) struct Classic {
+    variant: Variant,
+    lengths: Lengths,
+    interface: InterfaceRecord,
+}
+
+impl Classic {
+    /// Reads the file header.
+    pub(super) fn open(variant: Variant, blocks: &mut Blocks) -> Result<Self, Stop> {
+        blocks.need(FILE_HEADER, "the file header")?;
+        let order = variant.order;
+        let head = blocks.ahead();
+        let word = |at| order.u32(head, at).unwrap_or_default();
+        let version =
+            (order.u16(head, 4).unwrap_or_default(), order.u16(head, 6).unwrap_or_default());
+        let lengths = match version {
+            (2, 3) => Lengths::SmallerIsCapLen,
+            (0..=2, 0..=2) | (543, 0) => Lengths::LenFirst,
+            _ => Lengths::CapLenFirst,
+        };
+        // The upper half of the word holds the length of the frame check sequence and reserved bits.
+        let link_type = u16::try_from(word(20) & 0xffff).unwrap_or_default();
+        let interface = InterfaceRecord {
+            name: String::new(),
+            link_type: registered(link_type),
+            snaplen: word(16),
+            vantage: None,
+        };
+        blocks.consume(FILE_HEADER);
+        if variant.preamble > 0 {
+            blocks.need(variant.preamble, "the size of the records")?;
+            blocks.consume(variant.preamble);
+        }
+        Ok(Self { variant, lengths, interface })
+    }
+
+    /// The one interface of the file.
+    pub(super) fn interface(&self) -> &InterfaceRecord {
+        &self.interface
+    }
+
+    /// Reads the next record; none at the end of the file.
+    pub(super) fn advance(&self, blocks: &mut Blocks) -> Result<Option<Record>, Stop> {
+        let header_len = self.variant.record_header;
+        let got = blocks.want(header_len);
+        if got == 0 {
+            blocks.end()?;
+            return Ok(None);
+        }
+        blocks.need(header_len, "the record header")?;
+        let order = self.variant.order;
+        let header = blocks.ahead();
+        let word = |at| order.u32(header, at).unwrap_or_default();
+        let (seconds, fraction, third, fourth) = (word(0), word(4), word(8), word(12));
+        let (cap_len, len) = match self.lengths {
+            Lengths::CapLenFirst => (third, fourth),
+            Lengths::LenFirst => (fourth, third),
+            Lengths::SmallerIsCapLen => (third.min(fourth), third.max(fourth)),
+        };
+        if cap_len > MAX_CAP_LEN {
+            return Err(Stop::Damaged(format!(
+                "captured length {cap_len} is beyond any frame (at most {MAX_CAP_LEN})"
+            )));
+        }
+        let cap_len = index(cap_len);
+        let whole = header_len.saturating_add(cap_len);
+        blocks.need(whole, "the record")?;
+        let record = Record {
+            time: Timestamp::from_nanos(
+                i64::from(seconds) * 1_000_000_000
+                    + i64::from(fraction) * self.variant.nanos_per_tick,
+            ),
+            interface_id: 0,
+            link_type: self.interface.link_type,
+            len,
+            data: blocks.range(header_len, cap_len),
+        };
+        blocks.consume(whole);
+        Ok(Some(record))
+    }
+}
+
+/// The registered value for raw IP, which some systems wrote with their own number (12, OpenBSD 14).
+pub(super) fn registered(link_type: u16) -> LinkType {
+    match link_type {
+        12 | 14 => LinkType::RAW,
+        other => LinkType(other),
+    }
+}

@@ -1,0 +1,134 @@
+//! gzip (RFC 1952) and zstd (RFC 8878), found by their magic.
+
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+/// Octets read from a packed file at a time.
+const PACKED_BLOCK: usize = 64 * 1024;
+
+/// How an input is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// Not at all.
+    None,
+    /// RFC 1952, one or more members.
+    Gzip,
+    /// RFC 8878, one or more frames.
+    Zstd,
+}
+
+impl Packing {
+    /// What the first octets of an input say.
+    pub(super) fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Looks at the first octets of `reader` and unpacks what follows where they ask for it.
+pub(super) fn unpack(
+    mut reader: Box<dyn Read + Send>,
+) -> io::Result<(Box<dyn Read + Send>, Packing)> {
+    let mut head = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut head)?;
+    let packing = Packing::of(&head);
+    let whole = Cursor::new(head).chain(reader);
+    Ok((
+        match packing {
+            Packing::None => Box::new(whole),
+            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
+                BufReader::with_capacity(PACKED_BLOCK, whole),
+            )),
+            Packing::Zstd => Box::new(Zstd::new(BufReader::with_capacity(PACKED_BLOCK, whole))),
+        },
+        packing,
+    ))
+}
+
+/// The content of one zstd frame after the other; skippable frames are skipped.
+struct Zstd<R> {
+    packed: R,
+    decoder: FrameDecoder,
+    in_frame: bool,
+}
+
+impl<R: BufRead> Zstd<R> {
+    fn new(packed: R) -> Self {
+        Self { packed, decoder: FrameDecoder::new(), in_frame: false }
+    }
+
+    /// Begins the next frame; false at the end of the input.
+    fn begin(&mut self) -> io::Result<bool> {
+        loop {
+            if self.packed.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            match self.decoder.reset(&mut self.packed) {
+                Ok(()) => {
+                    self.in_frame = true;
+                    return Ok(true);
+                }
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let length = u64::from(length);
+                    let skipped =
+                        io::copy(&mut self.packed.by_ref().take(length), &mut io::sink())?;
+                    if skipped < length {
+                        return Err(io::Error::new(
+                            io::ErrorKind::UnexpectedEof,
+                            "the zstd stream ends inside a skippable frame",
+                        ));
+                    }
+                }
+                Err(error) => return Err(damaged(&error)),
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.in_frame && !self.begin()? {
+                return Ok(0);
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                self.decoder
+                    .decode_blocks(&mut self.packed, BlockDecodingStrategy::UptoBlocks(1))
+                    .map_err(|error| damaged(&error))?;
+            }
+            let got = self.decoder.read(out)?;
+            if got > 0 || out.is_empty() {
+                return Ok(got);
+            }
+            self.in_frame = false;
+            let stated = self.decoder.get_checksum_from_data();
+            if stated.is_some() && stated != self.decoder.get_calculated_checksum() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the checksum of the zstd stream is wrong",
+                ));
+            }
+        }
+    }
+}
+
+/// The decoder hides failures of the file below it in its own words: they count as damage, which is as loud.
+fn damaged(error: &FrameDecoderError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the zstd stream is damaged: {error}"))
+}
