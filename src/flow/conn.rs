@@ -1,9 +1,8 @@
 //! One conn: what is counted of it, whatever its protocol.
 
 use super::tcp::Tcp;
-use crate::model::FrameRef;
 use crate::model::{
-    ConnId, ConnRecord, Direction, Endpoint, Proto, Segment, TcpFlags, Timestamp, Uid,
+    ConnId, ConnRecord, Direction, Endpoint, FrameRef, Proto, Segment, TcpFlags, Timestamp, Uid,
 };
 use std::collections::BTreeSet;
 

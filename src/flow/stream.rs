@@ -9,6 +9,7 @@ use super::out::{Out, Shared};
 use super::tail::Tail;
 use crate::model::{ChunkSink, FrameSpan, SeqNo};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Neighbouring octets of the stream on each side of an alternate: identifiers are searched across the seam.
 const CONTEXT: u64 = 64;
@@ -79,7 +80,6 @@ impl Piece {
 struct Placed<'a> {
     at: i64,
     bytes: &'a [u8],
-    cut: u32,
     frames: FrameSpan,
 }
 
@@ -166,7 +166,7 @@ impl Stream {
         if bytes.is_empty() && cut == 0 {
             return;
         }
-        let segment = Placed { at: self.offset_of(seq), bytes, cut, frames };
+        let segment = Placed { at: self.offset_of(seq), bytes, frames };
         if i64::from(seq.since(self.next_seq())) > MAX_AHEAD {
             out.conflict(bytes.len() as u64);
             self.stray(seq, bytes, frames, out);
@@ -178,9 +178,8 @@ impl Stream {
             self.compare_with_tail(segment, old, out);
         }
         let fresh = bytes.get(old..).unwrap_or_default();
-        let start = u64::try_from(segment.at).unwrap_or_default()
-            + if segment.at < 0 { 0 } else { old as u64 };
-        let start = start.max(if fresh.is_empty() { 0 } else { self.rcv_nxt });
+        let start = segment.at.saturating_add(i64::try_from(old).unwrap_or(i64::MAX));
+        let start = u64::try_from(start).unwrap_or_default();
         let end = start + fresh.len() as u64;
         let lost_to = if cut > 0 { end + u64::from(cut) } else { 0 };
         if start <= self.rcv_nxt && self.pieces.first_key_value().is_none_or(|(at, _)| *at >= end) {
@@ -391,14 +390,24 @@ impl Stream {
             self.alternate(at, bytes, frames, out);
         }
         for (low, high) in free {
-            let piece =
-                Piece { bytes: slice(bytes, start, low, high).to_vec(), lost_to: 0, frames };
-            let charge = piece.bytes.len() + PIECE_OVERHEAD;
-            if let std::collections::btree_map::Entry::Vacant(place) = self.pieces.entry(low) {
-                place.insert(piece);
-                self.held_bytes += charge;
-                out.shared.held_bytes += charge;
-            }
+            let octets = slice(bytes, start, low, high).to_vec();
+            let charge = match self.pieces.entry(low) {
+                Entry::Vacant(place) => {
+                    let charge = octets.len() + PIECE_OVERHEAD;
+                    place.insert(Piece { bytes: octets, lost_to: 0, frames });
+                    charge
+                }
+                // A segment of which the capture kept no payload.
+                Entry::Occupied(mut piece) if piece.get().bytes.is_empty() => {
+                    let charge = octets.len();
+                    piece.get_mut().bytes = octets;
+                    piece.get_mut().frames = frames;
+                    charge
+                }
+                Entry::Occupied(_) => 0,
+            };
+            self.held_bytes += charge;
+            out.shared.held_bytes += charge;
         }
         if lost_to > 0
             && let Some((_, piece)) = self.pieces.range_mut(..=end).next_back()
@@ -440,11 +449,8 @@ impl Stream {
         let mut first = at;
         while first > limit {
             if first <= self.rcv_nxt {
-                return first.min(self.tail.start()).max(if first > self.tail.start() {
-                    limit.max(self.tail.start())
-                } else {
-                    first
-                });
+                let kept_from = self.tail.start();
+                return if kept_from < first { limit.max(kept_from) } else { first };
             }
             match self.pieces.range(..first).next_back() {
                 Some((&start, piece)) if piece.end(start) >= first => first = start.max(limit),

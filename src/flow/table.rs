@@ -7,7 +7,7 @@ use super::out::{Out, Shared};
 use super::queue::{Entry, Kind, Queue};
 use super::tcp::Tcp;
 use super::udp;
-use crate::model::{ChunkSink, ConnSlot, Coverage, Proto, Segment, Uid};
+use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, Uid};
 
 /// Every conn that is open, and what was missed in all.
 #[derive(Debug)]
@@ -139,14 +139,14 @@ impl ConnTable {
         else {
             return;
         };
-        if let Some(tcp) = &mut tcp {
-            let dir = crate::model::Direction::OrigToResp;
-            let shared = &mut self.shared;
-            tcp.flush(&mut Out { sink, slot: ConnSlot(slot), dir, meta: &mut meta, shared });
-        }
         let kind = kind_of(tcp.as_ref());
         self.queue(kind).live -= 1;
         self.sweep(kind);
+        if let Some(tcp) = &mut tcp {
+            let dir = Direction::OrigToResp;
+            let shared = &mut self.shared;
+            tcp.flush(&mut Out { sink, slot: ConnSlot(slot), dir, meta: &mut meta, shared });
+        }
         self.index.remove(Key::of(meta.id.orig, meta.id.resp, meta.id.proto));
         self.free.push(slot);
         sink.closed(ConnSlot(slot), meta.record(is_evicted));

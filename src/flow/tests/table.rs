@@ -1,0 +1,200 @@
+use super::{A, F, Limits, R, S, Talk, client, server};
+use crate::model::{Endpoint, Proto};
+
+fn end(host: u8, port: u16) -> Endpoint {
+    Endpoint { ip: [10, 0, 0, host].into(), port }
+}
+
+#[test]
+fn datagrams_are_one_chunk_each_with_offsets_that_add_up() {
+    let mut talk = Talk::new();
+    let (asker, name_server) = (end(5, 40_000), end(1, 53));
+    talk.udp(asker, name_server, b"one");
+    talk.udp(name_server, asker, b"answer");
+    talk.udp(asker, name_server, b"");
+    talk.udp(asker, name_server, b"two");
+    let heard = talk.only();
+    assert_eq!(heard.chunks[0], [b"one".to_vec(), b"two".to_vec()]);
+    assert_eq!(heard.resp(), "answer");
+    assert_eq!(heard.record().frames, 4);
+}
+
+#[test]
+fn a_datagram_from_a_service_port_was_sent_by_resp() {
+    let mut talk = Talk::new();
+    talk.udp(end(1, 2154), end(5, 40_000), b"mail");
+    let heard = talk.only();
+    assert_eq!(heard.id.resp, end(1, 2154));
+    assert_eq!(heard.resp(), "mail");
+}
+
+#[test]
+fn a_cut_datagram_has_a_gap_behind_it() {
+    let mut talk = Talk::new();
+    talk.cut = 3;
+    talk.udp(end(5, 40_000), end(1, 53), b"one");
+    talk.cut = 0;
+    talk.udp(end(5, 40_000), end(1, 53), b"two");
+    assert_eq!(talk.only().orig(), "one...two");
+}
+
+#[test]
+fn the_same_ports_by_another_protocol_are_another_conn() {
+    let mut talk = Talk::new();
+    talk.udp(client(), server(), b"u");
+    talk.c(S, 1, 0, "");
+    talk.push(client(), server(), Proto::ICMP, None, b"i");
+    assert_eq!(talk.finish().0.conns.len(), 3);
+}
+
+#[test]
+fn addresses_of_ipv6_are_told_apart() {
+    let mut talk = Talk::new();
+    let end = |last: u16| Endpoint { ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, last].into(), port: 7 };
+    talk.udp(end(1), end(2), b"a");
+    talk.udp(end(2), end(1), b"b");
+    talk.udp(end(1), end(3), b"c");
+    let (recorder, _) = talk.finish();
+    assert_eq!(recorder.conns.len(), 2);
+    assert_eq!(recorder.conns[0].resp(), "b");
+}
+
+#[test]
+fn an_endpoint_that_talks_to_itself_is_harmless() {
+    let mut talk = Talk::new();
+    talk.tcp(client(), client(), S, 1, 0, b"");
+    talk.tcp(client(), client(), A, 2, 2, b"land");
+    assert_eq!(talk.only().orig(), "land");
+}
+
+#[test]
+fn a_silent_datagram_conn_ends_after_its_time() {
+    let mut talk = Talk::new();
+    talk.udp(client(), server(), b"a");
+    talk.millis += 299_000;
+    talk.udp(client(), server(), b"b");
+    talk.millis += 301_000;
+    talk.udp(client(), server(), b"c");
+    let (recorder, coverage) = talk.finish();
+    assert_eq!(recorder.conns.len(), 2);
+    assert_eq!(recorder.conns[0].orig(), "ab");
+    assert_eq!(coverage.conns_evicted, 0);
+}
+
+#[test]
+fn a_silent_tcp_conn_stays() {
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(A, 1001, 5001, "USER ");
+    talk.millis += 86_400_000;
+    talk.c(A, 1006, 5001, "chris");
+    assert_eq!(talk.only().orig(), "USER chris");
+}
+
+#[test]
+fn a_closed_conn_takes_stray_segments_for_a_while() {
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(F | A, 1001, 5001, "");
+    talk.s(F | A, 5001, 1002, "");
+    talk.millis += 20_000;
+    talk.s(F | A, 5001, 1002, "");
+    talk.millis += 20_000;
+    talk.c(A, 1002, 5002, "");
+    assert_eq!(talk.recorder.conns.len(), 1);
+    talk.millis += 40_000;
+    talk.udp(end(1, 1), end(2, 2), b"time passes");
+    assert!(talk.recorder.conns[0].record.is_some());
+    assert_eq!(talk.finish().1.midstream_conns, 0);
+}
+
+#[test]
+fn a_time_that_goes_back_ends_nothing() {
+    let mut talk = Talk::new();
+    talk.millis = 1_000_000;
+    talk.udp(client(), server(), b"a");
+    talk.millis = 0;
+    talk.udp(client(), server(), b"b");
+    talk.millis = 1_000_000;
+    talk.udp(client(), server(), b"c");
+    assert_eq!(talk.only().orig(), "abc");
+}
+
+#[test]
+fn a_full_table_gives_up_conns_without_payload_first_and_counts_them() {
+    let mut talk = Talk::with(Limits { max_conns: 4, ..Limits::default() });
+    talk.handshake();
+    talk.c(A, 1001, 5001, "USER ");
+    for port in 1000..1010 {
+        talk.tcp(end(9, port), server(), S, 1, 0, b"");
+    }
+    talk.c(A, 1006, 5001, "chris");
+    let (recorder, coverage) = talk.finish();
+    assert_eq!(recorder.conns[0].orig(), "USER chris");
+    assert_eq!(coverage.conns_evicted, 7);
+    assert!(recorder.conns[1].record().evicted);
+    assert!(!recorder.conns[10].record().evicted);
+}
+
+#[test]
+fn a_full_table_lets_closed_conns_go_uncounted() {
+    let mut talk = Talk::with(Limits { max_conns: 4, ..Limits::default() });
+    for port in 1000..1010 {
+        talk.tcp(end(9, port), server(), S, 1, 0, b"");
+        talk.tcp(server(), end(9, port), R | A, 0, 2, b"");
+    }
+    let (recorder, coverage) = talk.finish();
+    assert_eq!((recorder.conns.len(), coverage.conns_evicted), (10, 0));
+}
+
+#[test]
+fn the_conn_that_was_silent_longest_leaves_first() {
+    let mut talk = Talk::with(Limits { max_conns: 3, ..Limits::default() });
+    for port in [1, 2, 3] {
+        talk.udp(end(9, port), server(), b"a");
+    }
+    talk.udp(end(9, 1), server(), b"b");
+    talk.udp(end(9, 4), server(), b"c");
+    let (recorder, coverage) = talk.finish();
+    assert_eq!(coverage.conns_evicted, 1);
+    assert!(recorder.conns[1].record().evicted);
+}
+
+#[test]
+fn what_waits_behind_holes_is_bounded_and_what_it_costs_is_a_gap() {
+    let limits = Limits { out_of_order_bytes: 10_000, ..Limits::default() };
+    let mut talk = Talk::with(limits);
+    talk.handshake();
+    for at in 0..1000_u32 {
+        talk.c(A, 1002 + 2 * at, 5001, "x");
+    }
+    assert!(talk.recorder.conns[0].gaps[0].len() > 850);
+    let heard = talk.only();
+    assert_eq!(heard.record().missed_bytes, [1000, 0]);
+}
+
+#[test]
+fn tails_are_bounded_and_those_of_silent_conns_are_forgotten() {
+    let limits = Limits { tail_bytes_total: 64 << 10, ..Limits::default() };
+    let mut talk = Talk::with(limits);
+    let block = vec![b'x'; 4000];
+    for port in 0..200 {
+        talk.tcp(end(9, port), server(), S, 0, 0, b"");
+        talk.tcp(end(9, port), server(), A, 1, 0, &block);
+    }
+    // The last conn can still compare, the first can not.
+    talk.tcp(end(9, 199), server(), A, 1, 0, &block);
+    assert!(talk.recorder.conns[199].alternates[0].is_empty());
+    talk.tcp(end(9, 0), server(), A, 1, 0, &block);
+    assert_eq!(talk.recorder.conns[0].alternates[0].len(), 1);
+    assert_eq!(talk.table.coverage().conflict_bytes, 4000);
+}
+
+#[test]
+fn a_conn_is_small() {
+    assert!(
+        size_of::<super::super::conn::Conn>() <= 640,
+        "{}",
+        size_of::<super::super::conn::Conn>()
+    );
+}
