@@ -1,35 +1,105 @@
-//! The judgement of a case.
+//! The judgement of a case: claims, coverage and control, and the answer that follows.
 
 use super::case::Case;
-use super::judgement::{Judgement, Outcome, Reason, Row};
+use super::judgement::{Judgement, Outcome, Reason, Row, ScopedConn};
+use super::ledger::Ledger;
+use super::scope::{ClientBasis, Scope};
+use super::{
+    bypass, carried, cleartext, control, coverage, identifier, metadata, prose, transport,
+};
 use crate::model::{ClaimKind, Verdict};
 
 /// Judges one target over everything that was seen and missed.
+///
+/// FAIL: a claim is broken, whatever was lost. PASS: no claim is broken or unproven, `carried` is seen to hold, and
+/// nothing spoils the coverage. INCONCLUSIVE: anything else. MISSION section 3.
 #[must_use]
 pub fn judge(case: &Case<'_>) -> Judgement {
-    let rows = ClaimKind::ALL
-        .into_iter()
-        .map(|claim| Row {
-            claim,
-            outcome: Outcome::Unproven,
-            reasons: vec![Reason::new("not-judged", "this claim is not judged yet")],
-            holds_because: String::new(),
-        })
-        .collect();
+    let scope = Scope::of(case);
+    let mut ledger = Ledger::default();
+    let rows = vec![
+        transport::judge(case),
+        carried::judge(case, &scope, &mut ledger),
+        bypass::judge(case, &scope, &mut ledger),
+        identifier::judge(case, &scope, &mut ledger),
+        cleartext::judge(case, &scope, &mut ledger),
+        metadata::judge(case, &scope, &mut ledger),
+    ];
+    let (checks, lacking) = control::check(case);
+    let mut found = coverage::check(case, &scope);
+    found.spoils.extend(lacking);
+    found.notes.extend(notes(case, &scope));
+    let verdict = answer(&rows, &found.spoils);
     Judgement {
         target: case.target.name.clone(),
-        verdict: Verdict::Inconclusive,
-        why: "the claims are not judged yet".to_owned(),
+        verdict,
+        why: prose::why(case, verdict, &rows, &found.spoils),
+        scope: scope
+            .conns
+            .iter()
+            .filter_map(|placed| {
+                let role = scope.role(placed)?;
+                Some(ScopedConn { uid: placed.uid(), id: placed.conn.record.id, role })
+            })
+            .collect(),
+        evidence: ledger.evidence,
+        evidence_omitted: ledger.evidence_omitted,
+        explained: ledger.explained,
+        explained_omitted: ledger.explained_omitted,
+        control: checks,
+        out_of_view: prose::out_of_view(case),
+        next: prose::next(&rows, &found.spoils),
+        notes: found.notes,
+        coverage: found.spoils,
         rows,
-        coverage: Vec::new(),
-        scope: Vec::new(),
-        evidence: Vec::new(),
-        evidence_omitted: 0,
-        explained: Vec::new(),
-        explained_omitted: 0,
-        control: Vec::new(),
-        notes: Vec::new(),
-        out_of_view: Vec::new(),
-        next: Vec::new(),
     }
+}
+
+/// The truth table of `docs/verdicts.md`.
+fn answer(rows: &[Row], spoils: &[Reason]) -> Verdict {
+    let held = |outcome: Outcome| matches!(outcome, Outcome::Holds | Outcome::Warned);
+    if rows.iter().any(|row| row.outcome == Outcome::Broken) {
+        Verdict::Fail
+    } else if spoils.is_empty()
+        && rows.iter().all(|row| row.outcome != Outcome::Unproven)
+        && rows.iter().any(|row| row.claim == ClaimKind::Carried && held(row.outcome))
+    {
+        Verdict::Pass
+    } else {
+        Verdict::Inconclusive
+    }
+}
+
+/// What is said, and spoils nothing.
+fn notes(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Reason> {
+    let mut notes = Vec::new();
+    if scope.client_basis == ClientBasis::Inferred {
+        let clients: Vec<_> = scope.clients.iter().map(ToString::to_string).collect();
+        notes.push(
+            Reason::new(
+                "client-inferred",
+                format!(
+                    "the watched host was taken to be {}, by its connections",
+                    clients.join(", ")
+                ),
+            )
+            .with_next(format!("client = [..] in [target.{}]", case.target.name)),
+        );
+    }
+    if !case.source.is_ours() {
+        notes.push(Reason::new(
+            "no-control",
+            "a recording by somebody else holds no control: that the sniffer saw both directions is known from the \
+             conns alone",
+        ));
+    }
+    if let Some(tunnel) = case.tunnel {
+        for forward in tunnel.forwards.iter().filter(|it| it.bytes_in == 0 && it.bytes_out == 0) {
+            notes.push(Reason::new(
+                "forward-not-used",
+                format!("nobody used the forward \"{}\" at {}", forward.service, forward.listen),
+            ));
+        }
+    }
+    notes
 }

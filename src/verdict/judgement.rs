@@ -44,6 +44,9 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// Conns named by a reason; the text says how many there are.
+    pub const MAX_UIDS: usize = 64;
+
     /// A reason about no conn in particular.
     pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), next: None, uids: Vec::new() }
@@ -55,9 +58,10 @@ impl Reason {
         self
     }
 
-    /// Adds the conns it is about.
+    /// Adds the conns it is about, the first `MAX_UIDS` of them.
     pub(crate) fn about(mut self, uids: impl IntoIterator<Item = Uid>) -> Self {
-        self.uids.extend(uids);
+        let room = Self::MAX_UIDS.saturating_sub(self.uids.len());
+        self.uids.extend(uids.into_iter().take(room));
         self
     }
 }
@@ -90,6 +94,8 @@ pub enum Role {
     Excluded,
     /// In scope by its addresses, to another port.
     InScopeOther,
+    /// Seen inside the tunnel only (loopback, a tunnel's own device): says nothing about the wire.
+    Inside,
 }
 
 impl fmt::Display for Role {
@@ -101,6 +107,7 @@ impl fmt::Display for Role {
             Self::Control => f.write_str("control"),
             Self::Excluded => f.write_str("excluded"),
             Self::InScopeOther => f.write_str("in scope"),
+            Self::Inside => f.write_str("inside the tunnel"),
         }
     }
 }

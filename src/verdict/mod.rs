@@ -3,10 +3,28 @@
 //! In: a `Case`. Out: a `Judgement`.
 //! Never: IO, a clock, traffic.
 
+mod bypass;
+mod carried;
 mod case;
+mod chance;
+mod cleartext;
+mod control;
+mod coverage;
+mod identifier;
 mod judge;
 mod judgement;
+mod ledger;
+mod metadata;
+mod prose;
 mod scope;
+mod transport;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod props;
+#[cfg(test)]
+mod tests;
 
 pub use case::{Case, Source};
 pub use judge::judge;

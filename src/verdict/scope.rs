@@ -1,1 +1,455 @@
-//! Which conns have something to do with the target.
+//! Which conns have something to do with the target. MISSION section 3, "In scope".
+
+use super::case::Case;
+use super::judgement::Role;
+use crate::model::{
+    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Service, TunnelMode, Uid,
+    Vantage,
+};
+use std::collections::{BTreeSet, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// How the addresses of the watched host came to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientBasis {
+    /// Named in the target, or those of the watched machine.
+    Given,
+    /// Taken from the capture: who opened a conn to the gateway, or to a service.
+    Inferred,
+    /// Nobody was seen.
+    Unknown,
+}
+
+/// A conn and what it is to the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) conn: &'a ConnSummary,
+    pub(super) place: Place,
+    /// Taken inside the tunnel: it says nothing about the wire.
+    pub(super) inside: bool,
+    /// The direction in which the client sends, where one end is a client.
+    pub(super) client_dir: Option<Direction>,
+}
+
+/// What a conn is to the target. Numbers are indices into the target's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the gateway's port; `ours`: the very conn that tunnelcheck opened.
+    Gateway { ours: bool },
+    /// Client and service, at its port.
+    Service(usize),
+    /// Client and an address of gateway or service, at another port or without ports.
+    Other,
+    /// Allowed.
+    Exempt(usize),
+    /// tunnelcheck's own control datagrams.
+    Control,
+    /// tunnelcheck's own other conns.
+    Excluded,
+    /// Somebody who is neither a known client nor the gateway, and a service.
+    StrangerToService(usize),
+    /// Somebody who is no known client, and the gateway's port.
+    StrangerToGateway,
+    /// Nothing to do with the target.
+    Elsewhere,
+}
+
+impl Placed<'_> {
+    pub(super) const fn uid(&self) -> Uid {
+        self.conn.record.uid
+    }
+
+    /// Whether the claims about conns in scope ask something of it.
+    pub(super) const fn in_scope(&self) -> bool {
+        !self.inside
+            && matches!(self.place, Place::Gateway { .. } | Place::Service(_) | Place::Other)
+    }
+
+    /// Whether its content is allowed to be readable.
+    pub(super) const fn exempt(&self) -> Option<usize> {
+        match self.place {
+            Place::Exempt(index) => Some(index),
+            _ => None,
+        }
+    }
+}
+
+/// The target's ends on the wire, and every conn with its place.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) gateway: BTreeSet<IpAddr>,
+    /// In the order of `target.services`.
+    pub(super) services: Vec<(&'a Service, BTreeSet<IpAddr>)>,
+    /// In the order of `target.exempts`.
+    pub(super) exempts: Vec<(&'a Exempt, BTreeSet<IpAddr>)>,
+    pub(super) clients: BTreeSet<IpAddr>,
+    pub(super) client_basis: ClientBasis,
+    /// In the order of `case.conns`.
+    pub(super) conns: Vec<Placed<'a>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn of(case: &Case<'a>) -> Self {
+        let target = case.target;
+        let mut gateway = canonical(&target.gateway_addresses);
+        if let Some(host) = &target.gateway_host {
+            gateway.extend(addresses_of(case, host));
+        }
+        let services: Vec<_> = target
+            .services
+            .iter()
+            .map(|service| (service, service_addresses(case, service, &gateway)))
+            .collect();
+        let exempts: Vec<_> = target
+            .exempts
+            .iter()
+            .map(|exempt| {
+                let mut at = canonical(&exempt.addresses);
+                at.extend(addresses_of(case, &exempt.host));
+                if is_local_name(&exempt.host) {
+                    at.extend(&gateway);
+                }
+                (exempt, at)
+            })
+            .collect();
+        let mut scope = Self {
+            gateway,
+            services,
+            exempts,
+            clients: BTreeSet::new(),
+            client_basis: ClientBasis::Unknown,
+            conns: Vec::new(),
+        };
+        scope.find_clients(case);
+        scope.place_all(case);
+        scope
+    }
+
+    /// The conns in scope.
+    pub(super) fn in_scope(&self) -> impl Iterator<Item = &Placed<'a>> {
+        self.conns.iter().filter(|placed| placed.in_scope())
+    }
+
+    /// The role to show for a conn; none where it has nothing to do with the target.
+    pub(super) fn role(&self, placed: &Placed<'_>) -> Option<Role> {
+        let role = match placed.place {
+            Place::Gateway { .. } => Role::Gateway,
+            Place::Service(index) => Role::Service(
+                self.services
+                    .get(index)
+                    .map_or_else(String::new, |(service, _)| service.name.clone()),
+            ),
+            Place::Other => Role::InScopeOther,
+            Place::Exempt(index) => Role::Exempt(
+                self.exempts.get(index).map_or_else(String::new, |(exempt, _)| exempt.name.clone()),
+            ),
+            Place::Control => Role::Control,
+            Place::Excluded => Role::Excluded,
+            Place::StrangerToService(_) | Place::StrangerToGateway | Place::Elsewhere => {
+                return None;
+            }
+        };
+        let aside = matches!(role, Role::Control | Role::Excluded | Role::Exempt(_));
+        Some(if placed.inside && !aside { Role::Inside } else { role })
+    }
+
+    /// Whether a service is allowed to be readable by an exemption of its host and port.
+    pub(super) fn is_exempt(&self, service: &Service) -> bool {
+        self.exempts.iter().any(|(exempt, _)| {
+            exempt.port == Some(service.port)
+                && (exempt.host == service.host || service.aliases.contains(&exempt.host))
+        })
+    }
+
+    fn find_clients(&mut self, case: &Case<'a>) {
+        let mut given = canonical(&case.target.clients);
+        if given.is_empty() && case.source.is_ours() {
+            given = canonical(case.client_addresses);
+        }
+        if given.is_empty() {
+            let mode = case.target.tunnel;
+            let mut seen = BTreeSet::new();
+            if mode != TunnelMode::None {
+                seen = self.others(case, |scope, end, proto| scope.is_gateway(case, end, proto));
+            }
+            // Nobody went to the gateway: then those who went to the services are the watched ones.
+            if seen.is_empty() {
+                seen = self.others(case, |scope, end, proto| {
+                    proto.has_ports() && scope.service_at(end).is_some()
+                });
+            }
+            if !seen.is_empty() {
+                self.client_basis = ClientBasis::Inferred;
+            }
+            self.clients = seen;
+        } else {
+            self.clients = given;
+            self.client_basis = ClientBasis::Given;
+        }
+        if let Some(tunnel) = case.tunnel {
+            self.clients.insert(tunnel.local.ip().to_canonical());
+            if self.client_basis == ClientBasis::Unknown {
+                self.client_basis = ClientBasis::Inferred;
+            }
+        }
+    }
+
+    /// Who stands at the other end of conns, one end of which is `wanted`; the gateway itself aside.
+    fn others(
+        &self,
+        case: &Case<'_>,
+        wanted: impl Fn(&Self, Endpoint, Proto) -> bool,
+    ) -> BTreeSet<IpAddr> {
+        let mut found = BTreeSet::new();
+        for conn in case.conns.iter().filter(|conn| !is_inside(case, conn)) {
+            let id = &conn.record.id;
+            let other = if wanted(self, id.resp, id.proto) {
+                id.orig
+            } else if wanted(self, id.orig, id.proto) {
+                id.resp
+            } else {
+                continue;
+            };
+            let ip = other.ip.to_canonical();
+            if !self.gateway.contains(&ip) {
+                found.insert(ip);
+            }
+        }
+        found
+    }
+
+    fn is_gateway(&self, case: &Case<'_>, end: Endpoint, proto: Proto) -> bool {
+        let carries = match case.target.tunnel {
+            TunnelMode::Builtin => proto == Proto::TCP,
+            TunnelMode::External => proto.has_ports(),
+            TunnelMode::None => false,
+        };
+        carries
+            && end.port == case.target.gateway_port
+            && self.gateway.contains(&end.ip.to_canonical())
+    }
+
+    /// The service at an address and port.
+    fn service_at(&self, end: Endpoint) -> Option<usize> {
+        let ip = end.ip.to_canonical();
+        self.services.iter().position(|(service, at)| service.port == end.port && at.contains(&ip))
+    }
+
+    fn place_all(&mut self, case: &Case<'a>) {
+        let excluded: HashSet<ConnId> = case.excluded.iter().map(canonical_id).collect();
+        let tokens = Tokens::of(case);
+        self.conns = case
+            .conns
+            .iter()
+            .map(|conn| {
+                let id = canonical_id(&conn.record.id);
+                Placed {
+                    conn,
+                    place: self.place(case, conn, &id, &excluded, &tokens),
+                    inside: is_inside(case, conn),
+                    client_dir: if self.clients.contains(&id.orig.ip) {
+                        Some(Direction::OrigToResp)
+                    } else if self.clients.contains(&id.resp.ip) {
+                        Some(Direction::RespToOrig)
+                    } else {
+                        None
+                    },
+                }
+            })
+            .collect();
+    }
+
+    fn place(
+        &self,
+        case: &Case<'_>,
+        conn: &ConnSummary,
+        id: &ConnId,
+        excluded: &HashSet<ConnId>,
+        tokens: &Tokens,
+    ) -> Place {
+        let back = reversed(id);
+        if case.tunnel.is_some_and(|tunnel| {
+            let ours = ConnId {
+                orig: endpoint(tunnel.local),
+                resp: endpoint(tunnel.remote),
+                proto: Proto::TCP,
+            };
+            *id == ours || back == ours
+        }) {
+            return Place::Gateway { ours: true };
+        }
+        if tokens.is_control(conn) {
+            return Place::Control;
+        }
+        if excluded.contains(id) || excluded.contains(&back) {
+            return Place::Excluded;
+        }
+        // Either end may be the server: who opened a conn is a guess where its start was not seen.
+        let sides = [(id.resp, id.orig), (id.orig, id.resp)];
+        for (end, other) in sides {
+            if self.is_gateway(case, end, id.proto) {
+                return if self.clients.contains(&other.ip) {
+                    Place::Gateway { ours: false }
+                } else {
+                    Place::StrangerToGateway
+                };
+            }
+        }
+        let exempt = |any_port: bool| {
+            self.exempts.iter().position(|(exempt, at)| {
+                sides.iter().any(|(end, _)| {
+                    at.contains(&end.ip)
+                        && match exempt.port {
+                            None => any_port,
+                            Some(port) => !any_port && id.proto.has_ports() && port == end.port,
+                        }
+                })
+            })
+        };
+        if let Some(index) = exempt(false) {
+            return Place::Exempt(index);
+        }
+        if id.proto.has_ports() {
+            for (end, other) in sides {
+                let Some(index) = self.service_at(end) else { continue };
+                if self.clients.contains(&other.ip) {
+                    return Place::Service(index);
+                }
+                if !self.gateway.contains(&other.ip) {
+                    return Place::StrangerToService(index);
+                }
+            }
+        }
+        if let Some(index) = exempt(true) {
+            return Place::Exempt(index);
+        }
+        let known = |ip: &IpAddr| {
+            self.gateway.contains(ip) || self.services.iter().any(|(_, at)| at.contains(ip))
+        };
+        for (end, other) in sides {
+            if known(&end.ip) && self.clients.contains(&other.ip) {
+                return Place::Other;
+            }
+        }
+        Place::Elsewhere
+    }
+}
+
+/// Conns that tokens were found in.
+struct Tokens {
+    clear: HashSet<Uid>,
+    tunnel: HashSet<Uid>,
+}
+
+impl Tokens {
+    fn of(case: &Case<'_>) -> Self {
+        let mut tokens = Self { clear: HashSet::new(), tunnel: HashSet::new() };
+        for sighting in case.sightings {
+            let Some(uid) = sighting.uid else { continue };
+            for token in case.control.tokens.iter().filter(|it| it.token == sighting.token) {
+                match token.path {
+                    ControlPath::Clear => tokens.clear.insert(uid),
+                    ControlPath::Tunnel => tokens.tunnel.insert(uid),
+                };
+            }
+        }
+        tokens
+    }
+
+    /// A datagram conn in which a clear token was found, and no other one. Nothing else is set aside for a token.
+    fn is_control(&self, conn: &ConnSummary) -> bool {
+        let uid = conn.record.uid;
+        conn.is_control
+            && conn.record.id.proto == Proto::UDP
+            && self.clear.contains(&uid)
+            && !self.tunnel.contains(&uid)
+    }
+}
+
+/// Whether an interface stands inside the tunnel.
+pub(super) fn is_inner(vantage: Option<Vantage>) -> bool {
+    matches!(vantage, Some(Vantage::Loopback | Vantage::TunnelDevice))
+}
+
+/// Whether an interface of the run stands inside the tunnel. An unknown one does not.
+pub(super) fn is_inner_interface(case: &Case<'_>, interface_id: u32) -> bool {
+    usize::try_from(interface_id)
+        .ok()
+        .and_then(|index| case.interfaces.get(index))
+        .is_some_and(|interface| is_inner(interface.vantage))
+}
+
+/// Whether a conn was seen inside the tunnel only: between loopback addresses, or on inner interfaces alone.
+fn is_inside(case: &Case<'_>, conn: &ConnSummary) -> bool {
+    if case.target.any_vantage {
+        return false;
+    }
+    let record = &conn.record;
+    let loopback = |end: Endpoint| end.ip.to_canonical().is_loopback();
+    loopback(record.id.orig) && loopback(record.id.resp)
+        || !record.interfaces.is_empty()
+            && record.interfaces.iter().all(|id| is_inner_interface(case, *id))
+}
+
+fn service_addresses(
+    case: &Case<'_>,
+    service: &Service,
+    gateway: &BTreeSet<IpAddr>,
+) -> BTreeSet<IpAddr> {
+    let mut at = canonical(&service.addresses);
+    at.extend(addresses_of(case, &service.host));
+    for alias in &service.aliases {
+        at.extend(addresses_of(case, alias));
+    }
+    let mode = case.target.tunnel;
+    if mode != TunnelMode::None {
+        if !case.target.any_vantage {
+            // An alias of the hosts file leads to the forward's mouth; the service is not there.
+            at.retain(|ip| !ip.is_loopback() && !ip.is_unspecified());
+        }
+        if is_local_name(&service.host) {
+            at.extend(gateway);
+        }
+    }
+    at
+}
+
+/// Whether a host means the machine that asks for it.
+fn is_local_name(host: &str) -> bool {
+    matches!(host, "localhost" | "localhost.localdomain" | "ip6-localhost" | "ip6-loopback")
+        || host.ends_with(".localhost")
+        || literal(host).is_some_and(|ip| ip.is_loopback())
+}
+
+/// Where a host is: the address that it is, or what its name was answered with in the capture.
+fn addresses_of<'c>(case: &Case<'c>, host: &'c str) -> impl Iterator<Item = IpAddr> + 'c {
+    let names = case.names;
+    literal(host).into_iter().chain(
+        names
+            .iter()
+            .filter(move |answer| answer.name.eq_ignore_ascii_case(host))
+            .map(|answer| answer.address.to_canonical()),
+    )
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+fn canonical(addresses: &[IpAddr]) -> BTreeSet<IpAddr> {
+    addresses.iter().map(IpAddr::to_canonical).collect()
+}
+
+fn canonical_id(id: &ConnId) -> ConnId {
+    let end = |end: Endpoint| Endpoint { ip: end.ip.to_canonical(), port: end.port };
+    ConnId { orig: end(id.orig), resp: end(id.resp), proto: id.proto }
+}
+
+const fn reversed(id: &ConnId) -> ConnId {
+    ConnId { orig: id.resp, resp: id.orig, proto: id.proto }
+}
+
+fn endpoint(socket: SocketAddr) -> Endpoint {
+    Endpoint { ip: socket.ip().to_canonical(), port: socket.port() }
+}
