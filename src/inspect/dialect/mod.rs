@@ -3,12 +3,18 @@
 //! A dialect reads both directions of one conn. It never searches for identifiers: every stream is also searched raw
 //! by the matcher, so an unknown protocol is never a blind spot.
 
+mod blitzmail;
+mod bulletins;
 mod dnd;
 mod dns;
 mod ftp;
+mod imap;
+mod nntp;
+mod notify;
 mod pop3;
 mod smtp;
 mod ssh;
+mod telnet;
 mod tls;
 
 use crate::model::{
@@ -148,13 +154,19 @@ pub trait Dialect: Send {
 /// Every dialect. A file in this folder that is not registered fails a test.
 #[rustfmt::skip] // one a line
 pub static ALL: &[&Spec] = &[
+    &blitzmail::SPEC,
+    &bulletins::SPEC,
     &dnd::SPEC,
     &dns::OVER_TCP,
     &dns::SPEC,
     &ftp::SPEC,
+    &imap::SPEC,
+    &nntp::SPEC,
+    &notify::SPEC,
     &pop3::SPEC,
     &smtp::SPEC,
     &ssh::SPEC,
+    &telnet::SPEC,
     &tls::SPEC,
 ];
 
