@@ -31,17 +31,18 @@ pub(super) struct Expansion {
 
 /// Expands one text. It has no blanks at its ends and is not empty.
 pub(super) fn expand(needle: Needle, text: &str) -> Expansion {
-    let nfc: String = text.nfc().collect();
-    let nfd: String = text.nfd().collect();
+    let (nfc, nfd): (String, String) = (text.nfc().collect(), text.nfd().collect());
     let mut expander = Expander {
         needle,
         word: nfc.chars().count() <= MAX_WORD_CHARS,
         patterns: Vec::new(),
         dropped: Vec::new(),
     };
-    expander.raw(&nfc, &nfd);
-    expander.base64(&nfc, &nfd);
-    expander.hex(&nfc, &nfd);
+    // A text may be in neither of the normal forms (the Angstrom sign, some Indic letters).
+    let forms = [nfc.as_str(), nfd.as_str(), text];
+    expander.raw(forms);
+    expander.base64(forms);
+    expander.hex(forms);
     chance::fill(&mut expander.patterns);
     Expansion { patterns: expander.patterns, dropped: expander.dropped }
 }
@@ -54,17 +55,19 @@ struct Expander {
 }
 
 impl Expander {
-    fn raw(&mut self, nfc: &str, nfd: &str) {
+    fn raw(&mut self, forms: [&str; 3]) {
+        let [nfc, nfd, given] = forms;
         let octet = Some(Unit::Octet);
         if nfc.is_ascii() {
             self.slots(Encoding::Ascii, nfc, utf8, octet);
         } else {
             self.slots(Encoding::Utf8Nfc, nfc, utf8, octet);
             self.slots(Encoding::Utf8Nfd, nfd, utf8, octet);
+            self.slots(Encoding::Utf8Nfc, given, utf8, octet);
             self.slots(Encoding::Latin1, nfc, latin1, octet);
             self.slots(Encoding::MacRoman, nfc, mac_roman, octet);
         }
-        for text in [nfc, nfd] {
+        for text in forms {
             self.slots(Encoding::Utf16Le, text, utf16le, Some(Unit::LittleEndian));
             self.slots(Encoding::Utf16Be, text, utf16be, Some(Unit::BigEndian));
         }
@@ -75,9 +78,11 @@ impl Expander {
         self.push(encoding, Form::Slots, slots, unit.filter(|_| self.word));
     }
 
-    fn base64(&mut self, nfc: &str, nfd: &str) {
-        let texts: [(&str, Charset); 5] =
-            [(nfc, utf8), (nfd, utf8), (nfc, latin1), (nfc, utf16le), (nfd, utf16le)];
+    fn base64(&mut self, forms: [&str; 3]) {
+        let [nfc, ..] = forms;
+        let latin1: Charset = latin1;
+        let texts = [(nfc, latin1)].into_iter().chain(forms.map(|text| (text, utf8 as Charset)));
+        let texts = texts.chain(forms.map(|text| (text, utf16le as Charset)));
         for (text, charset) in texts {
             let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
             for phase in 0..3 {
@@ -91,8 +96,8 @@ impl Expander {
         }
     }
 
-    fn hex(&mut self, nfc: &str, nfd: &str) {
-        for text in [nfc, nfd] {
+    fn hex(&mut self, forms: [&str; 3]) {
+        for text in forms {
             let Some(slots) = written(text, utf8, Spelling::Case) else { continue };
             for separator in ["", ":", "-", " "] {
                 let mut last = slots.len();
@@ -142,30 +147,36 @@ enum Spelling {
 /// The slots of a text in a charset; none where it cannot be written in it.
 fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Vec<Slot>> {
     let mut slots = Vec::new();
-    let mut in_blanks = false;
-    for c in text.chars() {
-        let blank = spelling == Spelling::Blanks && c.is_whitespace();
-        if blank && in_blanks {
-            continue;
-        }
-        in_blanks = blank;
-        let mut slot: Slot = case_variants(c).iter().filter_map(|v| charset(v)).collect();
-        let itself = charset(c.encode_utf8(&mut [0; 4]))?;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let mut run = String::from(c);
+        let mut slot: Slot = if spelling == Spelling::Blanks && c.is_whitespace() {
+            while let Some(more) = chars.next_if(|next| next.is_whitespace()) {
+                run.push(more);
+            }
+            blanks(charset)
+        } else {
+            case_variants(c).iter().filter_map(|variant| charset(variant)).collect()
+        };
+        let itself = charset(&run)?;
         if spelling == Spelling::SameLength {
             slot.retain(|alternative| alternative.len() == itself.len());
         }
-        if blank {
-            slot.push(charset(" ")?);
-            slot.extend(BLANKS.iter().filter_map(|blank| charset(blank)));
-            if charset(" ")?.len() == 1 {
-                slot.push(b"+".to_vec()); // application/x-www-form-urlencoded
-                slot.push(b"\xa0".to_vec());
-            }
-        }
+        slot.push(itself);
         tidy(&mut slot);
         slots.push(slot);
     }
     Some(slots)
+}
+
+/// What may stand for the blanks inside a text.
+fn blanks(charset: Charset) -> Slot {
+    let mut slot: Slot = BLANKS.iter().filter_map(|blank| charset(blank)).collect();
+    if charset(" ").is_some_and(|blank| blank.len() == 1) {
+        slot.push(b"+".to_vec()); // application/x-www-form-urlencoded
+        slot.push(b"\xa0".to_vec());
+    }
+    slot
 }
 
 /// Longest first, each once, bounded.
@@ -178,7 +189,7 @@ fn tidy(slot: &mut Slot) {
 /// Base64 characters that the text alone determines.
 fn full_chars(phase: usize, octets: usize) -> usize {
     let span = Span64::of(phase, octets);
-    let trail = usize::from((phase + octets) * 8 % 6 != 0);
+    let trail = usize::from(!((phase + octets) * 8).is_multiple_of(6));
     span.chars().saturating_sub(usize::from(span.lead != 0) + trail)
 }
 

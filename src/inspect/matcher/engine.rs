@@ -271,7 +271,7 @@ fn cut(slots: &[Slot], from: usize, to: usize) -> Option<Vec<Vec<u8>>> {
 
 /// Base64 (RFC 4648 s4) of a text behind `phase` zero octets, without padding.
 fn encode(text: &[u8], phase: usize) -> Vec<u8> {
-    let whole = [&[0_u8; 2][..phase.min(2)], text].concat();
+    let whole = [vec![0; phase].as_slice(), text].concat();
     data_encoding::BASE64_NOPAD.encode(&whole).into_bytes()
 }
 

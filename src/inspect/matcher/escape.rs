@@ -65,7 +65,7 @@ pub(super) enum Mode {
 /// Bits of base64 characters that do not yet make a whole unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bits {
-    bits: u32,
+    value: u32,
     len: u8,
     /// Characters of the wire that hold them.
     chars: u16,
@@ -122,7 +122,7 @@ impl Out {
 
 impl Bits {
     fn push(&mut self, value: u8) {
-        self.bits = self.bits << 6 | u32::from(value);
+        self.value = self.value << 6 | u32::from(value);
         self.len += 6;
         self.chars = self.chars.saturating_add(1);
     }
@@ -130,9 +130,9 @@ impl Bits {
     /// The next `len` bits, once they are whole, and in how many characters in front of the last one they began.
     fn take(&mut self, len: u8) -> Option<(u32, u16)> {
         self.len = if self.len >= len { self.len - len } else { return None };
-        let unit = self.bits >> self.len;
+        let unit = self.value >> self.len;
         let back = self.chars.saturating_sub(1);
-        self.bits &= (1 << self.len) - 1;
+        self.value &= (1 << self.len) - 1;
         self.chars = u16::from(self.len > 0);
         Some((unit, back))
     }

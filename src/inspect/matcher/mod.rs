@@ -128,7 +128,7 @@ impl Matcher {
         let engine = Engine::new(&patterns)?;
         let index = Index {
             keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
-            simple: simple_escapes(identifiers.iter().map(|id| &*id.text)),
+            simple: simple_escapes(identifiers),
             identifiers: identifiers.to_vec(),
             tokens: tokens.to_vec(),
             patterns,
@@ -218,8 +218,8 @@ impl Index {
 }
 
 /// Those characters of the texts that RFC 8259 s7 escapes as themselves behind a backslash.
-fn simple_escapes<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Vec<u8> {
-    let held = |c: &u8| texts.clone().any(|text| text.as_bytes().contains(c));
+fn simple_escapes(identifiers: &[Identifier]) -> Vec<u8> {
+    let held = |c: &u8| identifiers.iter().any(|id| id.text.as_bytes().contains(c));
     b"\"\\/".iter().copied().filter(held).collect()
 }
 

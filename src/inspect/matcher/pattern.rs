@@ -220,7 +220,9 @@ impl Pattern {
                 At::Octet(octet) if value64(octet).is_some() => {
                     (taken, start) = (taken + 1, cursor);
                 }
-                At::Octet(octet) if is_break(octet) && skipped < breaks => skipped += 1,
+                At::Octet(octet) if is_break(window, cursor, octet) && skipped < breaks => {
+                    skipped += 1
+                }
                 _ => return Err(Stop::No),
             }
         }
@@ -231,7 +233,7 @@ impl Pattern {
         for _ in 0..span.chars() {
             let octet = loop {
                 match window.at(cursor) {
-                    At::Octet(octet) if is_break(octet) && skipped < breaks => {
+                    At::Octet(octet) if is_break(window, cursor, octet) && skipped < breaks => {
                         (skipped, cursor) = (skipped + 1, cursor + 1);
                     }
                     At::Octet(octet) => break octet,
@@ -262,8 +264,13 @@ fn max_breaks(chars: u64) -> u64 {
     1 + chars / MIN_LINE_CHARS
 }
 
-fn is_break(octet: u8) -> bool {
-    matches!(octet, b'\r' | b'\n' | b' ' | b'\t')
+/// Whether the octet at `pos` belongs to a line break: CR, LF, or the blank that begins a folded line.
+fn is_break(window: &Window<'_>, pos: u64, octet: u8) -> bool {
+    match octet {
+        b'\r' | b'\n' => true,
+        b' ' | b'\t' => pos.checked_sub(1).map(|pos| window.at(pos)) == Some(At::Octet(b'\n')),
+        _ => false,
+    }
 }
 
 /// The value of a base64 character of either alphabet. RFC 4648 s4, s5.

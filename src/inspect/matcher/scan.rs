@@ -102,6 +102,16 @@ impl Scanner {
         self.tell_due(index, out);
     }
 
+    /// Octets of memory held.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        let views: usize = self.views.iter().flatten().map(|view| view.memory()).sum();
+        let lists = self.pieces.capacity() * size_of::<Piece>()
+            + self.due.capacity() * size_of::<Due>()
+            + self.words.capacity() * size_of::<Word>();
+        self.raw.memory() + views + lists
+    }
+
     fn tell_due(&mut self, index: &Index, out: &mut dyn FnMut(Match<'_>)) {
         for due in self.due.drain(..) {
             due.tell(index, out);

@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "the streams of these tests are short")]
+
 use super::*;
 use crate::model::{FrameRef, Timestamp};
 
@@ -140,7 +142,7 @@ fn modified_utf7(text: &str) -> Vec<u8> {
     let end = |run: &mut String, written: &mut String| {
         if !run.is_empty() {
             let coded = data_encoding::BASE64_NOPAD.encode(&utf16(run, u16::to_be_bytes));
-            *written += &format!("&{}-", coded.replace('/', ","));
+            written.extend(["&", &coded.replace('/', ","), "-"]);
             run.clear();
         }
     };
@@ -219,14 +221,8 @@ fn spellings(text: &str) -> Vec<(Encoding, Vec<u8>)> {
         }
     };
     all.push((E::HtmlEntity, text.chars().map(entity).collect::<String>().into_bytes()));
-    all.push((
-        E::JsonEscape,
-        utf16(text, u16::to_be_bytes)
-            .chunks(2)
-            .map(|u| format!("\\u{:02x}{:02X}", u[0], u[1]))
-            .collect::<String>()
-            .into_bytes(),
-    ));
+    let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    all.push((E::JsonEscape, units.concat().into_bytes()));
     all
 }
 
@@ -259,5 +255,355 @@ fn every_encoding_of_every_sample_is_found_in_noise_however_it_is_cut() {
                 );
             }
         }
+    }
+}
+
+/// Matches of `text` in `stream` at once, as (encoding, the octets that it stands in).
+fn matches_in(texts: &[&str], stream: &[u8]) -> Vec<(Encoding, String)> {
+    let seen = scan(&matcher(texts), stream);
+    let octets = |one: &Seen| &stream[one.2 as usize..one.2 as usize + one.3 as usize];
+    seen.iter().map(|one| (one.1, String::from_utf8_lossy(octets(one)).into_owned())).collect()
+}
+
+#[test]
+fn one_escaped_character_does_not_hide_a_name() {
+    for (encoding, written) in [
+        (Encoding::Percent, "j%73mith"),
+        (Encoding::Percent, "jsmit%48"),
+        (Encoding::Percent, "j%u0073mith"),
+        (Encoding::QuotedPrintable, "=6Asmith"),
+        (Encoding::QuotedPrintable, "jsm= \r\nith"),
+        (Encoding::HtmlEntity, "jsmi&#116;h"),
+        (Encoding::HtmlEntity, "jsmi&#116h"),
+        (Encoding::JsonEscape, "jsm\\u0069th"),
+        (Encoding::JsonEscape, "jsm\\151th"),
+        (Encoding::Hex, "jsm\\x69th"),
+        (Encoding::Rfc2047, "=?utf-8?Q?jsm?= =?utf-8?Q?ith"),
+        (Encoding::Rfc2047, "jsm?=\r\n =?us-ascii?q?ith"),
+    ] {
+        let stream = format!("<=?us-ascii?q?x?= {written}>");
+        let stream = if written.starts_with("jsm?=") { stream.replace("?= ", "") } else { stream };
+        let seen = matches_in(&["jsmith"], stream.as_bytes());
+        let first = seen.first().expect(written);
+        assert_eq!(first.0, encoding, "{written}");
+        assert!(written.ends_with(&first.1) && seen.len() == 1, "{written}: {seen:?}");
+    }
+}
+
+#[test]
+fn encoded_words_are_read_and_told_once() {
+    let name = "Ægir Ólafsson";
+    let q = "=?utf-8?Q?=C3=86gir_=C3=93lafsson?=";
+    let seen = matches_in(&[name], format!("From: {q} <a@b>").as_bytes());
+    assert_eq!(seen, [(Encoding::Rfc2047, "=C3=86gir_=C3=93lafsson".to_owned())]);
+    let b = data_encoding::BASE64.encode(name.as_bytes());
+    let seen = matches_in(&[name], format!("From: =?UTF-8?B?{b}?= <a@b>").as_bytes());
+    assert_eq!(seen, [(Encoding::Rfc2047, b.trim_end_matches('=').to_owned())]);
+    let halves = "=?UTF-8?B?w4ZnaXIg?=\r\n =?iso-8859-1?Q?_?= =?UTF-8?B?w5NsYWZzc29u?=";
+    let seen = matches_in(&[name], format!("From: {halves} <a@b>").as_bytes());
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].0, Encoding::Rfc2047);
+    let latin = matches_in(&[name], b"From: =?iso-8859-1?Q?=C6gir_=D3lafsson?=\r\n");
+    assert_eq!(latin, [(Encoding::Rfc2047, "=C6gir_=D3lafsson".to_owned())]);
+}
+
+#[test]
+fn names_of_html_and_characters_behind_a_backslash_are_read() {
+    let seen = matches_in(&["Zoë Öz"], b"<b>Zo&euml;&nbsp;&Ouml;z</b>");
+    assert_eq!(seen, [(Encoding::HtmlEntity, "Zo&euml;&nbsp;&Ouml;z".to_owned())]);
+    let seen = matches_in(&["DOM\\jsmith"], b"{\"user\": \"DOM\\\\jsmith\"}");
+    assert_eq!(seen, [(Encoding::JsonEscape, "DOM\\\\jsmith".to_owned())]);
+    let seen = matches_in(&["a😀b c"], b"\"a\\ud83d\\uDE00b c\"");
+    assert_eq!(seen, [(Encoding::JsonEscape, "a\\ud83d\\uDE00b c".to_owned())]);
+    let seen = matches_in(&["a😀b c"], b"\"a&2D3eAA-b c\"");
+    assert_eq!(seen, [(Encoding::ModifiedUtf7, "a&2D3eAA-b c".to_owned())]);
+}
+
+#[test]
+fn blanks_in_a_name_may_be_folded() {
+    for written in
+        ["John  Smith", "john\r\n smith", "JOHN\tSMITH", "John\u{a0}Smith", "John\nSmith"]
+    {
+        assert_eq!(
+            matches_in(&["John Smith"], format!("x{written}y").as_bytes()),
+            [(Encoding::Ascii, written.to_owned())]
+        );
+    }
+    assert!(matches_in(&["John Smith"], b"JohnSmith John.Smith").is_empty());
+}
+
+#[test]
+fn very_short_names_are_found_as_words_only() {
+    let matcher = matcher(&["al"]);
+    let places = |bytes: &[u8]| -> Vec<u64> {
+        scan(&matcher, bytes)
+            .iter()
+            .filter(|one| one.1 == Encoding::Ascii)
+            .map(|one| one.2)
+            .collect()
+    };
+    assert_eq!(places(b"al, also, final, USER AL\r\n(al)al"), [0, 22, 27, 30]);
+    assert_eq!(places(b"xal al"), [4]);
+    let stream = b"al al1 <al> al";
+    let bytewise: Vec<usize> = (1..stream.len()).collect();
+    assert_eq!(scan_cut(&matcher, stream, &bytewise), scan(&matcher, stream));
+    assert_eq!(matcher.patterns_dropped(), ["name: base64"]);
+}
+
+#[test]
+fn a_very_short_name_in_front_of_a_gap_is_told_with_the_next_octets() {
+    let matcher = matcher(&["al"]);
+    let mut scanner = Scanner::default();
+    let mut seen = Vec::new();
+    matcher.scan(&mut scanner, 0, b"USER al", frame(1), &mut |m| seen.push((m.offset, m.frames)));
+    assert!(seen.is_empty());
+    let mut scanner_seen = Vec::new();
+    matcher.gap(&mut scanner);
+    matcher.scan(&mut scanner, 9, b"x", frame(2), &mut |m| scanner_seen.push((m.offset, m.frames)));
+    assert_eq!(scanner_seen, [(5, frame(1))]);
+}
+
+#[test]
+fn texts_that_cannot_be_searched_are_refused_with_a_remedy() {
+    let refused = |text: &str| Matcher::new(&[identifier(text)], &[]).err().expect("refused");
+    assert_eq!(refused(" "), InspectError::EmptyIdentifier { label: "name".into() });
+    assert!(matches!(refused("æ"), InspectError::ShortIdentifier { got: 1, .. }));
+    assert!(matches!(refused(&"x".repeat(257)), InspectError::LongIdentifier { got: 257, .. }));
+    assert!(refused("").remedy().is_some_and(|remedy| remedy.contains("--identifier")));
+    let many = vec![identifier("name"); MAX_TEXTS + 1];
+    assert!(matches!(Matcher::new(&many, &[]), Err(InspectError::TooManyIdentifiers { .. })));
+    assert!(Matcher::new(&[], &[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_full_set_of_long_names_is_searched_and_a_scanner_stays_small() {
+    let texts: Vec<String> =
+        (0..200).map(|i| format!("{i:03} {}", "Ünïcode näme ".repeat(15))).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let matcher = matcher(&texts);
+    assert!(matcher.patterns_dropped().is_empty());
+    let mut scanner = Scanner::default();
+    let hostile = b"=?utf-8?Q?=C3=9Cn=\r\n&#220;&AOk\\u00fc%c3=\r\n=\r\n199 U".repeat(300);
+    for (i, octet) in hostile.iter().enumerate() {
+        let octet = std::slice::from_ref(octet);
+        matcher.scan(&mut scanner, i as u64, octet, frame(i as u64 + 1), &mut |_| {});
+        assert!(scanner.memory() < 2_000_000, "{}", scanner.memory());
+    }
+}
+
+mod model {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+
+    const NAME: &[u8] = b"jsmith";
+    static ONE: LazyLock<Matcher> = LazyLock::new(|| matcher(&["jsmith"]));
+    static SEVERAL: LazyLock<Matcher> =
+        LazyLock::new(|| matcher(&["jsmith", "al", "SMI", "JSmith x", "é/j"]));
+
+    fn hex(bytes: &[u8]) -> Option<u8> {
+        let digits = std::str::from_utf8(bytes.get(..2)?).ok()?;
+        if !digits.bytes().all(|d| d.is_ascii_hexdigit()) {
+            return None;
+        }
+        u8::from_str_radix(digits, 16).ok()
+    }
+
+    /// Undoes `escape XX` from `from` on until the name is complete.
+    fn escaped(bytes: &[u8], from: usize, escape: u8) -> Option<(usize, bool)> {
+        let (mut at, mut any) = (from, false);
+        for want in NAME {
+            let here = bytes.get(at..)?;
+            let octet = match here {
+                [first, rest @ ..] if *first == escape && hex(rest).is_some() => {
+                    (at, any) = (at + 3, true);
+                    hex(rest)?
+                }
+                [first, ..] => {
+                    at += 1;
+                    *first
+                }
+                [] => return None,
+            };
+            if !octet.eq_ignore_ascii_case(want) {
+                return None;
+            }
+        }
+        Some((at, any))
+    }
+
+    /// Decodes base64 from the character at `from` on, which holds the first bits of the name behind `phase` octets.
+    fn base64(bytes: &[u8], from: usize, phase: usize) -> Option<(usize, bool)> {
+        let (first, last) = (phase * 8 / 6, ((phase + NAME.len()) * 8).div_ceil(6));
+        pattern::value64(*bytes.get(from)?)?;
+        let (mut bits, mut at, mut url) = (vec![false; first * 6], from, false);
+        for _ in first..last {
+            while matches!(bytes.get(at), Some(b'\r' | b'\n')) {
+                at += 1;
+            }
+            let value = pattern::value64(*bytes.get(at)?)?;
+            url |= matches!(bytes[at], b'-' | b'_');
+            bits.extend((0..6).rev().map(|bit| value >> bit & 1 == 1));
+            at += 1;
+        }
+        let octets: Vec<u8> =
+            bits.chunks(8).map(|c| c.iter().fold(0, |o, &bit| o << 1 | u8::from(bit))).collect();
+        octets[phase..phase + NAME.len()].eq_ignore_ascii_case(NAME).then_some((at, url))
+    }
+
+    /// Everything that the slow way finds, of four encodings.
+    fn naive(bytes: &[u8]) -> BTreeSet<(Encoding, usize, usize)> {
+        let mut all = BTreeSet::new();
+        for from in 0..bytes.len() {
+            for (escape, encoding) in [(b'%', Encoding::Percent), (b'=', Encoding::QuotedPrintable)]
+            {
+                if let Some((end, any)) = escaped(bytes, from, escape) {
+                    all.insert((if any { encoding } else { Encoding::Ascii }, from, end - from));
+                }
+            }
+            for phase in 0..3 {
+                if let Some((end, url)) = base64(bytes, from, phase) {
+                    let encoding = if url { Encoding::Base64Url } else { Encoding::Base64 };
+                    all.insert((encoding, from, end - from));
+                }
+            }
+        }
+        all
+    }
+
+    fn fragment() -> impl Strategy<Value = Vec<u8>> {
+        let fixed: Vec<&[u8]> = vec![
+            b"jsmith",
+            b"JSM",
+            b"ith",
+            b"j",
+            b"smit",
+            b"%6a",
+            b"%6A",
+            b"%",
+            b"%7",
+            b"3",
+            b"=73",
+            b"=6D",
+            b"anNtaXRo",
+            b"anNt",
+            b"aXRo",
+            b"SlNNSVRI",
+            b"YW5zbWl0aA",
+            b"Cmp",
+            b"zbWl0a",
+            b"C5",
+            b"AGpz",
+            b"bWl0aC",
+            b"\r\n",
+            b"-",
+            b"_",
+            b" ",
+            b"\\u006",
+            b"a",
+            b"&#106;",
+            b"&amp;",
+            b"&Amo",
+            b"=?x?Q?",
+            b"?=",
+            b"=?x?B?",
+        ];
+        let coded =
+            (prop::collection::vec(any::<u8>(), 0..4), any::<bool>()).prop_map(|(front, url)| {
+                let whole = [front.as_slice(), b"JSmith", &front].concat();
+                let coding = if url { data_encoding::BASE64URL } else { data_encoding::BASE64 };
+                coding.encode(&whole).into_bytes()
+            });
+        prop_oneof![
+            8 => prop::sample::select(fixed).prop_map(<[u8]>::to_vec),
+            2 => coded,
+            1 => prop::collection::vec(any::<u8>(), 1..4),
+        ]
+    }
+
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(fragment(), 1..24).prop_map(|fragments| fragments.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_matcher_finds_what_the_slow_way_finds(stream in stream()) {
+            // Encoded words change what `=` and base64 mean; they have tests of their own.
+            prop_assume!(!stream.windows(2).any(|two| two == b"=?" || two == b"=\r" || two == b"=\n"));
+            let kinds = [
+                Encoding::Ascii, Encoding::Percent, Encoding::QuotedPrintable, Encoding::Base64,
+                Encoding::Base64Url,
+            ];
+            let seen = scan(&ONE, &stream);
+            let seen: BTreeSet<_> = seen
+                .iter()
+                .filter(|one| kinds.contains(&one.1))
+                .map(|one| (one.1, one.2 as usize, one.3 as usize))
+                .collect();
+            let naive = naive(&stream);
+            let missed: Vec<_> = naive.difference(&seen).collect();
+            prop_assert!(missed.is_empty(), "missed {missed:?} in {:?}", String::from_utf8_lossy(&stream));
+            // The views find more than the slow way: base64 and the like behind an escape.
+            let plain = |one: &&(Encoding, usize, usize)| {
+                !matches!(one.0, Encoding::Percent | Encoding::QuotedPrintable)
+            };
+            let invented: Vec<_> = seen.difference(&naive).filter(plain).collect();
+            prop_assert!(invented.is_empty(), "invented {invented:?} in {:?}", String::from_utf8_lossy(&stream));
+        }
+
+        #[test]
+        fn any_cut_gives_the_same_matches_each_once(
+            stream in stream(),
+            cuts in prop::collection::btree_set(0_usize..160, 0..12),
+        ) {
+            let whole = scan(&SEVERAL, &stream);
+            let cuts: Vec<usize> = cuts.into_iter().filter(|&cut| cut <= stream.len()).collect();
+            prop_assert_eq!(&scan_cut(&SEVERAL, &stream, &cuts), &whole);
+            let bytewise: Vec<usize> = (1..stream.len()).collect();
+            prop_assert_eq!(&scan_cut(&SEVERAL, &stream, &bytewise), &whole);
+            let mut once = whole.clone();
+            once.dedup();
+            prop_assert_eq!(once, whole);
+        }
+
+        #[test]
+        fn no_text_and_no_stream_make_it_panic(
+            text in "\\PC{2,12}",
+            stream in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            if let Ok(matcher) = Matcher::new(&[identifier(&text)], &[]) {
+                let planted = [stream.as_slice(), text.trim().as_bytes(), b"\0"].concat();
+                let seen = scan(&matcher, &planted);
+                let found = seen.iter().any(|one| one.2 as usize == stream.len());
+                let word = text.trim().chars().count() <= 3;
+                prop_assert!(found || word, "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn random_octets_hit_as_often_as_computed() {
+    let matcher = matcher(&["jsmith", "Zoë", "x7", "Reindeer Games"]);
+    let mut state = 1_u64;
+    let octets: Vec<u8> = (0..1 << 20)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .collect();
+    let mut hits = std::collections::BTreeMap::new();
+    matcher.scan_once(0, &octets, frame(1), &mut |m| {
+        let entry = hits.entry((needle_index(m.needle), m.encoding)).or_insert((0.0, 0.0));
+        entry.0 += 1.0;
+        entry.1 = m.octet_probability * octets.len() as f64;
+    });
+    for ((needle, encoding), (count, expected)) in hits {
+        assert!(needle != 0 && needle != 3, "{encoding} of a long name by chance");
+        let allowed = expected + 4.0 * f64::sqrt(expected) + 3.0;
+        assert!(count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
     }
 }

@@ -82,6 +82,12 @@ impl Track {
         }
     }
 
+    /// Octets of memory held.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.tail.capacity() + self.candidates.capacity() * size_of::<Candidate>()
+    }
+
     /// Position of the first octet kept.
     pub(super) fn start(&self) -> u64 {
         self.end - self.tail.len() as u64

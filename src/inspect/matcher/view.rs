@@ -89,6 +89,13 @@ impl View {
         self.awake
     }
 
+    /// Octets of memory held.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        let octets = self.gathered.capacity() + self.pending.capacity();
+        octets + self.runs.capacity() * size_of::<Run>() + self.track.memory()
+    }
+
     /// Offset in the stream of the oldest octet that a match may still begin with.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.runs.first().map(|run| run.wire)
@@ -209,17 +216,15 @@ impl View {
         while at < known {
             let here = pending.get(at..).unwrap_or_default();
             match parse(self.kind, self.mode, here, &index.simple, false) {
-                Parse::NeedMore => match rest.get(added) {
-                    Some(&octet) => {
-                        pending.push(octet);
-                        added += 1;
-                    }
-                    None => {
+                Parse::NeedMore => {
+                    let Some(&octet) = rest.get(added) else {
                         self.offset += here.len() as u64;
                         self.pending.extend_from_slice(here);
                         return added;
-                    }
-                },
+                    };
+                    pending.push(octet);
+                    added += 1;
+                }
                 Parse::Literal(mode) => {
                     self.mode = mode;
                     at += self.literal(here.get(..1).unwrap_or_default());
