@@ -178,7 +178,7 @@ fn same_mouth(line: &LocalForward, first: &LocalForward, other: &ForwardPlan) ->
         key: "LocalForward".to_owned(),
         value: line.text.clone(),
         other: other.service.clone(),
-        first: first.place.clone(),
+        first_line: first.place.line,
     }
 }
 

@@ -61,6 +61,12 @@ impl Builder<'_> {
             raw.gateway_ports.as_ref().map(|flag| flag.value).or(from_ssh).unwrap_or(false)
         });
         let mut services = self.services(every)?;
+        if services.is_empty() && tunnel == TunnelMode::None {
+            return Err(TargetError::NoServices {
+                place: self.place(raw.line),
+                table: raw.table.clone(),
+            });
+        }
         if tunnel == TunnelMode::Builtin {
             self.default_mouths(&mut services, every)?;
         }
@@ -262,7 +268,7 @@ impl Builder<'_> {
                         place: self.place(raw.name.line),
                         key: self.key("service.name"),
                         value: service.name,
-                        first: self.place(first.name.line),
+                        first_line: first.name.line,
                     });
                 }
                 if let (Some(own), Some(other)) = (service.listen, known.listen)
@@ -273,7 +279,7 @@ impl Builder<'_> {
                         key: self.key("service.listen"),
                         value: own.to_string(),
                         other: known.name.clone(),
-                        first: self.place(first.listen.as_ref().map_or(first.line, |at| at.line)),
+                        first_line: first.listen.as_ref().map_or(first.line, |at| at.line),
                     });
                 }
             }
@@ -369,7 +375,7 @@ impl Builder<'_> {
                     key: self.key("service.listen"),
                     value: first.map(|mouth| mouth.to_string()).unwrap_or_default(),
                     other,
-                    first: self.place(line),
+                    first_line: line,
                 });
             };
             if Some(mouth) != first {
@@ -397,7 +403,7 @@ impl Builder<'_> {
                     place: self.place(raw.name.line),
                     key: self.key("exempt.name"),
                     value: exempt.name,
-                    first: self.place(first.0.name.line),
+                    first_line: first.0.name.line,
                 });
             }
             if let Some(service) = services.iter().find(|service| covers(&exempt, service)) {

@@ -84,9 +84,8 @@ pub(super) fn listen(text: &str, every: bool) -> Result<SocketAddr, Fault> {
 pub(super) fn mouth(host: Option<&str>, port: u16, every: bool) -> Option<SocketAddr> {
     let address = match host {
         None if every => Ipv4Addr::UNSPECIFIED.into(),
-        None => Ipv4Addr::LOCALHOST.into(),
+        None | Some("localhost") => Ipv4Addr::LOCALHOST.into(),
         Some("" | "*") => Ipv4Addr::UNSPECIFIED.into(),
-        Some("localhost") => Ipv4Addr::LOCALHOST.into(),
         Some(text) => text.parse::<IpAddr>().ok()?,
     };
     (port != 0).then(|| SocketAddr::new(address, port))

@@ -61,7 +61,7 @@ pub enum TargetError {
         /// The one that was perhaps meant.
         suggestion: Option<String>,
         /// The keys of that table.
-        known: Vec<&'static str>,
+        known: &'static [&'static str],
     },
     /// A key that is needed.
     #[error("{place}: {table} has no {key:?}")]
@@ -100,7 +100,7 @@ pub enum TargetError {
         fault: Fault,
     },
     /// The same name twice.
-    #[error("{place}: {key} = {value:?} stands in line {} already", first.line)]
+    #[error("{place}: {key} = {value:?} stands in line {first_line} already")]
     Duplicate {
         /// Where.
         place: Place,
@@ -108,11 +108,13 @@ pub enum TargetError {
         key: String,
         /// The name.
         value: String,
-        /// Where it was first.
-        first: Place,
+        /// Line where it was first.
+        first_line: usize,
     },
     /// Two services on one mouth.
-    #[error("{place}: {key} = {value:?} is the mouth of service {other:?} (line {}) already", first.line)]
+    #[error(
+        "{place}: {key} = {value:?} is the mouth of service {other:?} (line {first_line}) already"
+    )]
     SameMouth {
         /// Where.
         place: Place,
@@ -122,8 +124,8 @@ pub enum TargetError {
         value: String,
         /// The service that has it.
         other: String,
-        /// Where that one says so.
-        first: Place,
+        /// Line where that one says so.
+        first_line: usize,
     },
     /// Nobody says whom to log in as.
     #[error("{place}: {key} = {value:?} names no user")]

@@ -239,7 +239,7 @@ impl<'a> Table<'a> {
             key: key.get_ref().to_string(),
             table,
             suggestion: nearest(key.get_ref(), known.iter().copied()),
-            known: known.to_vec(),
+            known,
         })
     }
 

@@ -5,7 +5,7 @@ use super::paths::Environment;
 use super::plan::Hop;
 use super::ssh_config::{Login, Proxy, Query, Settings, Source, resolve};
 use super::{check, ssh_config};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Port of SSH (RFC 4253 s4.1).
 pub(super) const SSH_PORT: u16 = 22;
@@ -67,7 +67,7 @@ pub(super) fn access(
         Some((text, place)) => paths.agent(text, place)?,
     };
     let known_hosts = match &settings.known_hosts {
-        None => env.home.iter().flat_map(default_known_hosts).collect(),
+        None => env.home.iter().flat_map(|home| default_known_hosts(home)).collect(),
         Some((files, place)) => paths.expand_all(files, place, "UserKnownHostsFile")?,
     };
     let global_known_hosts = match &settings.global_known_hosts {
@@ -121,7 +121,7 @@ pub(super) fn host_name(settings: &Settings) -> Result<String, TargetError> {
 }
 
 /// `~/.ssh/known_hosts` and its second.
-fn default_known_hosts(home: &PathBuf) -> [PathBuf; 2] {
+fn default_known_hosts(home: &Path) -> [PathBuf; 2] {
     [home.join(".ssh/known_hosts"), home.join(".ssh/known_hosts2")]
 }
 

@@ -44,6 +44,7 @@ pub struct Plan {
 
 /// How to bring the tunnel up.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a yes or no of ssh_config(5)")]
 pub struct SshPlan {
     /// Name or address of the gateway to log in on, lower case without a trailing dot.
     pub host: String,

@@ -243,7 +243,7 @@ impl<'a> Reading<'a> {
             .settings
             .ignore_unknown
             .as_deref()
-            .is_some_and(|list| pattern::fits_list(&name, list))
+            .is_some_and(|list| pattern::fits_host_list(&name, list))
         {
             return Ok(None);
         }
@@ -279,12 +279,11 @@ impl<'a> Reading<'a> {
             }
             match word.strip_prefix('!') {
                 Some(refused) if pattern::fits(&self.host, refused) => return Ok(false),
-                Some(_) => {}
                 None if pattern::fits(&self.host, &word) => {
                     fitting = true;
                     self.matched(line.place, "Host", &word);
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
         Ok(fitting)

@@ -54,8 +54,8 @@ pub(crate) struct Settings {
     pub(crate) clears_forwards: Option<bool>,
     /// `GatewayPorts`.
     pub(crate) gateway_ports: Option<bool>,
-    /// `ServerAliveInterval`; the inner none switches it off.
-    pub(crate) keepalive: Option<Option<Duration>>,
+    /// `ServerAliveInterval`; zero switches it off.
+    pub(crate) keepalive: Option<Duration>,
     /// `ServerAliveCountMax`.
     pub(crate) keepalive_max: Option<u32>,
     /// `TCPKeepAlive`, `KeepAlive`.
@@ -70,8 +70,8 @@ pub(crate) struct Settings {
     pub(crate) strict: Option<(String, Place)>,
     /// `ProxyJump` or `ProxyCommand`, whichever came first.
     pub(crate) proxy: Option<(Proxy, Place)>,
-    /// `ConnectTimeout`.
-    pub(crate) connect_timeout: Option<Option<Duration>>,
+    /// `ConnectTimeout`; zero is none.
+    pub(crate) connect_timeout: Option<Duration>,
     /// `Compression`.
     pub(crate) compression: Option<bool>,
     /// `Ciphers`.
@@ -273,8 +273,7 @@ impl Line<'_> {
         Ok(())
     }
 
-    #[expect(clippy::option_option, reason = "not set, and switched off, are two things")]
-    fn first_time(&mut self, slot: &mut Option<Option<Duration>>) -> Result<(), TargetError> {
+    fn first_time(&mut self, slot: &mut Option<Duration>) -> Result<(), TargetError> {
         let time = value::time(&self.argument()?);
         let time = time.ok_or_else(|| self.error(SshFault::Time))?;
         self.first(slot, time);

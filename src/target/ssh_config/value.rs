@@ -62,11 +62,10 @@ pub(crate) fn port(text: &str) -> Option<u16> {
     PORT_NAMES.iter().find(|(name, _)| *name == text).map(|(_, port)| *port)
 }
 
-/// As ssh's `TIME FORMATS`: `90`, `1m30s`, `2h`. Outer none: no time. Inner none: `none`.
-#[expect(clippy::option_option, reason = "two different absences: not a time, and the word none")]
-pub(crate) fn time(text: &str) -> Option<Option<Duration>> {
+/// As ssh's `TIME FORMATS`: `90`, `1m30s`, `2h`; zero for `none`.
+pub(crate) fn time(text: &str) -> Option<Duration> {
     if text == "none" {
-        return Some(None);
+        return Some(Duration::ZERO);
     }
     let mut total: u64 = 0;
     let mut rest = text;
@@ -90,7 +89,7 @@ pub(crate) fn time(text: &str) -> Option<Option<Duration>> {
         rest = tail.as_str();
     }
     // ssh keeps times in an int.
-    (total <= u64::from(i32::MAX.unsigned_abs())).then_some(Some(Duration::from_secs(total)))
+    (total <= u64::from(i32::MAX.unsigned_abs())).then_some(Duration::from_secs(total))
 }
 
 /// `[user@]host[:port]`.
@@ -274,10 +273,10 @@ mod tests {
 
     #[test]
     fn times_as_ssh_writes_them() {
-        assert_eq!(time("90"), Some(Some(Duration::from_secs(90))));
-        assert_eq!(time("1m30"), Some(Some(Duration::from_secs(90))));
-        assert_eq!(time("1h2m3s"), Some(Some(Duration::from_secs(3723))));
-        assert_eq!(time("none"), Some(None));
+        assert_eq!(time("90"), Some(Duration::from_secs(90)));
+        assert_eq!(time("1m30"), Some(Duration::from_secs(90)));
+        assert_eq!(time("1h2m3s"), Some(Duration::from_secs(3723)));
+        assert_eq!(time("none"), Some(Duration::ZERO));
         for bad in ["", "m", "1x", "-1", "99999999999999999999", "3000000000"] {
             assert_eq!(time(bad), None, "{bad}");
         }
