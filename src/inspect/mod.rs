@@ -9,6 +9,7 @@ mod conn;
 mod der;
 pub mod dialect;
 mod error;
+mod form;
 mod hello;
 mod hits;
 mod lines;

@@ -8,6 +8,7 @@ mod bulletins;
 mod dnd;
 mod dns;
 mod ftp;
+mod http1;
 mod imap;
 mod nntp;
 mod notify;
@@ -163,6 +164,7 @@ pub static ALL: &[&Spec] = &[
     &imap::SPEC,
     &nntp::SPEC,
     &notify::SPEC,
+    &http1::SPEC,
     &pop3::SPEC,
     &smtp::SPEC,
     &ssh::SPEC,
