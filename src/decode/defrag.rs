@@ -209,13 +209,12 @@ impl Pending {
             self.proto = Some(fragment.proto);
         }
         if !fragment.more {
-            match self.total {
-                Some(total) => conflicts += u64::from(total.abs_diff(wire_end)),
-                None => {
-                    let known_end = self.filled.last().map_or(0, |last| last.1);
-                    conflicts += u64::from(known_end.saturating_sub(wire_end));
-                    self.total = Some(wire_end);
-                }
+            if let Some(total) = self.total {
+                conflicts += u64::from(total.abs_diff(wire_end));
+            } else {
+                let known_end = self.filled.last().map_or(0, |last| last.1);
+                conflicts += u64::from(known_end.saturating_sub(wire_end));
+                self.total = Some(wire_end);
             }
         }
         let Ok(length) = u32::try_from(fragment.body.bytes.len()) else { return conflicts };

@@ -118,9 +118,9 @@ fn snap(view: View<'_>) -> Result<Packet<'_>, Stop> {
     let body = view.skip(5).ok_or(SHORT)?;
     match (oui, protocol) {
         // 00-00-00: an ether type (RFC 1042); 00-00-f8: the same, tunnelled by a bridge (IEEE 802.1H).
-        ([0, 0, 0] | [0, 0, 0xf8], ETHER_IPV4) => Ok(Packet::V4(body)),
-        ([0, 0, 0] | [0, 0, 0xf8], ETHER_IPV6) => Ok(Packet::V6(body)),
-        ([0, 0, 0] | [0, 0, 0xf8], other) => Err(without_ip(other)),
+        ([0, 0, 0 | 0xf8], ETHER_IPV4) => Ok(Packet::V4(body)),
+        ([0, 0, 0 | 0xf8], ETHER_IPV6) => Ok(Packet::V6(body)),
+        ([0, 0, 0 | 0xf8], other) => Err(without_ip(other)),
         ([0, 0, 0x0c], 0x2000) => Err(Stop::LinkOnly("cdp")),
         ([0, 0, 0x0c], 0x2003) => Err(Stop::LinkOnly("vtp")),
         ([0, 0, 0x0c], 0x2004) => Err(Stop::LinkOnly("dtp")),

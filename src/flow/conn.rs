@@ -44,7 +44,7 @@ pub(super) struct Meta {
     pub(super) midstream: bool,
     history: History,
     interfaces: u64,
-    far_interfaces: Option<Box<BTreeSet<u32>>>,
+    far_interfaces: BTreeSet<u32>,
 }
 
 impl Meta {
@@ -62,7 +62,7 @@ impl Meta {
             midstream: false,
             history: History::default(),
             interfaces: 0,
-            far_interfaces: None,
+            far_interfaces: BTreeSet::new(),
         }
     }
 
@@ -73,11 +73,8 @@ impl Meta {
         self.end = self.end.max(segment.at().time);
         if segment.interface_id < 64 {
             self.interfaces |= 1 << segment.interface_id;
-        } else {
-            let far = self.far_interfaces.get_or_insert_default();
-            if far.len() < MAX_FAR_INTERFACES {
-                far.insert(segment.interface_id);
-            }
+        } else if self.far_interfaces.len() < MAX_FAR_INTERFACES {
+            self.far_interfaces.insert(segment.interface_id);
         }
     }
 
@@ -92,7 +89,6 @@ impl Meta {
 
     pub(super) fn record(self, is_evicted: bool) -> ConnRecord {
         let near = (0..64).filter(|id| self.interfaces >> id & 1 == 1);
-        let far = self.far_interfaces.unwrap_or_default();
         ConnRecord {
             uid: self.uid,
             id: self.id,
@@ -105,7 +101,7 @@ impl Meta {
             midstream: self.midstream,
             evicted: is_evicted,
             history: self.history.text(),
-            interfaces: near.chain(far.iter().copied()).collect(),
+            interfaces: near.chain(self.far_interfaces).collect(),
         }
     }
 }

@@ -16,6 +16,10 @@ pub(super) const A: u8 = TcpFlags::ACK;
 pub(super) const F: u8 = TcpFlags::FIN;
 pub(super) const R: u8 = TcpFlags::RST;
 
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 /// Everything of one conn.
 #[derive(Debug)]
 pub(super) struct Heard {
@@ -69,7 +73,7 @@ impl ChunkSink for Recorder {
     }
 
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
-        let heard = &mut self.conns[self.slots[&slot].0 as usize - 1];
+        let heard = &mut self.conns[index(self.slots[&slot].0) - 1];
         let stream = &mut heard.streams[dir.index()];
         match *chunk {
             Chunk::Data { offset, bytes, .. } => {
@@ -82,7 +86,7 @@ impl ChunkSink for Recorder {
                 assert!(len > 0, "gaps are never empty");
                 assert_eq!(offset, stream.len() as u64, "chunks follow one another");
                 assert!(len < 1 << 24, "a gap that no test asks for: {len}");
-                stream.resize(stream.len() + len as usize, None);
+                stream.resize(stream.len() + index(len), None);
                 heard.gaps[dir.index()].push((offset, len));
             }
             Chunk::Alternate { offset, bytes, .. } => {
@@ -94,7 +98,7 @@ impl ChunkSink for Recorder {
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
         let uid = self.slots.remove(&slot).unwrap();
-        let heard = &mut self.conns[uid.0 as usize - 1];
+        let heard = &mut self.conns[index(uid.0) - 1];
         assert_eq!(record.uid, uid);
         assert_eq!(record.id, heard.id);
         for dir in Direction::BOTH {
