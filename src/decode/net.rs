@@ -6,8 +6,8 @@ use super::{Stop, Walk};
 use crate::model::Weird;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Extension headers in one datagram that are followed; RFC 8200 s4.1 lists eight.
-const MAX_EXTENSION_HEADERS: usize = 16;
+/// Extension headers in one datagram that are followed. RFC 8200 s4.1 lists eight, but a receiver may take any number.
+const MAX_EXTENSION_HEADERS: usize = 128;
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;

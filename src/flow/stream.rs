@@ -43,6 +43,10 @@ pub(super) struct Stream {
     pub(super) anchor: Anchor,
     /// Sequence number of the octet at offset 0.
     base: SeqNo,
+    /// Where another SYN, seen before any payload, puts offset 0.
+    rival: Option<SeqNo>,
+    /// The other side acknowledged `base`.
+    is_confirmed: bool,
     /// RCV.NXT as an offset: what is in front of it was handed on.
     rcv_nxt: u64,
     /// Offset up to which the other side acknowledged.
@@ -92,9 +96,35 @@ impl Stream {
         self.fin = None;
     }
 
+    /// Takes a SYN. Of several with other sequence numbers the one that the other side acknowledges counts, or that
+    /// payload follows; until then the latest.
+    pub(super) fn open_at(&mut self, base: SeqNo) {
+        if self.is_anchored_at(base) {
+            self.anchor = Anchor::Syn;
+        } else if self.has_data() {
+            // Only where the conn goes on in spite of it; see `Tcp::is_reused_by`.
+        } else if self.anchor == Anchor::Syn && self.is_confirmed {
+            self.rival = Some(base);
+        } else {
+            self.rival = (self.anchor == Anchor::Syn).then_some(self.base);
+            self.anchor_at(base, Anchor::Syn);
+        }
+    }
+
+    /// Forgets what was acknowledged: it belonged to an earlier conn.
+    pub(super) const fn forget_acknowledgement(&mut self) {
+        self.acked = 0;
+    }
+
     /// Whether offset 0 is at `base`.
     pub(super) fn is_anchored_at(&self, base: SeqNo) -> bool {
         self.anchor != Anchor::None && self.base == base
+    }
+
+    /// Whether a sequence number lies between a SYN and what was handed on.
+    pub(super) fn has_sent(&self, seq: SeqNo) -> bool {
+        let sent = 0..=self.signed_next();
+        self.anchor == Anchor::Syn && sent.contains(&self.offset_of(seq))
     }
 
     /// Whether payload was seen or waits.
@@ -127,6 +157,17 @@ impl Stream {
 
     /// Takes the other side's acknowledgement. `is_syn`: it came with a SYN, so it tells where the stream begins.
     pub(super) fn acknowledge(&mut self, ack: SeqNo, is_syn: bool) {
+        if self.anchor == Anchor::Syn && !self.has_data() {
+            if ack != self.base && self.rival == Some(ack) {
+                self.rival = Some(self.base);
+                self.anchor_at(ack, Anchor::Syn);
+            }
+            if is_syn {
+                // Nothing can have been acknowledged before: that was an earlier conn's.
+                self.acked = 0;
+            }
+            self.is_confirmed |= ack == self.base;
+        }
         match self.anchor {
             Anchor::None if is_syn => self.anchor_at(ack, Anchor::Syn),
             Anchor::None => self.anchor_at(ack, Anchor::Ack),
@@ -165,6 +206,9 @@ impl Stream {
     ) {
         if bytes.is_empty() && cut == 0 {
             return;
+        }
+        if self.rival == Some(seq) && !self.is_confirmed && !self.has_data() {
+            self.anchor_at(seq, Anchor::Syn);
         }
         let segment = Placed { at: self.offset_of(seq), bytes, frames };
         if i64::from(seq.since(self.next_seq())) > MAX_AHEAD {

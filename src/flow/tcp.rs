@@ -53,6 +53,10 @@ impl Tcp {
         if stream.is_anchored_at(header.seq.plus(1)) || !(self.is_closed() || self.has_data()) {
             return false;
         }
+        if flags.has(TcpFlags::ACK) && self.stream(dir.reverse()).has_sent(header.ack) {
+            // Another answer to the same SYN.
+            return false;
+        }
         match stream.anchor {
             Anchor::Data | Anchor::Syn => true,
             Anchor::None | Anchor::Seq | Anchor::Ack => !flags.has(TcpFlags::ACK),
@@ -76,6 +80,13 @@ impl Tcp {
         let seq = if is_syn { header.seq.plus(1) } else { header.seq };
         if is_rst {
             self.is_reset = true;
+            // An acknowledgement left from an earlier conn is answered with a reset (RFC 9293 s3.10.7.3).
+            if !flags.has(TcpFlags::ACK)
+                && !self.stream(dir).has_data()
+                && self.stream(dir.reverse()).anchor != Anchor::Syn
+            {
+                self.stream_mut(dir).forget_acknowledgement();
+            }
             self.stream(dir).stray(seq, segment.payload, segment.frames, out);
             return;
         }
@@ -112,13 +123,7 @@ impl Tcp {
         if header.flags.has(TcpFlags::SYN) {
             self.has_syn = true;
             let base = header.seq.plus(1);
-            let stream = self.stream_mut(dir);
-            if stream.is_anchored_at(base) || !stream.has_data() {
-                if !stream.is_anchored_at(base) {
-                    stream.anchor_at(base, Anchor::Syn);
-                }
-                stream.anchor = Anchor::Syn;
-            }
+            self.stream_mut(dir).open_at(base);
             // Its frames were captured in another order.
             if std::mem::take(&mut out.meta.midstream) {
                 let conns = &mut out.shared.coverage.midstream_conns;

@@ -381,6 +381,74 @@ fn a_repeated_syn_does_not_open_another_conn() {
 }
 
 #[test]
+fn an_acknowledgement_left_from_an_earlier_conn_misses_nothing() {
+    for is_answered in [true, false] {
+        let mut talk = Talk::new();
+        talk.c(S, 1000, 0, "");
+        talk.s(A, 90_000, 800_000, "");
+        talk.c(R, 800_000, 0, "");
+        if is_answered {
+            talk.c(S, 1000, 0, "");
+            talk.s(S | A, 5000, 1001, "");
+            talk.c(A, 1001, 5001, "USER chris");
+            talk.s(A, 5001, 1011, "+OK");
+        }
+        let heard = talk.only();
+        assert_eq!(heard.record().missed_bytes, [0, 0]);
+        assert_eq!(heard.orig(), if is_answered { "USER chris" } else { "" });
+        assert_eq!(heard.resp(), if is_answered { "+OK" } else { "" });
+    }
+}
+
+#[test]
+fn of_two_answers_to_a_syn_the_acknowledged_one_counts() {
+    for is_first in [true, false] {
+        let (used, other) = if is_first { (5000, 70_000) } else { (70_000, 5000) };
+        let mut talk = Talk::new();
+        talk.c(S, 1000, 0, "");
+        talk.s(S | A, 5000, 1001, "");
+        if is_first {
+            talk.c(A, 1001, used + 1, "");
+        }
+        talk.s(S | A, 70_000, 1001, "");
+        talk.s(S | A, other, 1001, "");
+        talk.c(A, 1001, used + 1, "USER");
+        talk.s(A, used + 1, 1005, "+OK");
+        let heard = talk.only();
+        assert_eq!((heard.orig(), heard.resp()), ("USER".into(), "+OK".into()));
+        assert_eq!(heard.record().conflict_bytes, [0, 0]);
+    }
+}
+
+#[test]
+fn another_answer_to_a_syn_with_data_opens_no_other_conn() {
+    let mut talk = Talk::new();
+    talk.c(S, 1000, 0, "USER ");
+    talk.s(S | A, 5000, 1001, "");
+    talk.s(S | A, 70_000, 1001, "");
+    talk.c(A, 1001, 5001, "USER chris");
+    talk.s(A, 5001, 1011, "+OK");
+    talk.s(S | A, 70_000, 1001, "");
+    let heard = talk.only();
+    assert_eq!((heard.orig(), heard.resp()), ("USER chris".into(), "+OK".into()));
+    assert_eq!(heard.record().conflict_bytes, [0, 0]);
+}
+
+#[test]
+fn of_two_syns_the_one_that_payload_follows_counts() {
+    for used in [1000, 70_000] {
+        let mut talk = Talk::new();
+        talk.c(S, 1000, 0, "");
+        talk.c(S, 70_000, 0, "");
+        talk.c(A, used + 1, 5001, "USER ");
+        talk.c(A, used + 6, 5001, "chris");
+        let heard = talk.only();
+        assert_eq!(heard.orig(), "USER chris");
+        assert_eq!(heard.record().conflict_bytes, [0, 0]);
+    }
+}
+
+#[test]
 fn a_connect_that_was_refused_misses_nothing() {
     let mut talk = Talk::new();
     talk.c(S, 1000, 0, "");
