@@ -11,7 +11,7 @@ use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet, SendError, Signer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -20,7 +20,12 @@ const MAX_TRIES: usize = 3; // NumberOfPasswordPrompts of OpenSSH, for passwords
 const MAX_ROUNDS: usize = 32; // questions within one try; a server that never ends is given up
 const MAX_STEPS: usize = 8; // methods that a server may demand one after the other (AuthenticationMethods)
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120); // LoginGraceTime of OpenSSH
+const LAST_WORDS_WAIT: Duration = Duration::from_millis(10);
+const LAST_WORDS_TRIES: usize = 50;
 const AGENT_TIMEOUT: Duration = Duration::from_secs(120); // an agent may wait for a person's confirmation
+
+/// How the SSH client words the end of a session in which the server offers no method any more.
+pub(super) const NO_METHOD_LEFT: &str = "the server offers no method any more";
 
 /// Lets the user in, or says what was tried.
 ///
@@ -40,7 +45,7 @@ pub(super) async fn authenticate(
         tried: Vec::new(),
         offered: MethodSet::empty(),
         nobody_to_ask: false,
-        rsa_hash: None,
+        rsa: RsaHash::Unasked,
     };
     match attempt.run().await {
         Ok(true) => Ok(()),
@@ -57,7 +62,14 @@ struct Attempt<'a> {
     tried: Vec<String>,
     offered: MethodSet,
     nobody_to_ask: bool,
-    rsa_hash: Option<Option<HashAlg>>,
+    rsa: RsaHash,
+}
+
+/// The hash that the server wants in RSA signatures; none is SHA-1, `ssh-rsa` of old.
+#[derive(Clone, Copy)]
+enum RsaHash {
+    Unasked,
+    Known(Option<HashAlg>),
 }
 
 /// What a method came to.
@@ -73,7 +85,7 @@ impl Attempt<'_> {
         // "none" tells the methods; a server that lets anybody in says so here (RFC 4252 s5.2).
         let user = self.hop.user.clone();
         let first = timed(self.handle.authenticate_none(user)).await;
-        if let Outcome::In = self.settle(first)? {
+        if let Outcome::In = self.settle(first).await? {
             return Ok(true);
         }
         for _ in 0..MAX_STEPS {
@@ -115,13 +127,13 @@ impl Attempt<'_> {
                 Err(trouble) => self.tried.push(key_trouble(path, &trouble)),
             }
         }
-        let mut used: Vec<PublicKey> = Vec::new();
-        match self.agent_keys(&files, &mut used).await? {
+        let mut offered: Vec<PublicKey> = Vec::new();
+        match self.agent_keys(&files, &mut offered).await? {
             Outcome::Out => {}
             done => return Ok(done),
         }
         for (path, file) in &files {
-            if file.public().is_some_and(|key| contains(&used, key)) {
+            if file.public().is_some_and(|key| contains(&offered, key)) {
                 continue; // the agent has offered this key already
             }
             if file.is_public_half() {
@@ -142,7 +154,7 @@ impl Attempt<'_> {
     async fn agent_keys(
         &mut self,
         files: &[(PathBuf, KeyFile)],
-        used: &mut Vec<PublicKey>,
+        offered: &mut Vec<PublicKey>,
     ) -> Result<Outcome, TunnelError> {
         let socket = match &self.hop.agent {
             AgentChoice::Nobody => None,
@@ -175,7 +187,7 @@ impl Attempt<'_> {
         }
         for id in keys {
             let AgentIdentity::PublicKey { key, comment } = id else { continue };
-            used.push(key.clone());
+            offered.push(key.clone());
             let label = format!("publickey of the agent \"{}\"", plain(&comment));
             let hash = self.hash_for(&key).await;
             let user = self.hop.user.clone();
@@ -193,7 +205,7 @@ impl Attempt<'_> {
                 }
                 Err(_) => Err(None),
             };
-            match self.settle_as(result, label)? {
+            match self.settle_as(result, label).await? {
                 Outcome::Out => {}
                 done => return Ok(done),
             }
@@ -203,7 +215,7 @@ impl Attempt<'_> {
 
     async fn ask_agent(
         &self,
-        socket: &PathBuf,
+        socket: &Path,
     ) -> Result<(AgentClient<UnixStream>, Vec<AgentIdentity>), String> {
         let stream = UnixStream::connect(socket)
             .await
@@ -217,7 +229,7 @@ impl Attempt<'_> {
         Ok((agent, keys))
     }
 
-    async fn file_key(&mut self, path: &PathBuf, file: &KeyFile) -> Result<Outcome, TunnelError> {
+    async fn file_key(&mut self, path: &Path, file: &KeyFile) -> Result<Outcome, TunnelError> {
         let label = format!("publickey {}", path.display());
         // Ask for a passphrase only once the server has said that it would take the key.
         if let Some(public) = file.public().cloned() {
@@ -232,7 +244,7 @@ impl Attempt<'_> {
                     Ok(Err(Probed)) => Err(Some("the session ended".to_owned())),
                     Err(_) => Err(None),
                 };
-                return self.settle_as(result, label);
+                return self.settle_as(result, label).await;
             }
         }
         let key = match file.unlock(self.asker).await {
@@ -248,7 +260,7 @@ impl Attempt<'_> {
         let user = self.hop.user.clone();
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
         let result = timed(self.handle.authenticate_publickey(user, key)).await;
-        self.settle_as(result, label)
+        self.settle_as(result, label).await
     }
 
     async fn questions(&mut self) -> Result<Outcome, TunnelError> {
@@ -305,7 +317,7 @@ impl Attempt<'_> {
                 response =
                     timed(self.handle.authenticate_keyboard_interactive_respond(answers)).await;
             };
-            match self.settle_as(result, METHOD.to_owned())? {
+            match self.settle_as(result, METHOD.to_owned()).await? {
                 // Refused without a question: the method is a dead end here.
                 Outcome::Out
                     if asked && self.offered.contains(&MethodKind::KeyboardInteractive) => {}
@@ -325,7 +337,7 @@ impl Attempt<'_> {
             };
             let user = self.hop.user.clone();
             let result = timed(self.handle.authenticate_password(user, password)).await;
-            match self.settle_as(result, METHOD.to_owned())? {
+            match self.settle_as(result, METHOD.to_owned()).await? {
                 Outcome::Out if self.offered.contains(&MethodKind::Password) => {}
                 done => return Ok(done),
             }
@@ -338,34 +350,39 @@ impl Attempt<'_> {
         if !key.algorithm().is_rsa() {
             return None;
         }
-        if self.rsa_hash.is_none() {
-            let best = self.handle.best_supported_rsa_hash().await;
-            // A server that does not tell gets SHA-512: SHA-1 is refused by most and proves little.
-            self.rsa_hash = Some(best.ok().flatten().unwrap_or(Some(HashAlg::Sha512)));
+        if let RsaHash::Known(hash) = self.rsa {
+            return hash;
         }
-        self.rsa_hash.flatten()
+        let best = self.handle.best_supported_rsa_hash().await;
+        // A server that does not tell gets SHA-512: SHA-1 is refused by most and proves little.
+        let hash = best.ok().flatten().unwrap_or(Some(HashAlg::Sha512));
+        self.rsa = RsaHash::Known(hash);
+        hash
     }
 
-    fn settle_as(
+    async fn settle_as(
         &mut self,
         result: Result<AuthResult, Option<String>>,
         label: String,
     ) -> Result<Outcome, TunnelError> {
         self.tried.push(label);
-        let outcome = self.settle(result)?;
+        let outcome = self.settle(result).await?;
         if let (Outcome::Partly, Some(last)) = (&outcome, self.tried.last_mut()) {
             last.push_str(" (accepted, more is wanted)");
         }
         Ok(outcome)
     }
 
-    fn settle(
+    async fn settle(
         &mut self,
         result: Result<AuthResult, Option<String>>,
     ) -> Result<Outcome, TunnelError> {
         match result {
             Ok(AuthResult::Success) => Ok(Outcome::In),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                if remaining_methods.is_empty() {
+                    return self.last_refusal().await;
+                }
                 self.still_there()?;
                 self.offered = remaining_methods;
                 Ok(if partial_success { Outcome::Partly } else { Outcome::Out })
@@ -376,6 +393,22 @@ impl Attempt<'_> {
                 Err(self
                     .cut_short(reason.unwrap_or_else(|| format!("no answer within {waited} s"))))
             }
+        }
+    }
+
+    /// An empty list: either the server offers nothing more, or the session has ended; which, it tells a moment later.
+    async fn last_refusal(&mut self) -> Result<Outcome, TunnelError> {
+        for _ in 0..LAST_WORDS_TRIES {
+            if lock(self.cut).is_some() {
+                break;
+            }
+            tokio::time::sleep(LAST_WORDS_WAIT).await;
+        }
+        self.offered = MethodSet::empty();
+        let words = lock(self.cut).clone(); // not held: the next line asks for it too
+        match words {
+            Some(words) if words.ends_with(NO_METHOD_LEFT) => Ok(Outcome::Out),
+            _ => self.still_there().map(|()| Outcome::Out),
         }
     }
 
@@ -451,7 +484,7 @@ fn contains(keys: &[PublicKey], key: &PublicKey) -> bool {
     keys.iter().any(|k| k.key_data() == key.key_data())
 }
 
-fn key_trouble(path: &std::path::Path, trouble: &KeyTrouble) -> String {
+fn key_trouble(path: &Path, trouble: &KeyTrouble) -> String {
     let why = match trouble {
         KeyTrouble::Missing => "no such file",
         KeyTrouble::Unusable(reason) => reason.as_str(),

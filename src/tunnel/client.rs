@@ -79,9 +79,8 @@ pub(super) struct Joined {
 /// Whatever stands in the way, with the host where it does.
 pub(super) async fn dial(dialing: &Dialing<'_>) -> Result<Dialed, TunnelError> {
     let hops = dialing.spec.hops();
-    let (first, rest) = match hops.as_slice() {
-        [first, rest @ ..] => (first, rest),
-        [] => return Err(TunnelError::NotUp { reason: "no host is named".to_owned() }),
+    let [first, rest @ ..] = hops.as_slice() else {
+        return Err(TunnelError::NotUp { reason: "no host is named".to_owned() });
     };
     let stream = connect(first, dialing.spec.connect_timeout).await?;
     let io = |source: std::io::Error| TunnelError::Connect {
@@ -237,6 +236,9 @@ impl client::Handler for Client {
             }
             DisconnectReason::Error(ClientError::Ssh(russh::Error::KeepaliveTimeout)) => {
                 self.keepalives.clone()
+            }
+            DisconnectReason::Error(ClientError::Ssh(russh::Error::NoAuthMethod)) => {
+                auth::NO_METHOD_LEFT.to_owned()
             }
             DisconnectReason::Error(error) => format!("the connection broke: {error}"),
         };

@@ -6,6 +6,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
+/// A host key that is not the one on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostKeyConflict {
+    /// The host, as `known_hosts` names it.
+    pub host: String,
+    /// Type of the key that it shows.
+    pub key_type: String,
+    /// `SHA256:...` of the key that it shows.
+    pub fingerprint: String,
+    /// Type of the key that is on record.
+    pub known_type: String,
+    /// `SHA256:...` of the key that is on record.
+    pub known: String,
+    /// Where.
+    pub file: PathBuf,
+    /// Line there, from 1.
+    pub line: u64,
+}
+
 /// Why a tunnel could not be brought up, or is no longer up.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -155,44 +174,18 @@ pub enum TunnelError {
     },
     /// The host is known by another key of this type.
     #[error(
-        "the host key of '{host}' has changed: it shows the {key_type} key {fingerprint}, but {}:{line} holds {known}; \
-         somebody may be listening in, or the host was set up anew", file.display()
+        "the host key of '{}' has changed: it shows the {} key {}, but {}:{} holds {}; somebody may be listening in, \
+         or the host was set up anew",
+        .0.host, .0.key_type, .0.fingerprint, .0.file.display(), .0.line, .0.known
     )]
-    HostKeyChanged {
-        /// The host, as `known_hosts` names it.
-        host: String,
-        /// Type of its key.
-        key_type: String,
-        /// `SHA256:...` of the key that it shows.
-        fingerprint: String,
-        /// `SHA256:...` of the key that is on record.
-        known: String,
-        /// Where.
-        file: PathBuf,
-        /// Line there, from 1.
-        line: u64,
-    },
+    HostKeyChanged(Box<HostKeyConflict>),
     /// The host is known by keys of other types only, and offers none of these any more.
     #[error(
-        "the host key of '{host}' has changed its type: it shows the {key_type} key {fingerprint} and no {known_type} key, \
-         but {}:{line} holds the {known_type} key {known}", file.display()
+        "the host key of '{}' has changed its type: it shows the {} key {} and no {known_type} key, but {}:{} holds \
+         the {known_type} key {}",
+        .0.host, .0.key_type, .0.fingerprint, .0.file.display(), .0.line, .0.known, known_type = .0.known_type
     )]
-    HostKeyOtherType {
-        /// The host, as `known_hosts` names it.
-        host: String,
-        /// Type of the key that it shows.
-        key_type: String,
-        /// `SHA256:...` of the key that it shows.
-        fingerprint: String,
-        /// Type of the key that is on record.
-        known_type: String,
-        /// `SHA256:...` of the key that is on record.
-        known: String,
-        /// Where.
-        file: PathBuf,
-        /// Line there, from 1.
-        line: u64,
-    },
+    HostKeyOtherType(Box<HostKeyConflict>),
     /// The host key is marked `@revoked`.
     #[error("the {key_type} key {fingerprint} of host '{host}' is revoked by {}:{line}", file.display())]
     HostKeyRevoked {
@@ -331,9 +324,9 @@ impl TunnelError {
             Self::HostKeyNotAccepted { fingerprint, .. } => {
                 format!("ask the host's administrator; if this key is the right one, add --accept-host-key {fingerprint}")
             }
-            Self::HostKeyChanged { host, file, .. } | Self::HostKeyOtherType { host, file, .. } => format!(
-                "ask the host's administrator; only if the new key is the right one: `ssh-keygen -R '{host}' -f {}`",
-                file.display()
+            Self::HostKeyChanged(conflict) | Self::HostKeyOtherType(conflict) => format!(
+                "ask the host's administrator; only if the new key is the right one: `ssh-keygen -R '{}' -f {}`",
+                conflict.host, conflict.file.display()
             ),
             Self::HostKeyRevoked { .. } => "do not connect; ask the host's administrator for its new key".to_owned(),
             Self::HostKeyAuthorityOnly { fingerprint, .. } => format!(

@@ -1,6 +1,6 @@
 //! Whether a host key is the right one: `known_hosts`, the command line, a person. Never by itself.
 
-use super::error::TunnelError;
+use super::error::{HostKeyConflict, TunnelError};
 use super::known_hosts::{self, Entry, KnownHosts, Marker};
 use super::prompt::{Asker, plain};
 use super::spec::{HopSpec, SSH_PORT};
@@ -138,23 +138,12 @@ impl Verifier {
                 file: entry.file.to_path_buf(),
                 line: entry.line,
             }),
-            Standing::Changed(entry) => Err(TunnelError::HostKeyChanged {
-                host,
-                key_type,
-                fingerprint,
-                known: known_hosts::fingerprint(&entry.blob),
-                file: entry.file.to_path_buf(),
-                line: entry.line,
-            }),
-            Standing::OtherType(entry) => Err(TunnelError::HostKeyOtherType {
-                host,
-                key_type,
-                fingerprint,
-                known_type: short_type(&entry.key_type),
-                known: known_hosts::fingerprint(&entry.blob),
-                file: entry.file.to_path_buf(),
-                line: entry.line,
-            }),
+            Standing::Changed(entry) => {
+                Err(TunnelError::HostKeyChanged(conflict(host, key_type, fingerprint, entry)))
+            }
+            Standing::OtherType(entry) => {
+                Err(TunnelError::HostKeyOtherType(conflict(host, key_type, fingerprint, entry)))
+            }
             Standing::AuthorityOnly(_) | Standing::Unknown
                 if self.accepted.contains(&normal_fingerprint(&fingerprint)) =>
             {
@@ -231,6 +220,23 @@ impl Verifier {
     fn plain_keys<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         self.records.of(name).filter(|e| e.marker == Marker::Key).map(|e| e.key_type.as_str())
     }
+}
+
+fn conflict(
+    host: String,
+    key_type: String,
+    fingerprint: String,
+    entry: &Entry,
+) -> Box<HostKeyConflict> {
+    Box::new(HostKeyConflict {
+        host,
+        key_type,
+        fingerprint,
+        known_type: short_type(&entry.key_type),
+        known: known_hosts::fingerprint(&entry.blob),
+        file: entry.file.to_path_buf(),
+        line: entry.line,
+    })
 }
 
 /// `SHA256:` and the digest without padding, however the user wrote them.

@@ -136,17 +136,17 @@ pub(super) fn append(
     }
     let host = if hashed { hashed_name(name)? } else { name.to_owned() };
     let mut handle = open_private(file)?;
-    let mut line = String::new();
+    let mut line_end = "";
     let len = handle.seek(SeekFrom::End(0))?;
     if len > 0 {
         let mut last = [0u8; 1];
         handle.seek(SeekFrom::End(-1))?;
         handle.read_exact(&mut last)?;
         if last != *b"\n" {
-            line.push('\n');
+            line_end = "\n";
         }
     }
-    line.push_str(&format!("{host} {key_type} {}\n", BASE64.encode(blob)));
+    let line = format!("{line_end}{host} {key_type} {}\n", BASE64.encode(blob));
     handle.write_all(line.as_bytes())?; // opened for appending: one write, at the end
     handle.sync_data()
 }

@@ -18,7 +18,7 @@ mod open;
 mod prompt;
 mod spec;
 
-pub use error::TunnelError;
+pub use error::{HostKeyConflict, TunnelError};
 pub use hostkey::HostKeyQuestion;
 pub use open::{BoundTunnel, Tunnel};
 pub use prompt::{NoPrompt, Prompt, TerminalPrompt};

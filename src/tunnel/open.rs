@@ -42,7 +42,7 @@ struct Up {
     local: SocketAddr,
     remote: SocketAddr,
     shown: super::client::Shown,
-    up: Timestamp,
+    since: Timestamp,
     notes: Vec<String>,
 }
 
@@ -111,7 +111,7 @@ impl BoundTunnel {
         if gateway.is_closed() {
             return Err(TunnelError::NotUp { reason: self.link.why_down() });
         }
-        Ok(Up { behind, local, remote, shown, up, notes })
+        Ok(Up { behind, local, remote, shown, since: up, notes })
     }
 
     fn block_on<T>(&self, task: impl Future<Output = T>) -> Result<T, TunnelError> {
@@ -187,7 +187,7 @@ impl Tunnel {
     /// What it has to say for itself, now.
     #[must_use]
     pub fn record(&self) -> TunnelRecord {
-        let Up { local, remote, shown, up, .. } = &self.dialed;
+        let Up { local, remote, shown, since, .. } = &self.dialed;
         let (host_key, host_key_source) = shown
             .verified
             .as_ref()
@@ -202,7 +202,7 @@ impl Tunnel {
             kex: shown.kex.clone(),
             cipher: shown.cipher.clone(),
             mac: shown.mac.clone(),
-            up: *up,
+            up: *since,
             lost: self.bound.link.lost(),
             forwards: self.bound.forwards(),
         }

@@ -3,4 +3,6 @@
 #[cfg(feature = "tunnel")]
 mod sshd;
 #[cfg(feature = "tunnel")]
+mod tunnel_russh;
+#[cfg(feature = "tunnel")]
 mod tunnel_sshd;

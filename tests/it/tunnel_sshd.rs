@@ -332,7 +332,10 @@ fn a_changed_a_revoked_and_a_hashed_key_are_told_apart() {
 
     spec.known_hosts = vec![sshd.known_hosts("changed", &format!("{host} {stranger}"))];
     let error = Tunnel::open(spec.clone(), &mut person).err().unwrap();
-    assert!(matches!(error, TunnelError::HostKeyChanged { line: 1, .. }), "{error}");
+    assert!(
+        matches!(&error, TunnelError::HostKeyChanged(conflict) if conflict.line == 1),
+        "{error}"
+    );
 
     let revoked = format!("{host} {own}\n@revoked * {own}\n");
     spec.known_hosts = vec![sshd.known_hosts("revoked", &revoked)];
@@ -369,7 +372,7 @@ fn a_host_that_lost_its_known_type_is_refused() {
         vec![sshd.known_hosts("old_known", &format!("[127.0.0.1]:{} {old}", sshd.port))];
     let mut person = Scripted { accept: true, ..Scripted::default() };
     let error = Tunnel::open(spec, &mut person).err().unwrap();
-    assert!(matches!(error, TunnelError::HostKeyOtherType { .. }), "{error}");
+    assert!(matches!(error, TunnelError::HostKeyOtherType(_)), "{error}");
     assert!(error.remedy().unwrap().contains("ssh-keygen -R"));
 }
 

@@ -87,7 +87,10 @@ fn a_changed_key_is_refused_whatever_a_person_or_the_command_line_says() {
     let case = Case::new(&format!("gate.example.org ssh-ed25519 {KEY_A}\n"));
     let error = case.verify_with(KEY_B, true, &[fingerprint_of(KEY_B)]).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, TunnelError::HostKeyChanged { line: 1, .. }), "{text}");
+    assert!(
+        matches!(&error, TunnelError::HostKeyChanged(conflict) if conflict.line == 1),
+        "{text}"
+    );
     assert!(text.contains(&fingerprint_of(KEY_A)) && text.contains(&fingerprint_of(KEY_B)));
     assert!(error.remedy().unwrap().contains("ssh-keygen -R 'gate.example.org'"));
 }
@@ -96,7 +99,7 @@ fn a_changed_key_is_refused_whatever_a_person_or_the_command_line_says() {
 fn a_host_that_shows_another_type_than_the_known_one_is_refused() {
     let case = Case::new(&format!("gate.example.org ssh-ed25519 {KEY_A}\n"));
     let error = case.verify(RSA, true).unwrap_err();
-    assert!(matches!(error, TunnelError::HostKeyOtherType { .. }), "{error}");
+    assert!(matches!(error, TunnelError::HostKeyOtherType(_)), "{error}");
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn an_alias_replaces_host_and_port() {
     case.hop.port = 2222;
     case.hop.host_key_alias = Some("Dasher".to_owned());
     assert!(case.verify(KEY_A, false).is_ok());
-    assert!(matches!(case.verify(KEY_B, false), Err(TunnelError::HostKeyChanged { .. })));
+    assert!(matches!(case.verify(KEY_B, false), Err(TunnelError::HostKeyChanged(_))));
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn the_machines_file_counts_and_is_never_written() {
     std::fs::write(&global, format!("gate.example.org ssh-ed25519 {KEY_A}\n")).unwrap();
     case.hop.global_known_hosts = vec![global.clone()];
     assert!(case.verify(KEY_A, false).is_ok());
-    assert!(matches!(case.verify(KEY_B, true), Err(TunnelError::HostKeyChanged { .. })));
+    assert!(matches!(case.verify(KEY_B, true), Err(TunnelError::HostKeyChanged(_))));
     case.hop.host = "other.example.org".to_owned();
     case.verify(KEY_B, true).unwrap();
     assert_eq!(std::fs::read_to_string(&global).unwrap().lines().count(), 1);
