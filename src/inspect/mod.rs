@@ -12,6 +12,7 @@ mod error;
 mod form;
 mod hello;
 mod hits;
+mod imap_syntax;
 mod lines;
 mod mail;
 pub mod matcher;

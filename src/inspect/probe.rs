@@ -132,11 +132,123 @@ pub(crate) fn begins(bytes: &[u8], wanted: &[u8]) -> Fit {
     }
 }
 
-/// Whether a greeting has a word for which `is` holds; words end at white space and lose their brackets.
-pub(crate) fn has_word(text: &[u8], is: impl Fn(&[u8]) -> bool) -> bool {
-    text.split(|b| b.is_ascii_whitespace()).any(|word| {
+/// Whether a greeting has a word for which `is` holds. Words end at white space and lose their brackets; the last word
+/// of a line that is not `whole` may go on, and is none yet.
+pub(crate) fn has_word(text: &[u8], whole: bool, is: impl Fn(&[u8]) -> bool) -> bool {
+    let end = if whole {
+        text.len()
+    } else {
+        text.iter().rposition(u8::is_ascii_whitespace).unwrap_or(0)
+    };
+    text.get(..end).unwrap_or_default().split(u8::is_ascii_whitespace).any(|word| {
         let from = word.iter().position(u8::is_ascii_alphanumeric).unwrap_or(word.len());
-        let to = word.iter().rposition(u8::is_ascii_alphanumeric).map_or(from, |at| at + 1);
+        let to = word
+            .iter()
+            .rposition(u8::is_ascii_alphanumeric)
+            .map_or(from, |at| at.saturating_add(1));
         is(word.get(from..to).unwrap_or_default())
     })
+}
+
+/// Whether a word is one of `names`, case not counted.
+pub(crate) fn is_one_of(word: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::inspect::dialect::{ALL, Fit, Opening};
+    use crate::inspect::script::{C, S, Turn};
+    use crate::model::Proto;
+
+    /// Name, the port of resp, and how the conn opens.
+    const OPENINGS: &[(&str, u16, &[Turn<'_>])] = &[
+        ("dnd", 902, &[(S, b"220 DND server here.\r\n"), (C, b"LOOKUP woz,NAME\r\n")]),
+        (
+            "dnd",
+            25,
+            &[
+                (C, b"LOOKUP woz,NAME EMAIL\r\n"),
+                (S, b"101 1 2\r\n110 a b\r\n110 c@d\r\n200 Ok.\r\n"),
+            ],
+        ),
+        (
+            "blitzmail",
+            2151,
+            &[(C, b"VERS BlitzMail 2.6\r\n"), (S, b"010 BlitzServ 3.6\r\n"), (C, b"USER woz\r\n")],
+        ),
+        (
+            "blitzmail",
+            21,
+            &[
+                (C, b"VERS x\r\n"),
+                (S, b"010 Ok.\r\n"),
+                (C, b"UID# 60591\r\n"),
+                (S, b"033 240147326165005023201134\r\n"),
+            ],
+        ),
+        (
+            "bulletins",
+            1119,
+            &[
+                (S, b"200 newshost ready\r\n"),
+                (C, b"UID# 60591\r\n"),
+                (S, b"300 240147326165005023201134\r\n"),
+            ],
+        ),
+        ("pop3", 2003, &[(S, b"+OK BlitzMail POP3 Server Ready.\r\n")]),
+        ("pop3", 110, &[(S, b"+OK\r\n"), (C, b"USER chris\r\n")]),
+        ("imap", 143, &[(S, b"* OK ready\r\n")]),
+        ("imap", 993, &[(C, b"a1 LOGIN a b\r\n"), (S, b"a1 OK in\r\n")]),
+        ("smtp", 25, &[(S, b"220 ftp.example.org ESMTP Postfix\r\n")]),
+        ("smtp", 9025, &[(S, b"220 mail.example.org ready\r\n"), (C, b"EHLO laptop\r\n")]),
+        ("smtp", 24, &[(S, b"220 a LMTP\r\n"), (C, b"LHLO laptop\r\n")]),
+        ("ftp", 21, &[(S, b"220 smtp.example.org FTP server ready\r\n")]),
+        (
+            "ftp",
+            9021,
+            &[
+                (S, b"220-FileZilla Server\r\n220 hi\r\n"),
+                (C, b"USER anna\r\n"),
+                (S, b"331 pw\r\n"),
+            ],
+        ),
+        ("nntp", 119, &[(S, b"200 news.example.org InterNetNews NNRP server\r\n")]),
+        ("nntp", 9119, &[(S, b"200 hello\r\n"), (C, b"MODE READER\r\n")]),
+        ("telnet", 23, &[(S, b"\xff\xfd\x18\xff\xfd\x20"), (C, b"\xff\xfb\x18")]),
+        ("ssh", 22, &[(S, b"SSH-2.0-OpenSSH_9.9\r\n"), (C, b"SSH-2.0-x\r\n")]),
+        ("ssh", 110, &[(S, b"SSH-2.0-OpenSSH_9.9\r\n"), (C, b"SSH-2.0-x\r\n")]),
+    ];
+
+    /// However the octets trickle in, no other protocol is ever certain, and at the end this one is.
+    #[test]
+    fn each_opening_is_taken_by_its_own_dialect_alone() {
+        for &(name, port, turns) in OPENINGS {
+            let mut seen = [Vec::new(), Vec::new()];
+            let mut last = Vec::new();
+            for (dir, text) in turns {
+                for octet in *text {
+                    seen[dir.index()].push(*octet);
+                    let [orig, resp] = &seen;
+                    let (first, more) = (turns[0].0, true);
+                    let opening =
+                        Opening { orig, resp, orig_port: 49158, resp_port: port, first, more };
+                    last = ALL
+                        .iter()
+                        .filter(|spec| {
+                            spec.proto == Proto::TCP && (spec.probe)(&opening) == Fit::Certain
+                        })
+                        .map(|spec| spec.name)
+                        .collect();
+                    assert!(
+                        last.iter().all(|taken| *taken == name),
+                        "{last:?} took {name} on {port} at {:?} / {:?}",
+                        String::from_utf8_lossy(orig),
+                        String::from_utf8_lossy(resp)
+                    );
+                }
+            }
+            assert_eq!(last, [name], "on {port}");
+        }
+    }
 }

@@ -28,9 +28,9 @@ pub(crate) enum Told {
     Other,
 }
 
-fn own(event: Event<'_>) -> Told {
-    match event {
-        Event::Found(f) => Told::Found {
+fn own(event: &Event<'_>) -> Told {
+    match *event {
+        Event::Found(ref f) => Told::Found {
             what: format!("{} {}", f.rule, f.field.0),
             value: f.value.to_vec(),
             dir: f.dir,
@@ -59,7 +59,7 @@ pub(crate) fn play_cut(spec: &Spec, turns: &[Turn<'_>], sizes: &[usize]) -> Vec<
             let (head, tail) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
             let offset = offsets[dir.index()];
             let chunk = Chunk::Data { offset, bytes: head, frames };
-            dialect.feed(*dir, &chunk, &mut |event| told.push(own(event)));
+            dialect.feed(*dir, &chunk, &mut |event| told.push(own(&event)));
             offsets[dir.index()] += head.len() as u64;
             rest = tail;
         }
@@ -87,7 +87,7 @@ pub(crate) fn play_gap(
     let mut feed = |dialect: &mut Box<dyn Dialect>, turns: &[Turn<'_>], offsets: &mut [u64; 2]| {
         for (dir, bytes) in turns {
             let chunk = Chunk::Data { offset: offsets[dir.index()], bytes, frames };
-            dialect.feed(*dir, &chunk, &mut |event| told.push(own(event)));
+            dialect.feed(*dir, &chunk, &mut |event| told.push(own(&event)));
             offsets[dir.index()] += bytes.len() as u64;
         }
     };

@@ -168,19 +168,19 @@ impl Say<'_> {
     /// A field whose value stands in the line as it is meant. An empty one is no field.
     pub(crate) fn found(
         &mut self,
-        role: Role,
+        who: Role,
         rule: Rule,
         field: Field,
         line: &Line<'_>,
         value: &[u8],
     ) {
-        self.decoded(role, rule, field, line.span_of(value), value, encoding_of(value));
+        self.decoded(who, rule, field, line.span_of(value), value, encoding_of(value));
     }
 
     /// A field whose value was written in another form at `span`. An empty one is no field.
     pub(crate) fn decoded(
         &mut self,
-        role: Role,
+        who: Role,
         rule: Rule,
         field: Field,
         span: Span,
@@ -191,7 +191,7 @@ impl Say<'_> {
             return;
         }
         let Span { offset, len, frames } = span;
-        let dir = self.dir(role);
+        let dir = self.dir(who);
         (self.out)(Event::Found(Found { rule, field, value, dir, offset, len, frames, encoding }));
     }
 

@@ -254,16 +254,12 @@ impl Blitz {
     /// `050 <len>`: data follows from one side.
     fn data(&mut self, asked: Option<&'static str>, len: u64, say: &mut Say<'_>) {
         let upload = asked.is_some_and(|verb| UPLOADS.contains(&verb));
+        let has_headers = self.mdat_has_headers;
         let data = match asked {
-            Some("HEAD") => Data::Message(RawMessage::new(Message::default())),
-            Some("MDAT") if self.mdat_has_headers => {
-                Data::Message(RawMessage::new(Message::default()))
-            }
-            Some("TEXT" | "MDAT" | "VTXT" | "VDAT") => {
-                Data::Message(RawMessage::new(Message::body()))
-            }
+            Some("TEXT" | "VTXT" | "VDAT") => Data::Message(RawMessage::new(Message::body())),
+            Some("MDAT") if !has_headers => Data::Message(RawMessage::new(Message::body())),
+            Some("HEAD" | "MDAT") | None => Data::Message(RawMessage::new(Message::default())),
             Some(_) => Data::Skip,
-            None => Data::Message(RawMessage::new(Message::default())),
         };
         self.either = asked.is_none();
         if upload {

@@ -4,7 +4,7 @@
 use super::nntp::{BULLETIN_VERBS, open_bulletins};
 use super::{Fit, Opening, Spec};
 use crate::inspect::codes::{reply_code, word};
-use crate::inspect::probe::{View, count, either_way, first_line, has_word, lines};
+use crate::inspect::probe::{View, count, either_way, first_line, has_word, is_one_of, lines};
 use crate::model::Proto;
 
 pub(super) static SPEC: Spec = Spec {
@@ -52,9 +52,7 @@ fn fit(view: &View<'_>) -> Fit {
         return if may_become { view.undecided() } else { Fit::No };
     };
     let text = line.get(4..).unwrap_or_default();
-    let named = has_word(text, |word| {
-        word.eq_ignore_ascii_case(b"bulletin") || word.eq_ignore_ascii_case(b"bulletins")
-    });
+    let named = has_word(text, whole, |word| is_one_of(word, &["bulletin", "bulletins"]));
     let uid =
         lines(view.client).any(|(line, whole)| whole && word(line).0.eq_ignore_ascii_case(b"UID#"));
     let challenged = lines(view.server).any(|(line, _)| reply_code(line) == Some(300));

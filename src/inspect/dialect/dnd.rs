@@ -67,7 +67,7 @@ fn fit(view: &View<'_>) -> Fit {
     }
     let text = line.get(4..).unwrap_or_default();
     match code {
-        220 if is_greeting(text) => Fit::Certain,
+        220 if is_greeting(text, whole) => Fit::Certain,
         220 if !whole => view.undecided(),
         101 | 110 if CODES.contains(&code) => view.undecided(),
         _ => Fit::No,
@@ -80,8 +80,8 @@ const CODES: &[u16] = &[
 ];
 
 /// Whether the text of a greeting names DND.
-pub(super) fn is_greeting(text: &[u8]) -> bool {
-    has_word(text, |word| word.eq_ignore_ascii_case(b"DND"))
+pub(super) fn is_greeting(text: &[u8], whole: bool) -> bool {
+    has_word(text, whole, |word| word.eq_ignore_ascii_case(b"DND"))
 }
 
 /// `LOOKUP who,FIELD ...` with a field that the directory has.

@@ -3,7 +3,7 @@
 use super::{Dialect, Fit, Opening, Spec};
 use crate::inspect::codes::{find, index_of, reply_code, word};
 use crate::inspect::lines::Line;
-use crate::inspect::probe::{View, count, either_way, first_line, has_word};
+use crate::inspect::probe::{View, count, either_way, first_line, has_word, is_one_of};
 use crate::inspect::talk::{Grammar, Role, Say, Talk};
 use crate::model::{Field, Proto, Rule};
 
@@ -64,15 +64,13 @@ fn fit(view: &View<'_>) -> Fit {
         return if (100..600).contains(&code) { Fit::Certain } else { Fit::No };
     }
     let text = line.get(4..).unwrap_or_default();
-    let other = has_word(text, |word| {
-        [&b"DND"[..], b"SMTP", b"ESMTP", b"LMTP"].iter().any(|name| word.eq_ignore_ascii_case(name))
-    });
+    let other = has_word(text, whole, |word| is_one_of(word, &["DND", "SMTP", "ESMTP", "LMTP"]));
     if other || find(text, b"Notification server").is_some() {
         return Fit::No;
     }
     let user = count(view.client, &["USER"]).fitting > 0;
     match code {
-        220 if user || is_greeting(text) => Fit::Certain,
+        220 if user || is_greeting(text, whole) => Fit::Certain,
         331 | 230 | 530 if user => Fit::Certain,
         220 => view.by_port(),
         _ => Fit::No,
@@ -80,10 +78,10 @@ fn fit(view: &View<'_>) -> Fit {
 }
 
 /// Whether the text of a greeting names FTP: a word with it, but for the name of a host.
-pub(super) fn is_greeting(text: &[u8]) -> bool {
-    has_word(text, |word| {
+pub(super) fn is_greeting(text: &[u8], whole: bool) -> bool {
+    has_word(text, whole, |word| {
         let word = word.to_ascii_lowercase();
-        find(&word, b"ftp").is_some() && !word.starts_with(b"ftp.") && !word.starts_with(b"sftp")
+        find(&word, b"ftp").is_some() && !word.contains(&b'.') && !word.starts_with(b"sftp")
     })
 }
 

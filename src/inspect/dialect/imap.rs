@@ -1,7 +1,10 @@
 //! IMAP: mailboxes kept on the server. RFC 3501, 9051, 2595 (STARTTLS), 4959 (SASL-IR), 7888 (literals), 4978 (COMPRESS).
 
 use super::{Dialect, Fit, Opening, Spec};
-use crate::inspect::codes::{find, index_of, modified_utf7, number, quoted, word};
+use crate::inspect::codes::{find, index_of, number, word};
+use crate::inspect::imap_syntax::{
+    Argument, MAX_ARGUMENTS, envelope, folder, is_likely_tag, is_tag, literal_of, parse_arguments,
+};
 use crate::inspect::lines::{Line, Raw, Span};
 use crate::inspect::mail::{Message, RawMessage};
 use crate::inspect::probe::{View, begins_one, either_way, first_line, lines};
@@ -21,51 +24,13 @@ pub(super) static SPEC: Spec = Spec {
 
 const PORTS: &[u16] = &[143];
 
+#[rustfmt::skip]
 const VERBS: &[&str] = &[
-    "CAPABILITY",
-    "NOOP",
-    "LOGOUT",
-    "STARTTLS",
-    "AUTHENTICATE",
-    "LOGIN",
-    "SELECT",
-    "EXAMINE",
-    "CREATE",
-    "DELETE",
-    "RENAME",
-    "SUBSCRIBE",
-    "UNSUBSCRIBE",
-    "LIST",
-    "LSUB",
-    "STATUS",
-    "APPEND",
-    "CHECK",
-    "CLOSE",
-    "EXPUNGE",
-    "SEARCH",
-    "FETCH",
-    "STORE",
-    "COPY",
-    "MOVE",
-    "UID",
-    "IDLE",
-    "NAMESPACE",
-    "ID",
-    "ENABLE",
-    "COMPRESS",
-    "UNSELECT",
-    "GETQUOTA",
-    "GETQUOTAROOT",
-    "SETQUOTA",
-    "SORT",
-    "THREAD",
-    "XLIST",
-    "GETACL",
-    "SETACL",
-    "MYRIGHTS",
-    "GETMETADATA",
-    "SETMETADATA",
-    "NOTIFY",
+    "CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "AUTHENTICATE", "LOGIN", "SELECT", "EXAMINE", "CREATE",
+    "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "CHECK", "CLOSE",
+    "EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE", "UID", "IDLE", "NAMESPACE", "ID", "ENABLE",
+    "COMPRESS", "UNSELECT", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "SORT", "THREAD", "XLIST", "GETACL",
+    "SETACL", "MYRIGHTS", "GETMETADATA", "SETMETADATA", "NOTIFY",
 ];
 
 /// Remark: what follows is compressed.
@@ -73,12 +38,6 @@ const COMPRESSED: &str = "IMAP COMPRESS=DEFLATE: what follows is compressed and 
 
 /// Octets of a literal argument that are kept.
 const MAX_ARGUMENT: usize = 1024;
-
-/// Arguments of a command that are kept.
-const MAX_ARGUMENTS: usize = 16;
-
-/// Octets of a tag that are kept; a longer one is none.
-const MAX_TAG: usize = 64;
 
 fn open() -> Box<dyn Dialect> {
     Box::new(Talk::new(Imap::default()))
@@ -143,17 +102,6 @@ fn command_of(line: &[u8]) -> Option<(&[u8], usize, &[u8])> {
     Some((tag, index_of(VERBS, verb)?, arguments))
 }
 
-/// A tag (RFC 3501 s9), but for marks that no client uses.
-fn is_tag(tag: &[u8]) -> bool {
-    (1..=MAX_TAG).contains(&tag.len())
-        && tag.iter().all(|&b| b.is_ascii_alphanumeric() || b".:_-$/&@=".contains(&b))
-}
-
-/// A tag that tells IMAP from `AUTH LOGIN` and the like: with a digit in it, or very short.
-fn is_likely_tag(tag: &[u8]) -> bool {
-    is_tag(tag) && (tag.iter().any(u8::is_ascii_digit) || tag.len() <= 2)
-}
-
 /// Whether an unfinished line may become a command.
 fn may_be_command(line: &[u8]) -> bool {
     let (tag, rest) = word(line);
@@ -176,21 +124,6 @@ fn is_untagged(rest: &[u8]) -> bool {
     }
     matches!(then.first(), Some(b'(' | b'I' | b'"'))
         && index_of(&["LIST", "LSUB", "FLAGS", "STATUS", "CAPABILITY"], first).is_some()
-}
-
-/// `{n}` or `{n+}` at the end of a line (RFC 7888): the octets that follow.
-fn literal_of(line: &[u8]) -> Option<u64> {
-    let line = line.strip_suffix(b"}")?;
-    let at = line.iter().rposition(|&b| b == b'{')?;
-    let count = line.get(at.saturating_add(1)..)?;
-    number(count.strip_suffix(b"+").unwrap_or(count))
-}
-
-#[derive(Debug)]
-struct Argument {
-    value: Vec<u8>,
-    span: Span,
-    encoding: Encoding,
 }
 
 /// A command, gathered over its literals.
@@ -301,7 +234,7 @@ impl Imap {
             "COMPRESS" => self.asked = Some((command.tag.clone(), Asked::Deflate(line.end))),
             "SELECT" | "EXAMINE" | "CREATE" | "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" | "STATUS"
             | "APPEND" | "MYRIGHTS" | "GETACL" | "GETQUOTAROOT" => {
-                folder(Role::Client, argument(0), say)
+                folder(Role::Client, argument(0), say);
             }
             "RENAME" => {
                 folder(Role::Client, argument(0), say);
@@ -495,117 +428,6 @@ fn literal_kind(line: &Line<'_>) -> Literal {
     } else {
         Message::body()
     }))
-}
-
-/// Tells a mailbox name, modified UTF-7 undone; a pattern of wildcards alone is none.
-fn folder(role: Role, argument: Option<&Argument>, say: &mut Say<'_>) {
-    let Some(Argument { value, span, encoding }) = argument else { return };
-    if value.iter().all(|b| matches!(b, b'*' | b'%' | b'/' | b'.')) {
-        return;
-    }
-    let (rule, field) = (Rule::Content, Field::FOLDER);
-    match modified_utf7(value) {
-        Some(name) => {
-            say.decoded(role, rule, field, *span, name.as_bytes(), Encoding::ModifiedUtf7)
-        }
-        None => say.decoded(role, rule, field, *span, value, *encoding),
-    }
-}
-
-/// Atoms and quoted strings of `text`, a part of `line`. Lists in brackets are left out.
-fn parse_arguments(line: &Line<'_>, text: &[u8], arguments: &mut Vec<Argument>) {
-    let mut rest = text.trim_ascii_start();
-    let mut depth = 0u32;
-    while let Some(&first) = rest.first() {
-        let (value, part, after, encoding) = match first {
-            b'(' | b')' => {
-                depth =
-                    if first == b'(' { depth.saturating_add(1) } else { depth.saturating_sub(1) };
-                rest = rest.get(1..).unwrap_or_default().trim_ascii_start();
-                continue;
-            }
-            b'"' => {
-                let Some((value, after)) = quoted(rest, true) else { return };
-                let len = rest.len().saturating_sub(after.len());
-                let part = rest.get(1..len.saturating_sub(1)).unwrap_or_default();
-                let encoding = if value == part { encoding_of(&value) } else { Encoding::Dialect };
-                (value, part, after, encoding)
-            }
-            _ => {
-                let end =
-                    rest.iter().position(|b| matches!(b, b' ' | b'(' | b')')).unwrap_or(rest.len());
-                let (part, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-                (part.to_vec(), part, after, encoding_of(part))
-            }
-        };
-        if depth == 0 && arguments.len() < MAX_ARGUMENTS {
-            arguments.push(Argument { value, span: line.span_of(part), encoding });
-        }
-        rest = after.trim_ascii_start();
-    }
-}
-
-/// Subject and addresses of an ENVELOPE (RFC 3501 s7.4.2): date, subject, then lists of (name route mailbox host).
-fn envelope(line: &Line<'_>, text: &[u8], say: &mut Say<'_>) {
-    let start = find(text, b"ENVELOPE (").map_or(0, |at| at.saturating_add(10));
-    let mut rest = text.get(start..).unwrap_or_default();
-    let mut depth = 1u32;
-    let mut strings = 0u32;
-    let mut address: Vec<Option<&[u8]>> = Vec::new();
-    let (mut told, role) = (0u32, Role::Server);
-    while let Some((&first, tail)) = rest.split_first() {
-        match first {
-            b'(' => {
-                depth = depth.saturating_add(1);
-                address.clear();
-                rest = tail;
-            }
-            b')' => {
-                if let (3, [_, _, Some(mailbox), Some(host)]) = (depth, address.as_slice())
-                    && told < 16
-                {
-                    told = told.saturating_add(1);
-                    let value = [mailbox, &b"@"[..], host].concat();
-                    let (rule, field) = (Rule::Content, Field::ADDRESS);
-                    let mut span = line.span_of(mailbox);
-                    let end = line.span_of(host);
-                    let len =
-                        end.offset.saturating_add(u64::from(end.len)).saturating_sub(span.offset);
-                    span.len = u32::try_from(len).unwrap_or(u32::MAX);
-                    say.decoded(role, rule, field, span, &value, Encoding::Dialect);
-                }
-                address.clear();
-                depth = depth.saturating_sub(1);
-                rest = tail;
-                if depth == 0 {
-                    return;
-                }
-            }
-            b' ' => rest = tail,
-            _ => {
-                let (part, after) = if first == b'"' {
-                    let Some((_, after)) = quoted(rest, true) else { return };
-                    let len = rest.len().saturating_sub(after.len());
-                    (rest.get(1..len.saturating_sub(1)), after)
-                } else {
-                    let end = rest
-                        .iter()
-                        .position(|b| matches!(b, b' ' | b'(' | b')'))
-                        .unwrap_or(rest.len());
-                    (None, rest.get(end..).unwrap_or_default())
-                };
-                if depth == 1 {
-                    strings = strings.saturating_add(1);
-                    if let (2, Some(subject)) = (strings, part) {
-                        say.found(role, Rule::Content, Field::SUBJECT, line, subject);
-                    }
-                } else if address.len() < 5 {
-                    address.push(part);
-                }
-                rest = after;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

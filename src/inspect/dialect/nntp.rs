@@ -4,7 +4,7 @@ use super::{Dialect, Fit, Opening, Spec};
 use crate::inspect::codes::{find, index_of, quoted, reply_code, word};
 use crate::inspect::lines::Line;
 use crate::inspect::mail::Message;
-use crate::inspect::probe::{View, count, either_way, first_line, has_word};
+use crate::inspect::probe::{View, count, either_way, first_line, has_word, is_one_of};
 use crate::inspect::sasl::{Sasl, beside};
 use crate::inspect::talk::{Grammar, Role, Say, Talk, unstuffed};
 use crate::model::{Encoding, Field, Proto, Rule};
@@ -129,10 +129,8 @@ fn fit(view: &View<'_>) -> Fit {
         return Fit::Certain;
     }
     let text = line.get(4..).unwrap_or_default();
-    let names_news = has_word(text, |word| {
-        [&b"NNTP"[..], b"NNRP", b"INN", b"NEWS", b"NetNews", b"InterNetNews", b"posting"]
-            .iter()
-            .any(|name| word.eq_ignore_ascii_case(name))
+    let names_news = has_word(text, whole, |word| {
+        is_one_of(word, &["NNTP", "NNRP", "INN", "NEWS", "NetNews", "InterNetNews", "posting"])
     });
     match code {
         200 | 201 if names_news && view.server_first => Fit::Certain,
@@ -158,8 +156,8 @@ struct Nntp {
     asked: Option<u64>,
     sasl: Option<Sasl>,
     challenge: Vec<u8>,
-    /// The last verb was LISTGROUP, whose 211 is followed by a list.
-    lists_group: bool,
+    /// The last verb: the 211 of LISTGROUP is followed by a list, that of GROUP is not.
+    last: &'static str,
     block: Option<Block>,
     /// An article that the client sends.
     article: Option<Message>,
@@ -186,7 +184,7 @@ impl Nntp {
         say.verb(Role::Client, line, verb, index);
         let (credential, content) = (Rule::Credential, Rule::Content);
         let known = VERBS.get(index).copied().unwrap_or_default();
-        self.lists_group = known == "LISTGROUP";
+        self.last = known;
         match known {
             "AUTHINFO" => self.authinfo(line, argument, say),
             "GROUP" | "LISTGROUP" | "XGTITLE" | "ADDB" | "REMB" | "BULL" => {
@@ -237,7 +235,7 @@ impl Nntp {
                     self.block = None;
                 }
                 (Some(text), Block::Message(message)) => {
-                    message.line(Role::Server, line, text, say)
+                    message.line(Role::Server, line, text, say);
                 }
                 (Some(text), Block::Folders) => topic(line, text, say),
                 (Some(_), Block::List) => {}
@@ -273,14 +271,9 @@ impl Nntp {
             300 => self.challenge = text.trim_ascii().get(..24).unwrap_or_default().to_vec(),
             340 | 335 => self.article = Some(Message::default()),
             // RFC 3977 appendix C: replies that a block follows.
-            220..=222 => {
-                self.block = Some(Block::Message(if code == 222 {
-                    Message::body()
-                } else {
-                    Message::default()
-                }))
-            }
-            211 if self.lists_group => self.block = Some(Block::List),
+            220 | 221 => self.block = Some(Block::Message(Message::default())),
+            222 => self.block = Some(Block::Message(Message::body())),
+            211 if self.last == "LISTGROUP" => self.block = Some(Block::List),
             100 | 101 | 224 | 225 | 230 | 231 | 282 => self.block = Some(Block::List),
             215 => self.block = Some(Block::Folders),
             _ => {}

@@ -4,7 +4,9 @@ use super::{Dialect, Fit, Opening, Spec};
 use crate::inspect::codes::{index_of, number, reply_code, word};
 use crate::inspect::lines::{Line, Raw};
 use crate::inspect::mail::{Message, RawMessage};
-use crate::inspect::probe::{View, begins_one, count, either_way, first_line, has_word, lines};
+use crate::inspect::probe::{
+    View, begins_one, count, either_way, first_line, has_word, is_one_of, lines,
+};
 use crate::inspect::sasl::Sasl;
 use crate::inspect::talk::{Grammar, Pending, Role, Say, Talk, unstuffed};
 use crate::model::{Field, Proto, Rule};
@@ -20,6 +22,9 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 const PORTS: &[u16] = &[25, 587, 2525, 24];
+
+/// Replies behind one dot that are waited for.
+const MAX_REPLIES: u32 = 100;
 
 const VERBS: &[&str] = &[
     "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "EXPN",
@@ -66,15 +71,14 @@ fn fit(view: &View<'_>) -> Fit {
         return Fit::No;
     }
     let text = line.get(4..).unwrap_or_default();
-    let is_smtp = has_word(text, |word| {
-        [&b"SMTP"[..], b"ESMTP", b"LMTP", b"ESMTPS"]
-            .iter()
-            .any(|name| word.eq_ignore_ascii_case(name))
-    });
+    let is_smtp =
+        has_word(text, whole, |word| is_one_of(word, &["SMTP", "ESMTP", "LMTP", "ESMTPS"]));
     match (is_smtp, verbs.fitting) {
         (true, _) => Fit::Certain,
         // USER, LOOKUP and the like are another protocol's; QUIT and NOOP tell nothing.
-        _ if super::ftp::is_greeting(text) || super::dnd::is_greeting(text) => Fit::No,
+        _ if super::ftp::is_greeting(text, whole) || super::dnd::is_greeting(text, whole) => {
+            Fit::No
+        }
         _ if code == 220 => view.by_port(),
         _ => view.undecided(),
     }
@@ -93,6 +97,7 @@ enum Command {
     StartTls(u64),
     Auth,
     Data,
+    Rcpt,
     /// The dot that ends a message.
     Dot,
 }
@@ -114,6 +119,9 @@ struct Smtp {
     sasl: Option<Sasl>,
     phase: Phase,
     greeted: bool,
+    /// LMTP: every accepted recipient gets a reply behind the dot (RFC 2033 s4.2).
+    is_lmtp: bool,
+    recipients: u32,
     /// Octets of the message are missing: its end may be among them.
     torn: bool,
 }
@@ -141,18 +149,26 @@ impl Smtp {
                 message.finish(Role::Client, say);
                 self.phase = Phase::Commands;
                 self.torn = false;
-                self.pending.push(Command::Dot);
+                let replies = if self.is_lmtp { self.recipients.clamp(1, MAX_REPLIES) } else { 1 };
+                for _ in 0..replies {
+                    self.pending.push(Command::Dot);
+                }
             }
             return;
         }
         let Some(index) = index else { return };
         say.verb(Role::Client, line, verb, index);
-        let command = match VERBS.get(index).copied().unwrap_or_default() {
+        let known = VERBS.get(index).copied().unwrap_or_default();
+        let command = match known {
+            "LHLO" => {
+                self.is_lmtp = true;
+                Command::Other
+            }
             "MAIL" | "RCPT" => {
                 let path = argument.iter().position(|&b| b == b':').unwrap_or(0);
                 let address = path_of(argument.get(path..).unwrap_or_default());
                 say.found(Role::Client, Rule::Content, Field::ADDRESS, line, address);
-                Command::Other
+                if known == "RCPT" { Command::Rcpt } else { Command::Other }
             }
             "VRFY" | "EXPN" => {
                 say.found(Role::Client, Rule::Content, Field::ADDRESS, line, argument);
@@ -212,12 +228,14 @@ impl Smtp {
                 return;
             }
             (Some(Command::Auth), _) => self.sasl = None,
-            (Some(Command::Data), 354) => {
+            (Some(Command::Data) | None, 354) => {
                 if matches!(self.phase, Phase::Asked) {
                     self.phase = Phase::Message(Message::default());
                 }
             }
             (Some(Command::Data), _) => self.phase = Phase::Commands,
+            (Some(Command::Rcpt), 200..300) => self.recipients = self.recipients.saturating_add(1),
+            (Some(Command::Dot), _) => self.recipients = 0,
             (Some(&Command::StartTls(asked)), 220) => say.upgrade(asked, line.end),
             _ => {}
         }
@@ -410,6 +428,23 @@ mod tests {
         );
         assert!(told.contains(&Told::Remark("PGP message with a readable envelope")));
         assert_eq!(fields(&told), ["content address=a@b", "content subject=s"]);
+    }
+
+    #[test]
+    fn lmtp_answers_a_message_once_for_every_recipient() {
+        let told = play(
+            &SPEC,
+            &[
+                (S, b"220 a LMTP\r\n"),
+                (C, b"LHLO x\r\n"),
+                (S, b"250 a\r\n"),
+                (C, b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nDATA\r\n"),
+                (S, b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"),
+                (C, b"\r\nhi\r\n.\r\nSTARTTLS\r\n"),
+                (S, b"250 ok\r\n250 ok\r\n220 go\r\n"),
+            ],
+        );
+        assert!(told.iter().any(|one| matches!(one, Told::Handover(S, _))), "{told:?}");
     }
 
     #[test]

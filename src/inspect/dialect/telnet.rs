@@ -229,13 +229,13 @@ impl Dialect for Telnet {
                     if typed(own, dir, octet, place, out) {
                         other.tail = Run::default(); // the prompt was answered
                     }
-                    if !matches!(octet, b'\r' | b'\n') {
-                        show(&mut own.tail, octet, place);
-                    } else {
+                    if matches!(octet, b'\r' | b'\n') {
                         if dir == Direction::RespToOrig {
                             greet(&mut self.greeted, &own.tail, dir, out);
                         }
                         own.tail = Run::default();
+                    } else {
+                        show(&mut own.tail, octet, place);
                     }
                 }
             }
