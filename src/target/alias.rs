@@ -59,7 +59,7 @@ pub(super) fn build(
     let tunnel = overrides.tunnel.unwrap_or_default();
     let user = User::of(settings, env);
     let jumps = jump_list(settings)?;
-    let gate = Gate::find(settings, &jumps, &place.to_string(), sources, env, &mut warnings)?;
+    let gate = Gate::find(settings, &jumps, &place.to_string(), Some(sources), env, &mut warnings)?;
     let every = overrides.gateway_ports.or(settings.gateway_ports).unwrap_or(false);
     let (services, forwards) = services(settings, &gate, every)?;
     if services.is_empty() {

@@ -2,22 +2,21 @@
 
 use super::check;
 use super::error::{Fault, Place, TargetError};
-use super::file::{At, RawExempt, RawService, RawTarget};
+use super::file::{At, RawTarget};
 use super::gate::Gate;
 use super::login::{User, agent_of, jump_list};
 use super::paths::Environment;
 use super::plan::{ForwardPlan, Overrides, Plan, SshPlan};
+use super::services::forwards;
 use super::ssh_config::{Login, Proxy, Query, Settings, Source, jumps, resolve, time};
-use crate::model::{Exempt, Identifier, Service, Target, TunnelMode};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use crate::model::{Identifier, Target, TunnelMode};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Characters of an identifier: a single one is found in any traffic.
 const MIN_IDENTIFIER_CHARS: usize = 2;
 /// Label of what `--identifier` adds.
 const OVERRIDE_LABEL: &str = "identifier";
-/// Loopback addresses that are tried for a mouth that nobody placed: 127.0.0.1 to 127.0.0.254.
-const LAST_LOOPBACK: u8 = 254;
 
 /// What a table is read against.
 pub(super) struct Context<'a> {
@@ -38,10 +37,11 @@ pub(super) fn build(raw: &RawTarget, context: &Context<'_>) -> Result<Plan, Targ
     Builder { raw, context, warnings: Vec::new() }.build()
 }
 
-struct Builder<'a> {
-    raw: &'a RawTarget,
+/// One table on its way to a plan.
+pub(super) struct Builder<'a> {
+    pub(super) raw: &'a RawTarget,
     context: &'a Context<'a>,
-    warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// The gateway with the settings that apply to it.
@@ -109,15 +109,15 @@ impl Builder<'_> {
         Ok(Plan { target, ssh, origin, warnings: self.warnings })
     }
 
-    fn place(&self, line: usize) -> Place {
+    pub(super) fn place(&self, line: usize) -> Place {
         Place { file: self.context.file.clone(), line }
     }
 
-    fn key(&self, key: &str) -> String {
+    pub(super) fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.raw.table)
     }
 
-    fn bad(&self, key: &str, at: &At<String>, fault: Fault) -> TargetError {
+    pub(super) fn bad(&self, key: &str, at: &At<String>, fault: Fault) -> TargetError {
         TargetError::BadValue {
             place: self.place(at.line),
             key: self.key(key),
@@ -126,7 +126,7 @@ impl Builder<'_> {
         }
     }
 
-    fn checked<T>(
+    pub(super) fn checked<T>(
         &self,
         key: &str,
         at: &At<String>,
@@ -135,7 +135,11 @@ impl Builder<'_> {
         check(&at.value).map_err(|fault| self.bad(key, at, fault))
     }
 
-    fn addresses(&self, key: &str, list: &[At<String>]) -> Result<Vec<IpAddr>, TargetError> {
+    pub(super) fn addresses(
+        &self,
+        key: &str,
+        list: &[At<String>],
+    ) -> Result<Vec<IpAddr>, TargetError> {
         let mut addresses = Vec::new();
         for at in list {
             let address = self.checked(key, at, check::address)?;
@@ -214,8 +218,14 @@ impl Builder<'_> {
             None => (self.jumps_of(&settings, tunnel)?, at.line),
         };
         let origin = self.place(line).to_string();
-        let mut gate =
-            Gate::find(&settings, &list, &origin, sources, self.context.env, &mut self.warnings)?;
+        let mut gate = Gate::find(
+            &settings,
+            &list,
+            &origin,
+            self.context.ssh,
+            self.context.env,
+            &mut self.warnings,
+        )?;
         if !addresses.is_empty() {
             gate.addresses = addresses;
         }
@@ -255,188 +265,6 @@ impl Builder<'_> {
             }
             _ => jump_list(settings),
         }
-    }
-
-    fn services(&mut self, every: bool) -> Result<Vec<Service>, TargetError> {
-        let mut services: Vec<Service> = Vec::new();
-        for (index, raw) in self.raw.services.iter().enumerate() {
-            let service = self.service(raw, every)?;
-            let earlier = self.raw.services.iter().take(index).zip(&services);
-            for (first, known) in earlier {
-                if known.name == service.name {
-                    return Err(TargetError::Duplicate {
-                        place: self.place(raw.name.line),
-                        key: self.key("service.name"),
-                        value: service.name,
-                        first_line: first.name.line,
-                    });
-                }
-                if let (Some(own), Some(other)) = (service.listen, known.listen)
-                    && check::same_mouth(own, other)
-                {
-                    return Err(TargetError::SameMouth {
-                        place: self.place(raw.listen.as_ref().map_or(raw.line, |at| at.line)),
-                        key: self.key("service.listen"),
-                        value: own.to_string(),
-                        other: known.name.clone(),
-                        first_line: first.listen.as_ref().map_or(first.line, |at| at.line),
-                    });
-                }
-            }
-            services.push(service);
-        }
-        Ok(services)
-    }
-
-    fn service(&self, raw: &RawService, every: bool) -> Result<Service, TargetError> {
-        let kind = self.checked("service.kind", &raw.kind, check::kind)?;
-        let is_udp = match &raw.proto {
-            None => matches!(kind, "notify" | "dns"),
-            Some(at) => self.checked("service.proto", at, |text| match text {
-                "tcp" => Ok(false),
-                "udp" => Ok(true),
-                _ => Err(Fault::OneOf(&["tcp", "udp"])),
-            })?,
-        };
-        let host = self.checked("service.host", &raw.host, check::host)?;
-        let mut aliases = Vec::new();
-        for at in &raw.aliases {
-            let alias = self.checked("service.aliases", at, check::host)?;
-            if alias != host && !aliases.contains(&alias) {
-                aliases.push(alias);
-            }
-        }
-        let listen = match &raw.listen {
-            None => None,
-            Some(at) if is_udp => return Err(self.bad("service.listen", at, Fault::UdpForward)),
-            Some(at) => {
-                Some(self.checked("service.listen", at, |text| check::listen(text, every))?)
-            }
-        };
-        Ok(Service {
-            name: self.checked("service.name", &raw.name, check::name)?,
-            kind: kind.to_owned(),
-            port: self.checked("service.port", &raw.port, check::port)?,
-            addresses: self.addresses_or_literal("service.address", &raw.address, &host)?,
-            host,
-            listen,
-            aliases,
-            is_udp,
-        })
-    }
-
-    /// The addresses given, else the host where it is one. A loopback literal is left to the gateway.
-    fn addresses_or_literal(
-        &self,
-        key: &str,
-        list: &[At<String>],
-        host: &str,
-    ) -> Result<Vec<IpAddr>, TargetError> {
-        let mut addresses = self.addresses(key, list)?;
-        if addresses.is_empty() {
-            let literal = host.parse::<IpAddr>().ok();
-            let own_loopback = self.raw.gateway.is_none();
-            addresses.extend(literal.filter(|literal| own_loopback || !literal.is_loopback()));
-        }
-        Ok(addresses)
-    }
-
-    /// `127.0.0.1:PORT` for every TCP service without a mouth; the next loopback address where that one is taken.
-    fn default_mouths(&mut self, services: &mut [Service], every: bool) -> Result<(), TargetError> {
-        let mut taken: Vec<(SocketAddr, String, usize)> = services
-            .iter()
-            .zip(&self.raw.services)
-            .filter_map(|(service, raw)| {
-                let line = raw.listen.as_ref().map_or(raw.line, |at| at.line);
-                Some((service.listen?, service.name.clone(), line))
-            })
-            .collect();
-        for (service, raw) in services.iter_mut().zip(&self.raw.services) {
-            if service.is_udp || service.listen.is_some() {
-                continue;
-            }
-            let last = if every { 1 } else { LAST_LOOPBACK };
-            let mut candidates = (1..=last).map(|host| {
-                let ip = if every { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(127, 0, 0, host) };
-                SocketAddr::from((ip, service.port))
-            });
-            let first = candidates.clone().next();
-            let free = candidates
-                .find(|mouth| !taken.iter().any(|(other, ..)| check::same_mouth(*mouth, *other)));
-            let Some(mouth) = free else {
-                let clash = taken
-                    .iter()
-                    .find(|(other, ..)| first.is_some_and(|own| check::same_mouth(own, *other)));
-                let (_, other, line) = clash.cloned().unwrap_or_else(|| {
-                    (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), String::new(), raw.line)
-                });
-                return Err(TargetError::SameMouth {
-                    place: self.place(raw.line),
-                    key: self.key("service.listen"),
-                    value: first.map(|mouth| mouth.to_string()).unwrap_or_default(),
-                    other,
-                    first_line: line,
-                });
-            };
-            if Some(mouth) != first {
-                self.warnings.push(format!(
-                    "{}: service {:?} listens on {mouth}, since its port on 127.0.0.1 is another service's: point its clients there (tunnelcheck hosts {})",
-                    self.place(raw.line),
-                    service.name,
-                    self.raw.name
-                ));
-            }
-            service.listen = Some(mouth);
-            taken.push((mouth, service.name.clone(), raw.line));
-        }
-        Ok(())
-    }
-
-    fn exempts(&mut self, services: &[Service]) -> Result<Vec<Exempt>, TargetError> {
-        let mut exempts: Vec<Exempt> = Vec::new();
-        for (index, raw) in self.raw.exempts.iter().enumerate() {
-            let exempt = self.exempt(raw)?;
-            let earlier = self.raw.exempts.iter().take(index);
-            if let Some(first) = earlier.zip(&exempts).find(|(_, known)| known.name == exempt.name)
-            {
-                return Err(TargetError::Duplicate {
-                    place: self.place(raw.name.line),
-                    key: self.key("exempt.name"),
-                    value: exempt.name,
-                    first_line: first.0.name.line,
-                });
-            }
-            if let Some(service) = services.iter().find(|service| covers(&exempt, service)) {
-                self.warnings.push(format!(
-                    "{}: exempt {:?} covers service {:?}: nothing is proven about that one",
-                    self.place(raw.host.line),
-                    exempt.name,
-                    service.name
-                ));
-            }
-            exempts.push(exempt);
-        }
-        Ok(exempts)
-    }
-
-    fn exempt(&self, raw: &RawExempt) -> Result<Exempt, TargetError> {
-        let host = self.checked("exempt.host", &raw.host, check::host)?;
-        Ok(Exempt {
-            name: self.checked("exempt.name", &raw.name, check::name)?,
-            port: match &raw.port {
-                Some(at) => Some(self.checked("exempt.port", at, check::port)?),
-                None => None,
-            },
-            addresses: {
-                let mut addresses = self.addresses("exempt.address", &raw.address)?;
-                if addresses.is_empty() {
-                    addresses.extend(host.parse::<IpAddr>());
-                }
-                addresses
-            },
-            reason: self.checked("exempt.reason", &raw.reason, check::name)?,
-            host,
-        })
     }
 
     fn identifiers(&self) -> Result<Vec<Identifier>, TargetError> {
@@ -538,26 +366,6 @@ impl Builder<'_> {
     fn paths(&self, key: &str, list: &[At<String>]) -> Result<Vec<PathBuf>, TargetError> {
         list.iter().map(|at| self.path(key, at)).collect()
     }
-}
-
-/// The forwards of the services that have a mouth, each to the host as the gateway knows it.
-fn forwards(services: &[Service]) -> Vec<ForwardPlan> {
-    let forward = |service: &Service| {
-        Some(ForwardPlan {
-            service: service.name.clone(),
-            listen: service.listen?,
-            host: service.host.clone(),
-            port: service.port,
-        })
-    };
-    services.iter().filter_map(forward).collect()
-}
-
-fn covers(exempt: &Exempt, service: &Service) -> bool {
-    exempt.port.is_none_or(|port| port == service.port)
-        && (exempt.host == service.host
-            || service.aliases.contains(&exempt.host)
-            || exempt.addresses.iter().any(|address| service.addresses.contains(address)))
 }
 
 /// Adds what `--identifier` gave.

@@ -195,12 +195,17 @@ fn shown_value(value: &str) -> String {
     if value.is_empty() { String::new() } else { format!(" {value:?}") }
 }
 
+/// Targets that a message names.
+const MAX_SHOWN: usize = 20;
+
 fn shown_known(known: &[String], searched: &[String]) -> String {
     let files = if searched.is_empty() { "no target file".to_owned() } else { searched.join(", ") };
-    if known.is_empty() {
-        format!("there are none (looked into {files})")
-    } else {
-        format!("known are {} (looked into {files})", known.join(", "))
+    let shown: Vec<&str> = known.iter().take(MAX_SHOWN).map(String::as_str).collect();
+    let more = known.len().saturating_sub(MAX_SHOWN);
+    match (shown.as_slice(), more) {
+        ([], _) => format!("there are none (looked into {files})"),
+        (_, 0) => format!("known are {} (looked into {files})", shown.join(", ")),
+        _ => format!("known are {} and {more} more (looked into {files})", shown.join(", ")),
     }
 }
 

@@ -22,17 +22,22 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Follows the jump hosts and says so.
+    /// Follows the jump hosts and says so. `sources` are the files of ssh; none for a recording.
     pub(super) fn find(
         settings: &Settings,
         jumps: &[Login],
         origin: &str,
-        sources: &[Source],
+        sources: Option<&[Source]>,
         env: &Environment,
         warnings: &mut Vec<String>,
     ) -> Result<Self, TargetError> {
         let host = host_name(settings)?;
-        let follow = Jumps { sources, env, origin: origin.to_owned() };
+        let follow = Jumps {
+            sources: sources.unwrap_or_default(),
+            env,
+            origin: origin.to_owned(),
+            calls: sources.is_some(),
+        };
         let hops = follow.follow(&settings.host, jumps, warnings)?;
         let mut gate =
             Self { port: settings.port.unwrap_or(SSH_PORT), addresses: Vec::new(), hops, host };

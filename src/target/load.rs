@@ -37,8 +37,11 @@ pub fn load(name: &str, overrides: &Overrides, env: &Environment) -> Result<Plan
     }
     let mut known: Vec<String> =
         files.iter().flat_map(|file| &file.targets).map(|raw| raw.name.clone()).collect();
-    known.extend(settings.aliases.iter().map(|(alias, _)| alias.clone()));
-    known.dedup();
+    for (alias, _) in &settings.aliases {
+        if !known.contains(alias) {
+            known.push(alias.clone());
+        }
+    }
     let suggestion = nearest(name, known.iter().map(String::as_str));
     let mut searched: Vec<String> = files.into_iter().map(|file| file.shown).collect();
     searched.extend(settings.files);

@@ -206,6 +206,8 @@ pub(super) struct Jumps<'a> {
     pub(super) env: &'a Environment,
     /// Where the first jump host was named.
     pub(super) origin: String,
+    /// Somebody will log in; a recording needs no users.
+    pub(super) calls: bool,
 }
 
 impl Jumps<'_> {
@@ -233,14 +235,17 @@ impl Jumps<'_> {
             let query = Query { host: jump.host, user: jump.user, port: jump.port };
             let settings = resolve(&query, self.sources, self.env)?;
             let user = User::of(&settings, self.env);
-            let Some(name) = user.name() else {
+            let name = user.name().unwrap_or_default();
+            if name.is_empty() && self.calls {
                 return Err(TargetError::MissingUser {
                     place: Place { file: self.origin.clone(), line: 0 },
                     key: "proxy_jump".to_owned(),
                     value: query.host,
                 });
-            };
-            if let User::Login(name) = &user {
+            }
+            if let User::Login(name) = &user
+                && self.calls
+            {
                 push(
                     warnings,
                     format!(

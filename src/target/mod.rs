@@ -15,6 +15,7 @@ mod login;
 mod nearest;
 mod paths;
 mod plan;
+mod services;
 mod ssh_config;
 
 pub use error::{Fault, Place, SshFault, TargetError};

@@ -1,5 +1,8 @@
 //! The room from its door: files in, plans and refusals out.
 
+mod host_block;
+mod refusals;
+
 use super::*;
 use crate::model::TunnelMode;
 use std::path::Path;
@@ -38,7 +41,7 @@ fn refused(result: Result<Plan, TargetError>) -> (String, String) {
     (error.to_string(), error.remedy().expect("every refusal has a remedy"))
 }
 
-const DASHER: &str = include_str!("../../tests/fixtures/target/dasher.toml");
+const DASHER: &str = include_str!("../../../tests/fixtures/target/dasher.toml");
 
 #[test]
 fn the_contract_file_makes_a_plan() {
@@ -108,221 +111,9 @@ const HEAD: &str = "[target.t]\ngateway = \"u@g\"\n";
 const SERVICE: &str =
     "[[target.t.service]]\nname = \"s\"\nkind = \"pop3\"\nhost = \"m\"\nport = 110\n";
 
-#[test]
-#[expect(clippy::too_many_lines, reason = "one row a refusal")]
-fn every_refusal_names_file_line_value_and_remedy() {
-    let service = |lines: &str| {
-        format!("{HEAD}[[target.t.service]]\nname = \"s\"\nkind = \"pop3\"\nhost = \"m\"\n{lines}")
-    };
-    let second = |lines: &str| {
-        format!(
-            "{HEAD}{SERVICE}[[target.t.service]]\nname = \"s2\"\nkind = \"imap\"\nhost = \"m\"\n{lines}"
-        )
-    };
-    let exempt = |lines: &str| {
-        format!("{HEAD}{SERVICE}[[target.t.exempt]]\nname = \"e\"\nhost = \"n\"\n{lines}")
-    };
-    let head = |lines: &str| format!("[target.t]\n{lines}\n{SERVICE}");
-    let cases: Vec<(String, &str, &str)> = vec![
-        (
-            head("gateway = \"u@g\"\ngatway_adress = []"),
-            ":3: unknown key \"gatway_adress\" in [target.t]",
-            "did you mean \"gateway_address\"?",
-        ),
-        ("[targt.t]\n".into(), ":1: unknown key \"targt\" in the file", "did you mean \"target\"?"),
-        ("[target.t\n".into(), ":1: not TOML:", "target init"),
-        (head("gateway = \"u@g\"\nclient = \"10.0.0.1"), ":3: not TOML:", "docs/target.md"),
-        (
-            "[target]\nt = 1\n".into(),
-            ":2: target.t is a whole number, needed: a table",
-            "docs/target.md",
-        ),
-        (
-            head("gateway = 1"),
-            ":2: target.t.gateway is a whole number, needed: a text",
-            "gateway = \"...\"",
-        ),
-        (head("gateway = \"\""), ":2: target.t.gateway = \"\": empty", "give a value"),
-        (
-            head("gateway = \"u@g:0\""),
-            ":2: target.t.gateway = \"u@g:0\": not [user@]host[:port]",
-            "user@host:2222",
-        ),
-        (head("gateway = \"u@a b\""), "not [user@]host[:port]", "user@host"),
-        (
-            head("gateway = \"g\""),
-            ":2: target.t.gateway = \"g\" names no user",
-            "gateway = \"user@g\"",
-        ),
-        (
-            head(""),
-            ":1: target.t has no \"gateway\", but tunnel = \"builtin\"",
-            "tunnel = \"none\"",
-        ),
-        (head("tunnel = \"external\""), "tunnel = \"external\" goes through one", "add gateway"),
-        (
-            head("gateway = \"u@g\"\ntunnel = \"vpn\""),
-            ":3: target.t.tunnel = \"vpn\": no such choice",
-            "\"builtin\", \"external\", \"none\"",
-        ),
-        (
-            head("gateway = \"u@g\"\nvantage = \"lo\""),
-            ":3: target.t.vantage = \"lo\"",
-            "\"wire\", \"any\"",
-        ),
-        (
-            head("gateway = \"u@g\"\nclient = [\n\"10.0.0.1\",\n\"laptop\"]"),
-            ":5: target.t.client = \"laptop\": not an IP address",
-            "192.0.2.10",
-        ),
-        (
-            head("gateway = \"u@g\"\ngateway_address = \"0.0.0.0\""),
-            ":3: target.t.gateway_address = \"0.0.0.0\"",
-            "address",
-        ),
-        (
-            head("gateway = \"u@g\"\nproxy_jump = \"a,,b\""),
-            ":3: target.t.proxy_jump = \"a,,b\"",
-            "user@bastion",
-        ),
-        (
-            head("gateway = \"u@g\"\nkeepalive = \"soon\""),
-            ":3: target.t.keepalive = \"soon\": not a time",
-            "keepalive = 30",
-        ),
-        (
-            head("gateway = \"u@g\"\nkeepalive = true"),
-            ":3: target.t.keepalive is true or false",
-            "keepalive = 30",
-        ),
-        (
-            head("gateway = \"u@g\"\ngateway_ports = 1"),
-            ":3: target.t.gateway_ports is a whole number",
-            "gateway_ports = true",
-        ),
-        (
-            head("gateway = \"u@g\"\nidentity_file = \"~mallory/id\""),
-            ":3: target.t.identity_file = \"~mallory/id\"",
-            "in full",
-        ),
-        (
-            head("gateway = \"u@g\"\nidentity_file = \"\""),
-            ":3: target.t.identity_file = \"\": empty",
-            "give a value",
-        ),
-        (service("port = 0\n"), ":7: target.t.service.port = \"0\": not a port", "1 to 65535"),
-        (
-            service("port = 65536\n"),
-            ":7: target.t.service.port = \"65536\": not a port",
-            "1 to 65535",
-        ),
-        (service("port = 99999999999999999999\n"), ":7:", "o"),
-        (service("port = -1\n"), "target.t.service.port = \"-1\"", "1 to 65535"),
-        (
-            service("port = \"110\"\n"),
-            ":7: target.t.service.port is a text, needed: a number",
-            "without quotes",
-        ),
-        (service(""), ":3: target.t.service has no \"port\"", "port = 110"),
-        (
-            service("port = 110\nlisten = \"mail:110\"\n"),
-            ":8: target.t.service.listen = \"mail:110\"",
-            "127.0.0.1:2003",
-        ),
-        (
-            service("port = 110\nlisten = \"127.0.0.1:0\"\n"),
-            ":8: target.t.service.listen",
-            "1 to 65535",
-        ),
-        (
-            service("port = 110\naddress = [\"m\"]\n"),
-            ":8: target.t.service.address = \"m\"",
-            "not resolved",
-        ),
-        (
-            service("port = 110\nproto = \"sctp\"\n"),
-            ":8: target.t.service.proto",
-            "\"tcp\", \"udp\"",
-        ),
-        (
-            service("port = 110\nproto = \"udp\"\nlisten = \"127.0.0.1:110\"\n"),
-            ":9: target.t.service.listen = \"127.0.0.1:110\": ssh forwards TCP alone",
-            "switch the client's UDP part off",
-        ),
-        (
-            service("port = 110\naliases = [\"a b\"]\n"),
-            ":8: target.t.service.aliases = \"a b\"",
-            "name such as",
-        ),
-        (
-            service("port = 110\n").replace("\"m\"", "\"\""),
-            ":6: target.t.service.host = \"\": empty",
-            "give a value",
-        ),
-        (
-            service("port = 110\n").replace("\"m\"", "\"m:110\""),
-            ":6: target.t.service.host = \"m:110\": a host with a port",
-            "port = 110",
-        ),
-        (
-            service("port = 110\n").replace("pop3", "pop4"),
-            ":5: target.t.service.kind = \"pop4\": no such kind",
-            "did you mean kind = \"pop3\"? The kinds are blitzmail",
-        ),
-        (
-            service("port = 110\n").replace("pop3", "imaps"),
-            ":5: target.t.service.kind = \"imaps\"",
-            "kind = \"tls\"",
-        ),
-        (service("port = 110\n").replace("pop3", "qqqqqq"), ":5:", "kind = \"generic\""),
-        (
-            second("port = 143\nlisten = \"127.0.0.1:110\"\n")
-                .replace("port = 110\n", "port = 110\nlisten = \"*:110\"\n"),
-            ":14: target.t.service.listen = \"127.0.0.1:110\" is the mouth of service \"s\" (line 8) already",
-            "127.0.0.2",
-        ),
-        (
-            second("port = 143\n").replace("\"s2\"", "\"s\""),
-            ":9: target.t.service.name = \"s\" stands in line 4 already",
-            "another name",
-        ),
-        (exempt("port = 80\n"), ":8: target.t.exempt has no \"reason\"", "reason ="),
-        (
-            exempt("port = 80\nreason = \" \"\n"),
-            ":12: target.t.exempt.reason = \" \": empty",
-            "give a value",
-        ),
-        (exempt("port = 0\nreason = \"r\"\n"), ":11: target.t.exempt.port", "1 to 65535"),
-        (
-            exempt(
-                "reason = \"r\"\n[[target.t.exempt]]\nname = \"e\"\nhost = \"x\"\nreason = \"r\"\n",
-            ),
-            "target.t.exempt.name = \"e\" stands in line 9 already",
-            "another name",
-        ),
-        (
-            format!("{HEAD}{SERVICE}[target.t.identifiers]\nusername = [\"ok\",\n\"x\"]\n"),
-            ":10: target.t.identifiers.username = \"(1 characters)\"",
-            "longer text",
-        ),
-        (
-            format!("{HEAD}{SERVICE}[target.t.identifiers]\nusername = 5\n"),
-            ":9: target.t.identifiers.username is a whole number",
-            "[\"...\"",
-        ),
-        (
-            "[target.t]\ntunnel = \"none\"\n".into(),
-            ":1: target.t has no service",
-            "[[target.t.service]]",
-        ),
-    ];
-    for (text, message, remedy) in cases {
-        let (said, advice) = refused(toml(&text));
-        assert!(said.starts_with("tunnelcheck.toml:"), "{said}");
-        assert!(said.contains(message), "wanted {message:?} in {said:?} for\n{text}");
-        assert!(advice.contains(remedy), "wanted {remedy:?} in {advice:?} for\n{text}");
-    }
-}
+const PAPER: &str = include_str!("../../../tests/fixtures/ssh_config/accepted/incoming_mail.conf");
+const PRINTED: &str =
+    include_str!("../../../tests/fixtures/ssh_config/refused/incoming_mail_as_printed.conf");
 
 #[test]
 fn a_refusal_never_repeats_an_identifier() {
@@ -451,55 +242,6 @@ fn the_gateway_may_be_a_host_of_ssh_config_and_the_table_wins() {
     assert!(plan.warnings.iter().any(|w| w.contains("judged as the gateway")));
 }
 
-const PAPER: &str = include_str!("../../tests/fixtures/ssh_config/accepted/incoming_mail.conf");
-const PRINTED: &str =
-    include_str!("../../tests/fixtures/ssh_config/refused/incoming_mail_as_printed.conf");
-
-#[test]
-fn the_article_block_is_a_target_as_it_stands() {
-    let home = Home::new(&[(".ssh/config", PAPER)]);
-    let plan = home.load("incoming_mail").unwrap();
-    assert_eq!(plan.origin, ".ssh/config:1 Host incoming_mail");
-    let ssh = plan.ssh.unwrap();
-    assert_eq!((ssh.host.as_str(), ssh.port, ssh.user.as_str()), ("mail.example.net", 22, "chris"));
-    assert!(ssh.tcp_keepalive && ssh.keepalive.is_none() && ssh.default_identities);
-    let forward = &ssh.forwards[0];
-    assert_eq!(
-        (forward.listen.to_string().as_str(), forward.host.as_str(), forward.port),
-        ("127.0.0.1:2003", "localhost", 110)
-    );
-    let service = &plan.target.services[0];
-    assert_eq!(
-        (service.name.as_str(), service.kind.as_str(), service.host.as_str()),
-        ("forward-2003", "pop3", "mail.example.net")
-    );
-    assert_eq!(plan.target.identifiers[0].label, "username");
-    assert_eq!(plan.target.identifiers[0].text, "chris");
-    assert!(
-        plan.warnings.iter().any(|w| w.contains("User \"chris\" is searched as an identifier"))
-    );
-}
-
-#[test]
-fn the_article_block_as_printed_is_refused_with_its_line() {
-    let home = Home::new(&[(".ssh/config", PRINTED)]);
-    let (said, advice) = refused(home.load("incoming_mail"));
-    assert!(
-        said.starts_with(".ssh/config:6: HostName") && said.ends_with("missing argument"),
-        "{said}"
-    );
-    assert!(advice.contains("give HostName a value"), "{advice}");
-}
-
-#[test]
-fn a_block_is_found_by_more_than_a_star() {
-    let config = "Host *.lab\nUser u\nHost *\nLocalForward 1 a:1\n";
-    let home = Home::new(&[(".ssh/config", config)]);
-    assert!(home.load("gw.lab").is_ok());
-    let (said, _) = refused(home.load("elsewhere"));
-    assert!(said.contains("no target \"elsewhere\""), "{said}");
-}
-
 #[test]
 fn an_unknown_target_shows_the_known_ones() {
     let home = Home::new(&[("tunnelcheck.toml", DASHER), (".ssh/config", PAPER)]);
@@ -566,87 +308,6 @@ fn the_command_line_wins() {
 }
 
 #[test]
-fn forwards_that_cannot_be_are_refused_with_their_line() {
-    for (line, message, remedy) in [
-        ("LocalForward 2003 /run/mail.sock", "Unix socket", "host:port"),
-        ("LocalForward mouth:2003 a:1", "names are not resolved", "127.0.0.1:2003"),
-        (
-            "LocalForward 2003 a_b:1\nLocalForward *:2003 c:2",
-            "is the mouth of service \"forward-2003\" (line 3)",
-            "127.0.0.2",
-        ),
-        ("LocalForward 2003 a:1\nProxyCommand nc %h %p", "never run", "ProxyJump"),
-        ("LocalForward 2003 a:1\nIdentityFile %Q", "token %Q", "%%"),
-        (
-            "LocalForward 2003 a:1\nIdentityFile ${NOT_SET}/id",
-            "\"NOT_SET\" is not set",
-            "set NOT_SET",
-        ),
-        ("HostName a/b", "not the name", "mail.example.net"),
-        ("BindAddress here", "not an IP address", "address"),
-    ] {
-        let home = Home::new(&[(".ssh/config", &format!("Host h\nUser u2\n{line}\n"))]);
-        let (said, advice) = refused(home.load("h"));
-        assert!(said.starts_with(".ssh/config:3") || said.starts_with(".ssh/config:4"), "{said}");
-        assert!(said.contains(message), "{said}");
-        assert!(advice.contains(remedy), "{advice}");
-    }
-}
-
-#[test]
-fn jump_hosts_are_followed_through_ssh_config() {
-    let config = "Host inner\nUser i\nProxyJump p@outer:99,middle\nLocalForward 2003 localhost:110\nHost outer\nHostName 192.0.2.7\nProxyJump outermost\nIdentityFile ~/.ssh/outer\nHost middle\nUser m\n ProxyJump ignored\nHost *\nUserKnownHostsFile none\n";
-    let plan = Home::new(&[(".ssh/config", config)]).load("inner").unwrap();
-    let ssh = plan.ssh.unwrap();
-    let hops: Vec<String> = ssh
-        .proxy_jump
-        .iter()
-        .map(|hop| format!("{}@{}:{}", hop.user, hop.host, hop.port))
-        .collect();
-    assert_eq!(hops, ["login@outermost:22", "p@192.0.2.7:99", "m@middle:22"]);
-    assert!(ssh.proxy_jump[1].identity_files[0].ends_with(".ssh/outer"));
-    assert!(ssh.known_hosts.is_empty());
-    assert_eq!(plan.target.gateway_host.as_deref(), Some("outermost"));
-    assert_eq!(plan.target.services[0].host, "inner");
-
-    let circle = "Host a\nUser u2\nHost *\nProxyJump bastion\n";
-    let (said, advice) = refused(Home::new(&[(".ssh/config", circle)]).load("a"));
-    assert!(said.contains("the jump hosts of \"bastion\" lead back"), "{said}");
-    assert!(advice.contains("ProxyJump none"));
-}
-
-#[test]
-fn a_block_without_a_user_takes_the_login_name_and_says_so() {
-    let home = Home::new(&[(".ssh/config", "Host h\nLocalForward 2003 localhost:110\n")]);
-    let plan = home.load("h").unwrap();
-    assert_eq!(plan.ssh.unwrap().user, "login");
-    assert!(plan.warnings.iter().any(|w| w.contains("no User: the login name \"login\" is taken")));
-    let mut env = home.env.clone();
-    env.user = Some("root".to_owned());
-    let plan = load("h", &Overrides::default(), &env).unwrap();
-    assert!(plan.target.identifiers.is_empty());
-    env.user = None;
-    assert!(refused(load("h", &Overrides::default(), &env)).0.contains("names no user"));
-}
-
-#[test]
-fn the_agent_comes_from_the_environment_or_the_file() {
-    let home = Home::new(&[(
-        ".ssh/config",
-        "Host a\nIdentityAgent none\nHost b\nIdentityAgent $OTHER\nHost c\nIdentityAgent ~/%r.sock\nHost a b c d\nUser uu\n",
-    )]);
-    let mut env = home.env.clone();
-    env.vars.insert("SSH_AUTH_SOCK".into(), "/run/agent".into());
-    env.vars.insert("OTHER".into(), "/run/other".into());
-    let agent =
-        |name: &str| load(name, &Overrides::default(), &env).unwrap().ssh.unwrap().identity_agent;
-    assert_eq!(agent("a"), None);
-    assert_eq!(agent("b").as_deref(), Some(Path::new("/run/other")));
-    assert_eq!(agent("c"), Some(home.dir.path().join("uu.sock")));
-    assert_eq!(agent("d").as_deref(), Some(Path::new("/run/agent")));
-}
-
-#[test]
 fn a_manifest_holds_a_target_for_recordings() {
     let env = Environment::default();
     let text = "capture = \"x.pcap\"\nverdict = \"fail\"\ntarget = { gateway = \"10.77.0.20\", service = [\n  { name = \"dnd\", kind = \"dnd\", host = \"10.77.1.30\", port = 902 },\n] }\n";
@@ -655,6 +316,9 @@ fn a_manifest_holds_a_target_for_recordings() {
     assert_eq!(plan.origin, "captures/x.toml:3 [target]");
     assert_eq!(plan.target.services[0].addresses.len(), 1);
     assert_eq!(plan.target.gateway_addresses.len(), 1);
+    let jump = text.replace("gateway = ", "proxy_jump = \"outer\", gateway = ");
+    let plan = parse_target_value(&jump, Path::new("captures/x.toml"), "x", &env).unwrap();
+    assert_eq!(plan.target.gateway_host.as_deref(), Some("outer"));
     let bad = text.replace("902", "0");
     let (said, _) = refused(parse_target_value(&bad, Path::new("captures/x.toml"), "x", &env));
     assert!(said.starts_with("captures/x.toml:4: target.service.port = \"0\""), "{said}");
