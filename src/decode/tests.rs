@@ -393,6 +393,19 @@ fn tunnels_are_counted_and_searched_raw() {
     assert_eq!(bench.undecoded(), []);
 }
 
+#[test]
+fn a_tunnel_over_udp_is_known_by_its_first_octets_not_by_its_port_alone() {
+    let udp = |payload: &[u8]| {
+        ip_of(17, 0, 0, &[&[0x99, 0x99, 0x12, 0xb5, 0, 28, 0, 0], payload].concat())
+    };
+    let mut bench = Bench::default();
+    bench.frame(LinkType::RAW, &udp(b"\x08\0\0\0\0\0\x07\0an ether frame"[..20].as_ref()));
+    assert_eq!(bench.undecoded(), [(Weird::UnreadTunnel(17), 1)]);
+    let mut bench = Bench::default();
+    bench.frame(LinkType::RAW, &udp(b"an answer of 20 octe"));
+    assert_eq!(bench.undecoded(), []);
+}
+
 /// The same datagram in fragments of `size` octets.
 fn fragments(id: u16, size: usize) -> Vec<Vec<u8>> {
     let body = &ip()[20..];

@@ -34,8 +34,20 @@ const fn is_tunnel(proto: u8) -> bool {
     )
 }
 
-/// UDP ports of tunnels in the clear: L2TP, GTP-U, Teredo, VXLAN (and its early port), Geneve, MPLS-in-UDP.
-const TUNNEL_PORTS: [u16; 7] = [1701, 2152, 3544, 4789, 8472, 6081, 6635];
+/// Whether a datagram to or from `port` begins like a tunnel in the clear. The port alone does not tell: it may be any
+/// client's.
+fn begins_tunnel(port: u16, payload: &[u8]) -> bool {
+    let [b0, b1, b2, b3, _, _, _, b7, ..] = *payload else { return false };
+    match port {
+        1701 => b0 & 0x80 == 0 && matches!(b1 & 0x0f, 2 | 3), // L2TP data (RFC 2661 s3.1, RFC 3931 s4.1.2.1)
+        2152 => b0 >> 5 == 1 && b1 == 255,                    // GTP-U G-PDU (3GPP TS 29.281 s5.1)
+        3544 => b0 >> 4 == 6 || (b0 == 0 && b1 <= 1),         // Teredo (RFC 4380 s5.1.1)
+        4789 | 8472 => b0 & 0x08 != 0 && b1 == 0 && b2 == 0 && b7 == 0, // VXLAN (RFC 7348 s5)
+        6081 => b0 >> 6 == 0 && matches!([b2, b3], [0x65, 0x58] | [0x08, 0] | [0x86, 0xdd]), // Geneve (RFC 8926 s3.4)
+        6635 => true, // MPLS-in-UDP (RFC 7510 s3)
+        _ => false,
+    }
+}
 
 /// Reads the transport header of a whole datagram.
 pub(super) fn read<'a>(
@@ -107,7 +119,7 @@ fn udp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
             body
         }
     };
-    if TUNNEL_PORTS.contains(&ports.0) || TUNNEL_PORTS.contains(&ports.1) {
+    if begins_tunnel(ports.0, payload.bytes) || begins_tunnel(ports.1, payload.bytes) {
         walk.coverage.undecoded(Weird::UnreadTunnel(Proto::UDP.0));
     }
     Ok((ports, None, payload))
