@@ -109,7 +109,13 @@ impl Conn {
     }
 
     /// The conn has ended.
-    pub(super) fn close(mut self: Box<Self>, record: ConnRecord, log: &mut Log) -> ConnSummary {
+    pub(super) fn close(
+        mut self: Box<Self>,
+        record: ConnRecord,
+        matcher: &Matcher,
+        log: &mut Log,
+    ) -> ConnSummary {
+        self.finish_search(matcher, log);
         self.decide(None, false, log);
         let Self { layers, findings, is_control, searched, .. } = *self;
         let dialect = layers.first().map(|layer| layer.spec);
@@ -177,24 +183,22 @@ impl Conn {
         }
     }
 
+    /// Tells of very short texts at the end of a direction, which waited to see what follows.
+    fn finish_search(&mut self, matcher: &Matcher, log: &mut Log) {
+        let Self { scanners, findings, is_control, .. } = self;
+        for dir in Direction::BOTH {
+            matcher.finish(pick_mut(scanners, dir), &mut |found| {
+                *is_control |= findings.matched(found, dir, false, false, log);
+            });
+        }
+    }
+
     /// Hands a chunk to the matcher, whatever its protocol.
     fn search(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
         let Self { id, scanners, findings, searched, is_control, .. } = self;
-        let [orig, resp] = scanners;
-        let scanner = if dir == Direction::OrigToResp { orig } else { resp };
+        let scanner = pick_mut(scanners, dir);
         let mut found = |found: Match<'_>, out_of_stream: bool, random: bool| {
-            if let Needle::Token(_) = found.needle {
-                *is_control = true;
-                log.sighted(&found, Some(findings.uid));
-                return;
-            }
-            let mut hit = hits::from_match(found, Some(findings.uid), Some(dir), out_of_stream);
-            hit.in_ciphertext = (!out_of_stream || random)
-                && pick(&findings.sealed, dir).is_some_and(|from| hit.offset >= from);
-            if let Some(kept) = findings.book.add(hit) {
-                let kept = kept.clone();
-                log.tell(kept);
-            }
+            *is_control |= findings.matched(found, dir, out_of_stream, random, log);
         };
         match *chunk {
             Chunk::Data { offset, bytes, frames } => {
@@ -286,6 +290,29 @@ impl Conn {
 }
 
 impl Findings {
+    /// Keeps a match; says whether it is a control token.
+    fn matched(
+        &mut self,
+        found: Match<'_>,
+        dir: Direction,
+        out_of_stream: bool,
+        random: bool,
+        log: &mut Log,
+    ) -> bool {
+        if let Needle::Token(_) = found.needle {
+            log.sighted(&found, Some(self.uid));
+            return true;
+        }
+        let mut hit = hits::from_match(found, Some(self.uid), Some(dir), out_of_stream);
+        hit.in_ciphertext = (!out_of_stream || random)
+            && pick(&self.sealed, dir).is_some_and(|from| hit.offset >= from);
+        if let Some(kept) = self.book.add(hit) {
+            let kept = kept.clone();
+            log.tell(kept);
+        }
+        false
+    }
+
     /// Takes what a protocol tells about `chunk` (or an earlier one).
     fn event(&mut self, dialect: &'static str, chunk: &Chunk<'_>, event: Event<'_>, log: &mut Log) {
         match event {

@@ -213,7 +213,7 @@ impl ChunkSink for Inspector {
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
         if let Some(conn) = self.conn(slot).and_then(Option::take) {
-            let summary = conn.close(record, &mut self.log);
+            let summary = conn.close(record, &self.matcher, &mut self.log);
             self.summaries.push(summary);
         }
     }
