@@ -40,6 +40,14 @@ pub enum InspectError {
         /// Texts that may be given.
         limit: usize,
     },
+    /// More text than is searched at once.
+    #[error("identifiers and tokens of {got} octets together, allowed: {limit}")]
+    TooMuchText {
+        /// Octets that were given.
+        got: usize,
+        /// Octets that may be given.
+        limit: usize,
+    },
     /// The search automaton could not be made.
     #[error("cannot build the search over {patterns} patterns: {reason}")]
     Build {
@@ -64,7 +72,7 @@ impl InspectError {
             Self::LongIdentifier { .. } => {
                 "give a shorter, still telling part of the text in [target.NAME.identifiers] or with --identifier"
             }
-            Self::TooManyIdentifiers { .. } | Self::Build { .. } => {
+            Self::TooManyIdentifiers { .. } | Self::TooMuchText { .. } | Self::Build { .. } => {
                 "give fewer texts in [target.NAME.identifiers], or split them over several targets and runs"
             }
         })

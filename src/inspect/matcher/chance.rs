@@ -3,9 +3,10 @@
 //! A slot whose alternatives have the lengths `n1, n2, ...` begins a random string with probability `sum 256^-ni`; slots
 //! follow one another independently, so a pattern has the product over its slots. In base64 a text of allowed octets
 //! `|S1|, |S2|, ...` with `f` free bits in its `c` characters has `product |Si| * 2^f / 256^c`. What a `Match` carries is the
-//! sum over all patterns of its needle in its encoding, and so an upper bound where two of them overlap.
+//! sum over all patterns of its needle in its encoding, and so an upper bound where two of them overlap. A base64 character
+//! that differs in the URL-safe alphabet counts twice. Line breaks inside base64 are left out: each takes octets of its own.
 
-use super::pattern::{Form, Pattern, Span64};
+use super::pattern::{Form, Pattern, Slot, Span64};
 use crate::model::Encoding;
 
 /// Chance that a random octet string writes a given octet in its escaped form, relative to the plain octet. Of all
@@ -41,9 +42,21 @@ fn of(pattern: &Pattern) -> f64 {
             let chars = Span64::of(phase, octets).chars();
             let free = count(chars) * 6.0 - count(octets) * 8.0;
             // `product` has 256 to the octets below the line; the wire has 256 to the characters.
-            (product + 8.0 * count(octets) + free - 8.0 * count(chars)).exp2()
+            let twice = count(two_alphabets(&pattern.slots, phase));
+            (product + 8.0 * count(octets) + free + twice - 8.0 * count(chars)).exp2()
         }
     }
+}
+
+/// How many of the characters are not the same in both alphabets of base64, in the worse of two spellings.
+fn two_alphabets(slots: &[Slot], phase: usize) -> usize {
+    let differing = |pick: fn(&Slot) -> Option<&Vec<u8>>| {
+        let mut octets = vec![0; phase];
+        octets.extend(slots.iter().filter_map(pick).flatten());
+        let chars = data_encoding::BASE64_NOPAD.encode(&octets);
+        chars.bytes().filter(|c| matches!(c, b'+' | b'/')).count()
+    };
+    differing(|slot| slot.first()).max(differing(|slot| slot.last()))
 }
 
 fn count(n: usize) -> f64 {

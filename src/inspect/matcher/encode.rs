@@ -8,6 +8,7 @@ use super::chance;
 use super::charset::{case_variants, latin1, mac_roman, utf8, utf16be, utf16le};
 use super::pattern::{Form, Pattern, Slot, Span64, Unit};
 use crate::model::Encoding;
+use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 
 /// Texts of up to so many characters are reported only where they are words by themselves.
@@ -75,7 +76,7 @@ impl Expander {
 
     fn slots(&mut self, encoding: Encoding, text: &str, charset: Charset, unit: Option<Unit>) {
         let Some(slots) = written(text, charset, Spelling::Blanks) else { return };
-        self.push(encoding, Form::Slots, slots, unit.filter(|_| self.word));
+        self.push(encoding, Form::Slots, Arc::new(slots), unit.filter(|_| self.word));
     }
 
     fn base64(&mut self, forms: [&str; 3]) {
@@ -85,13 +86,14 @@ impl Expander {
         let texts = texts.chain(forms.map(|text| (text, utf16le as Charset)));
         for (text, charset) in texts {
             let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
+            let slots = Arc::new(slots);
             for phase in 0..3 {
                 let octets = slots.iter().filter_map(|slot| slot.first()).map(Vec::len).sum();
                 if full_chars(phase, octets) < MIN_BASE64_CHARS {
                     self.drop_encoding(Encoding::Base64);
                     continue;
                 }
-                self.push(Encoding::Base64, Form::Base64 { phase }, slots.clone(), None);
+                self.push(Encoding::Base64, Form::Base64 { phase }, Arc::clone(&slots), None);
             }
         }
     }
@@ -112,12 +114,12 @@ impl Expander {
                     alternatives
                 });
                 let hexed = hexed.collect();
-                self.push(Encoding::Hex, Form::Slots, hexed, None);
+                self.push(Encoding::Hex, Form::Slots, Arc::new(hexed), None);
             }
         }
     }
 
-    fn push(&mut self, encoding: Encoding, form: Form, slots: Vec<Slot>, word: Option<Unit>) {
+    fn push(&mut self, encoding: Encoding, form: Form, slots: Arc<Vec<Slot>>, word: Option<Unit>) {
         // Encodings that yield the same octets are one pattern, under the first name.
         if self.patterns.iter().any(|known| known.form == form && known.slots == slots) {
             return;

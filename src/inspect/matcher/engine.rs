@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 const MAX_ANCHOR_OCTETS: usize = 8;
 /// Spellings of one anchor.
 const MAX_SPELLINGS: usize = 24;
+/// Places in a pattern that are tried for its anchor; further on in a long text there is nothing better.
+const MAX_TRIES: usize = 24;
 /// Octets of all anchors up to which the fast automaton (some 200 octets of memory for each) is used.
 const MAX_DFA_OCTETS: usize = 1 << 16;
 
@@ -158,7 +160,7 @@ fn anchor(pattern: &Pattern) -> Option<(usize, Vec<Vec<u8>>)> {
 /// The run of slots that says most with few spellings.
 fn slot_anchor(slots: &[Slot]) -> Option<(usize, Vec<Vec<u8>>)> {
     let mut best: Option<(usize, usize, Vec<Vec<u8>>)> = None;
-    for first in 0..slots.len() {
+    for first in 0..slots.len().min(MAX_TRIES) {
         let mut spellings = vec![Vec::new()];
         for slot in slots.get(first..).unwrap_or_default() {
             let Some(longer) = append(&spellings, slot) else { break };
@@ -210,7 +212,8 @@ fn base64_anchor(slots: &[Slot], phase: usize) -> Option<(usize, Vec<Vec<u8>>)> 
     let span = Span64::of(phase, octets);
     let skip = (3 - phase) % 3;
     let mut best: Option<(usize, Vec<Vec<u8>>)> = None;
-    for from in (skip..octets).step_by(3).take_while(|from| from + 3 <= octets) {
+    let groups = (skip..octets).step_by(3).take_while(|from| from + 3 <= octets);
+    for from in groups.take(MAX_TRIES) {
         let Some(texts) = cut(slots, from, from + 3) else { continue };
         let spellings: Vec<Vec<u8>> =
             texts.iter().flat_map(|text| both_alphabets(&encode(text, 0))).collect();
@@ -247,6 +250,9 @@ fn cut(slots: &[Slot], from: usize, to: usize) -> Option<Vec<Vec<u8>>> {
     let mut at = 0;
     for slot in slots {
         let len = slot.first().map_or(0, Vec::len);
+        if at >= to {
+            break;
+        }
         let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
         at += len;
         if begin == end {

@@ -28,6 +28,8 @@ use pattern::{Outcome, Pattern, Place, Window};
 pub const MAX_TEXTS: usize = 1024;
 /// Octets (in UTF-8) of one text: it bounds what a `Scanner` keeps to a few KiB.
 pub const MAX_TEXT_OCTETS: usize = 256;
+/// Octets of all texts together: it bounds the memory of the patterns to some hundred MiB.
+pub const MAX_TOTAL_OCTETS: usize = 1 << 16;
 /// Characters of one text. One character occurs in all traffic.
 pub const MIN_TEXT_CHARS: usize = 2;
 
@@ -108,11 +110,17 @@ impl Matcher {
     ///
     /// # Errors
     /// `EmptyIdentifier`, `ShortIdentifier` and `LongIdentifier` where a text is empty, of one character, or above
-    /// `MAX_TEXT_OCTETS`; `TooManyIdentifiers` above `MAX_TEXTS`; `Build` where the automaton would not fit.
+    /// `MAX_TEXT_OCTETS`; `TooManyIdentifiers` above `MAX_TEXTS`; `TooMuchText` above
+    /// `MAX_TOTAL_OCTETS`; `Build` where the automaton would not fit.
     pub fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, InspectError> {
         let got = identifiers.len() + tokens.len();
         if got > MAX_TEXTS {
             return Err(InspectError::TooManyIdentifiers { got, limit: MAX_TEXTS });
+        }
+        let texts = identifiers.iter().map(|id| &id.text).chain(tokens);
+        let octets: usize = texts.map(String::len).sum();
+        if octets > MAX_TOTAL_OCTETS {
+            return Err(InspectError::TooMuchText { got: octets, limit: MAX_TOTAL_OCTETS });
         }
         let identified = identifiers.iter().enumerate();
         let identified = identified.map(|(i, id)| (Needle::Identifier(i), &*id.label, &*id.text));
@@ -165,8 +173,8 @@ impl Matcher {
         scanner.gap(&self.index);
     }
 
-    /// The stream has ended. Tells of very short texts (up to three characters) at its very end, which waited to see whether a
-    /// letter follows; all others have been told before.
+    /// The stream has ended. Tells of texts at its very end that waited to see what follows: very short ones (up to three
+    /// characters), UTF-16 in big endian, an unfinished escape. All others have been told before.
     pub fn finish(&self, scanner: &mut Scanner, out: &mut dyn FnMut(Match<'_>)) {
         scanner.finish(&self.index, out);
     }

@@ -4,6 +4,7 @@
 
 use super::Needle;
 use crate::model::Encoding;
+use std::sync::Arc;
 
 /// The ways in which one character may be written, longest first.
 pub(super) type Slot = Vec<Vec<u8>>;
@@ -45,8 +46,8 @@ pub(super) struct Pattern {
     pub(super) encoding: Encoding,
     /// Layout.
     pub(super) form: Form,
-    /// The text.
-    pub(super) slots: Vec<Slot>,
+    /// The text; the phases of base64 share it.
+    pub(super) slots: Arc<Vec<Slot>>,
     /// Whether letters and digits around it rule it out (very short texts).
     pub(super) word: Option<Unit>,
     /// Chance that a random octet begins this needle in this encoding.
@@ -168,7 +169,7 @@ impl Pattern {
     /// The most octets that it can take on the wire.
     pub(super) fn max_wire_len(&self) -> usize {
         match self.form {
-            Form::Slots => self.octets() + 2 * usize::from(self.word.is_some()),
+            Form::Slots => self.octets() + 2, // its neighbours
             Form::Base64 { phase } => {
                 let span = Span64::of(phase, self.octets());
                 let chars = span.chars() as u64;
@@ -195,8 +196,10 @@ impl Pattern {
             note(slot, written);
             end += written.len() as u64;
         }
-        if let Some(unit) = self.word {
-            check_word(window, start, end, unit)?;
+        match self.word {
+            Some(unit) => check_word(window, start, end, unit)?,
+            None if self.encoding == Encoding::Utf16Be => check_order(window, start, end)?,
+            None => {}
         }
         Ok(Place { start, end, encoding })
     }
@@ -221,7 +224,7 @@ impl Pattern {
                     (taken, start) = (taken + 1, cursor);
                 }
                 At::Octet(octet) if is_break(window, cursor, octet) && skipped < breaks => {
-                    skipped += 1
+                    skipped += 1;
                 }
                 _ => return Err(Stop::No),
             }
@@ -381,6 +384,19 @@ fn begins_with<'a>(window: &Window<'_>, pos: u64, slot: &'a Slot) -> Result<&'a 
         }
     }
     Err(Stop::No)
+}
+
+/// Whether the text is not the same text in little endian, one octet later: `00 6a 00 73` and a further `00`. Both readings
+/// fit inside a longer text; it is told once, in the order that is common.
+fn check_order(window: &Window<'_>, start: u64, end: u64) -> Result<(), Stop> {
+    if (start + 2..end).step_by(2).any(|high| window.at(high) != At::Octet(0)) {
+        return Ok(());
+    }
+    match window.at(end) {
+        At::Later => Err(Stop::NeedMore),
+        At::Octet(0) => Err(Stop::No),
+        At::Octet(_) | At::Gone => Ok(()),
+    }
 }
 
 /// Whether the text is a word by itself: no ASCII letter or digit touches it.

@@ -241,9 +241,7 @@ fn every_encoding_of_every_sample_is_found_in_noise_however_it_is_cut() {
             let expected = (needle, encoding, front.len() as u64, (octets.len() - end) as u32);
             assert!(seen.contains(&expected), "{encoding} {shown}: {seen:?}, not {expected:?}");
             let others = seen.iter().filter(|one| **one != expected);
-            let others: Vec<&Seen> = others
-                .filter(|one| !matches!(one.1, Encoding::Utf16Le | Encoding::Utf16Be))
-                .collect();
+            let others: Vec<&Seen> = others.collect();
             assert!(others.is_empty(), "{encoding} {shown}: also {others:?}");
             let bytewise: Vec<usize> = (1..stream.len()).collect();
             assert_eq!(scan_cut(&matcher, &stream, &bytewise), seen, "{encoding} {shown} bytewise");
@@ -378,12 +376,12 @@ fn texts_that_cannot_be_searched_are_refused_with_a_remedy() {
 #[test]
 fn a_full_set_of_long_names_is_searched_and_a_scanner_stays_small() {
     let texts: Vec<String> =
-        (0..200).map(|i| format!("{i:03} {}", "Ünïcode näme ".repeat(15))).collect();
+        (0..40).map(|i| format!("{i:03} {}", "Ünïcode näme ".repeat(15))).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let matcher = matcher(&texts);
     assert!(matcher.patterns_dropped().is_empty());
     let mut scanner = Scanner::default();
-    let hostile = b"=?utf-8?Q?=C3=9Cn=\r\n&#220;&AOk\\u00fc%c3=\r\n=\r\n199 U".repeat(300);
+    let hostile = b"=?utf-8?Q?=C3=9Cn=\r\n&#220;&AOk\\u00fc%c3=\r\n=\r\n039 U".repeat(300);
     for (i, octet) in hostile.iter().enumerate() {
         let octet = std::slice::from_ref(octet);
         matcher.scan(&mut scanner, i as u64, octet, frame(i as u64 + 1), &mut |_| {});
@@ -527,12 +525,16 @@ mod model {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
         #[test]
-        fn the_matcher_finds_what_the_slow_way_finds(stream in stream()) {
-            // Encoded words change what `=` and base64 mean; they have tests of their own.
-            prop_assume!(!stream.windows(2).any(|two| two == b"=?" || two == b"=\r" || two == b"=\n"));
+        fn the_matcher_finds_what_the_slow_way_finds(mut stream in stream()) {
+            // Encoded words and soft breaks change what follows them; they have tests of their own.
+            for i in 1..stream.len() {
+                if stream[i - 1] == b'=' && b"?\r\n".contains(&stream[i]) {
+                    stream[i] = b'.';
+                }
+            }
             let kinds = [
                 Encoding::Ascii, Encoding::Percent, Encoding::QuotedPrintable, Encoding::Base64,
                 Encoding::Base64Url,
@@ -599,11 +601,21 @@ fn random_octets_hit_as_often_as_computed() {
     matcher.scan_once(0, &octets, frame(1), &mut |m| {
         let entry = hits.entry((needle_index(m.needle), m.encoding)).or_insert((0.0, 0.0));
         entry.0 += 1.0;
-        entry.1 = m.octet_probability * octets.len() as f64;
+        entry.1 = m.octet_probability * f64::from(1 << 20);
     });
     for ((needle, encoding), (count, expected)) in hits {
         assert!(needle != 0 && needle != 3, "{encoding} of a long name by chance");
         let allowed = expected + 4.0 * f64::sqrt(expected) + 3.0;
         assert!(count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
     }
+}
+
+#[test]
+fn utf16_inside_a_longer_text_is_told_once() {
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let stream = [&b"\0"[..], &utf16("user jsmith logged on", order), b"\0"].concat();
+        assert_eq!(scan(&matcher(&["jsmith"]), &stream).len(), 1);
+    }
+    let at_the_end = utf16("USER jsmith", u16::to_be_bytes);
+    assert_eq!(scan(&matcher(&["jsmith"]), &at_the_end), [(0, Encoding::Utf16Be, 10, 12)]);
 }
