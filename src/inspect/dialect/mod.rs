@@ -16,6 +16,8 @@ mod pop3;
 mod smtp;
 mod ssh;
 mod telnet;
+#[cfg(test)]
+mod template;
 mod tls;
 
 use crate::model::{
@@ -176,4 +178,22 @@ pub static ALL: &[&Spec] = &[
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Spec> {
     ALL.iter().copied().find(|spec| spec.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_of_the_folder_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/inspect/dialect");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "mod" && name != "template")
+            .collect();
+        let known: BTreeSet<String> = ALL.iter().map(|spec| spec.name.to_owned()).collect();
+        assert_eq!(files, known, "each file is a dialect of its name, and is in ALL");
+    }
 }

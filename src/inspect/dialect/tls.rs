@@ -481,3 +481,43 @@ fn certificates(dir: Direction, message: &Message, out: &mut dyn FnMut(Event<'_>
         out(Event::Found(message.found(dir, Rule::Metadata, field, base + at, value)));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::script::{C, S, Turn, assert_never_panics, fit};
+
+    const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+
+    #[test]
+    fn probe_is_certain_of_a_hello_and_of_records_in_a_row() {
+        assert_eq!(fit(&SPEC, HELLO, b"", C, 4000), Fit::Certain);
+        assert_eq!(fit(&SPEC, HELLO, b"HTTP/1.1 400 Bad Request\r\n", C, 80), Fit::Certain);
+        let record = b"\x17\x03\x03\x00\x12abcdefghijklmnopqr";
+        assert_eq!(fit(&SPEC, &record.repeat(3), b"", C, 4000), Fit::Certain);
+    }
+
+    #[test]
+    fn probe_waits_for_more_and_refuses_near_misses() {
+        assert_eq!(fit(&SPEC, b"", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x16\x03", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x17\x03\x03\x00\x40a", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x16\x02\x01\x02\x00\x01", b"", C, 443), Fit::No);
+        assert_eq!(fit(&SPEC, b"\x16\x03\x01\xff\x00\x01", b"", C, 443), Fit::No);
+        assert_eq!(fit(&SPEC, b"GET / HTTP/1.1\r\n", b"", C, 443), Fit::No);
+    }
+
+    #[test]
+    fn arbitrary_octets_never_panic() {
+        let turns: &[Turn<'_>] = &[
+            (C, HELLO),
+            (C, b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x00\x00\x02\x00\x3b\x01\x00"),
+            (S, b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\x00\x00\x3b\x00"),
+            (S, b"\x16\x03\x03\x00\x10\x0b\x00\x00\x0c\x00\x00\x09\x00\x00\x06\x30\x04\x30\x02\xa0\x00"),
+            (C, b"\x14\x03\x03\x00\x01\x01"),
+            (S, b"\x17\x03\x03\x00\x03abc"),
+            (C, b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10"),
+        ];
+        assert_never_panics(&SPEC, turns);
+    }
+}
