@@ -515,3 +515,70 @@ fn dns_tells_every_name_that_leads_to_an_address() {
     assert_eq!(inspection.conns[0].dialect, Some("dns"));
     assert_eq!(inspection.names.len(), 2);
 }
+
+#[test]
+fn tls_asked_for_in_a_protocol_of_its_own_is_an_upgrade() {
+    // PostgreSQL: SSLRequest, then `S`.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"\0\0\0\x08\x04\xd2\x16\x2f").say(S, b"S");
+    let conn = play.all(&recorded(TLS13)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("tls"), Class::Upgraded, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    // Refused, and on in the clear.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"\0\0\0\x08\x04\xd2\x16\x2f").say(S, b"N");
+    play.say(C, b"\0\0\0\x28\0\x03\0\0user\0jsmith\0database\0reindeer\0\0");
+    let conn = play.conn();
+    assert_eq!((conn.dialect, conn.class), (None, Class::Opaque), "too little to be sure");
+    assert_eq!(hits(&conn, Rule::Identifier), ["jsmith"]);
+    // A hello behind readable text makes nothing of the text good.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"some protocol that nobody knows, with a name in it: jsmith\r\n");
+    play.say(S, b"yes, go on, whatever you want to do, it is all the same to me\r\n");
+    let talk = recorded(TLS13);
+    let conn = play.all(&talk[..1]).conn();
+    assert_eq!(conn.class, Class::Cleartext);
+}
+
+#[test]
+fn structured_octets_in_real_records_are_not_called_ciphertext() {
+    for text in [TLS13, TLS12, SSH_ETM] {
+        let whole = Play::tcp(22).all(&recorded(text)).conn();
+        assert_eq!(whole.class, Class::Encrypted);
+        let mut talk = Vec::new();
+        for number in 0..40u8 {
+            let wide: Vec<u8> =
+                "the quick brown fox".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let mut record = if text == SSH_ETM { vec![0, 0, 0] } else { vec![0x17, 3, 3, 0] };
+            if text == SSH_ETM {
+                record.push(32);
+                record.extend_from_slice(&wide);
+                record.resize(4 + 32 + 32, 0x41 + number);
+            } else {
+                record.push(38);
+                record.extend_from_slice(&wide);
+            }
+            talk.push((C, record.clone()));
+            talk.push((S, record));
+        }
+        let conn = faked(text, &talk);
+        assert_ne!(conn.class, Class::Encrypted, "{:?}", conn.remarks);
+    }
+}
+
+#[test]
+fn small_records_with_a_counter_in_the_clear_are_still_ciphertext() {
+    let mut talk = Vec::new();
+    for number in 1..200u64 {
+        let mut record = vec![0x17, 3, 3, 0, 8 + 17];
+        record.extend_from_slice(&number.to_be_bytes());
+        record.extend(noise(number * 31, 17));
+        talk.push((if number % 3 == 0 { S } else { C }, record));
+    }
+    let conn = faked(TLS12, &talk);
+    assert_eq!(conn.class, Class::Encrypted, "{:?}", conn.remarks);
+}

@@ -16,7 +16,7 @@ pub(super) static SPEC: Spec = Spec {
     ports: &[53, 5353, 5355, 137],
     cleartext: true,
     probe,
-    open: || Box::new(Dns::default()),
+    open: || Box::new(Dns),
 };
 
 /// Messages with two octets of length in front (RFC 1035 s4.2.2).
@@ -112,7 +112,8 @@ fn header(message: &[u8]) -> Option<Header> {
     // Query, status, notify, update, and NetBIOS's registration, release, refresh (RFC 1002 s4.2.1.1).
     let opcode = (flags >> 11) & 0xf;
     let is_opcode = matches!(opcode, 0 | 2 | 4 | 5 | 6 | 7 | 8 | 9);
-    let is_code = is_answer || flags & 0xf == 0;
+    let code = flags & 0xf;
+    let is_code = is_answer || code == 0;
     let has_any = counts.iter().any(|count| *count > 0);
     (is_opcode && is_code && has_any && questions <= 64).then(|| Header {
         is_answer,
@@ -253,7 +254,6 @@ fn name(message: &[u8], at: usize) -> Result<(Name, usize), End> {
 }
 
 /// Reads datagrams.
-#[derive(Default)]
 struct Dns;
 
 impl Dialect for Dns {

@@ -18,7 +18,7 @@ mod ssh;
 mod telnet;
 #[cfg(test)]
 mod template;
-mod tls;
+pub(super) mod tls;
 
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
@@ -133,6 +133,16 @@ pub enum Event<'a> {
         dir: Direction,
         /// First octet of ciphertext.
         offset: u64,
+    },
+    /// Octets behind the sealing that the protocol itself writes in the clear: lengths, record headers, counters. They
+    /// are left out when the look of the ciphertext is judged.
+    Framing {
+        /// Which direction.
+        dir: Direction,
+        /// First of these octets.
+        offset: u64,
+        /// How many.
+        len: u32,
     },
     /// The octets do not follow the grammar any more; what was said before still holds.
     Lost {

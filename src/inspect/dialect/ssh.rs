@@ -253,7 +253,7 @@ impl Ssh {
         let Some(length) = side.header(wire) else { return };
         let most = if plain.is_keyed { MAX_PACKET } else { MAX_CLEAR_PACKET };
         let counted = if plain.is_etm { u64::from(length) } else { u64::from(length) + 4 };
-        if length < 5 || length > most || !counted.is_multiple_of(8) {
+        if !(5..=most).contains(&length) || !counted.is_multiple_of(8) {
             return self.lose(dir, out);
         }
         let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(4);
@@ -436,11 +436,12 @@ impl Ssh {
     ) {
         let side = self.side(dir);
         let Some(length) = side.header(wire) else { return };
-        if length < 8 || length > MAX_PACKET || !length.is_multiple_of(8) {
+        if !(8..=MAX_PACKET).contains(&length) || !length.is_multiple_of(8) {
             return self.lose(dir, out);
         }
         side.held.clear();
         side.skip = u64::from(length) + u64::from(tag);
+        out(Event::Framing { dir, offset: side.start, len: 4 });
     }
 
     /// The octets from the start of what is held on are no SSH.
