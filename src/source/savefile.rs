@@ -12,8 +12,6 @@ mod corpus_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
-pub(super) mod testing;
-#[cfg(test)]
 mod tests;
 
 pub use files::Files;
@@ -134,7 +132,7 @@ impl Savefile {
                     source,
                 });
             }
-            Err(reason) => self.cut = Some(self.describe(&reason)),
+            Err(stop) => self.cut = Some(self.describe(&stop)),
         }
         self.current = None;
         self.ended = true;
@@ -330,17 +328,12 @@ fn not_a_capture(
 fn shown(head: &[u8], packing: Packing) -> String {
     let head = head.get(..SHOWN).unwrap_or(head);
     let hex: Vec<String> = head.iter().map(|octet| format!("{octet:02x}")).collect();
-    let hex = if head.is_empty() { "nothing".to_owned() } else { hex.join(" ") };
-    let is_text = !head.is_empty() && head.iter().all(|octet| (b' '..=b'~').contains(octet));
-    let text = if is_text {
-        format!(" (\"{}\")", String::from_utf8_lossy(head).replace('"', "'"))
-    } else {
-        String::new()
-    };
-    let unpacked = if packing == Packing::None {
-        String::new()
-    } else {
-        format!(" once unpacked ({})", packing.name())
-    };
-    format!("{hex}{text}{unpacked}")
+    let mut text = if head.is_empty() { "nothing".to_owned() } else { hex.join(" ") };
+    if !head.is_empty() && head.iter().all(|octet| (b' '..=b'~').contains(octet)) {
+        text.push_str(&format!(" (\"{}\")", String::from_utf8_lossy(head).replace('"', "'")));
+    }
+    if packing != Packing::None {
+        text.push_str(&format!(" once unpacked ({})", packing.name()));
+    }
+    text
 }

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 const CLIENT_ID: &str = concat!("SSH-2.0-tunnelcheck_", env!("CARGO_PKG_VERSION")); // RFC 4253 s4.2
+const MAX_BANNERS: u8 = 8; // texts before authentication that are shown; a hostile server could send them for ever
 const WATCH_STEP: Duration = Duration::from_millis(100); // how finely time with a person is told from time on the wire
 
 /// A tunnel that has just come up.
@@ -57,6 +58,7 @@ pub(super) struct Client {
     generation: u64,
     keepalives: String,
     cut: Arc<Mutex<Option<String>>>,
+    banners: u8,
 }
 
 /// Everything that a dialing needs.
@@ -135,6 +137,7 @@ impl Dialing<'_> {
             generation: self.generation,
             keepalives: keepalive_words(spec),
             cut: Arc::clone(&cut),
+            banners: 0,
         };
         let handshake = client::connect_stream(Arc::new(config), stream, client);
         let mut handle = tokio::select! {
@@ -157,7 +160,10 @@ impl client::Handler for Client {
     type Error = ClientError;
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Self::Error> {
-        self.asker.banner(banner);
+        if self.banners < MAX_BANNERS {
+            self.banners += 1;
+            self.asker.banner(banner);
+        }
         Ok(())
     }
 

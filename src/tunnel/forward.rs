@@ -2,7 +2,7 @@
 
 use super::error::TunnelError;
 use super::holder;
-use super::link::{Gateway, Link, lock};
+use super::link::{Gateway, Link, Watch, lock};
 use super::spec::{ForwardSpec, TunnelSpec};
 use crate::model::ForwardRecord;
 use russh::client::Msg;
@@ -176,23 +176,19 @@ impl Forward {
         let (host, port) = (self.spec.host.clone(), self.spec.port);
         let origin = (peer.ip().to_string(), peer.port());
         let opened = open_channel(link, gateway, (host, port), origin, channel_timeout).await;
-        let (channel, ended) = match opened {
+        let (channel, watch) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.failed(error.words(channel_timeout, link)),
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         let counted = Counted { inner: channel, forward: Arc::clone(&self) };
         // Errors here are resets of either side, or the loss of the tunnel, which the link reports itself.
-        let _ = copy_both(stream, counted, ended).await;
+        let _ = copy_both(stream, counted, watch).await;
     }
 }
 
 /// Copies both ways until both sides have said their last, or the gateway has closed the channel.
-async fn copy_both(
-    stream: TcpStream,
-    channel: Counted,
-    ended: oneshot::Receiver<()>,
-) -> io::Result<()> {
+async fn copy_both(stream: TcpStream, channel: Counted, mut watch: Watch) -> io::Result<()> {
     let (from_client, mut to_client) = stream.into_split();
     let (from_tunnel, mut to_tunnel) = tokio::io::split(channel);
     let up = async {
@@ -213,7 +209,7 @@ async fn copy_both(
             tokio::select! {
                 result = up => result,
                 // The channel is closed both ways: nothing that the client still says can arrive.
-                _ = ended => Ok(()),
+                () = watch.ended() => Ok(()),
             }
         }
     }
@@ -226,7 +222,7 @@ pub(super) async fn open_channel(
     target: (String, u16),
     originator: (String, u16),
     limit: Duration,
-) -> Result<(ChannelStream<Msg>, oneshot::Receiver<()>), OpenError> {
+) -> Result<(ChannelStream<Msg>, Watch), OpenError> {
     let (hand_over, handed) = oneshot::channel::<Result<Channel<Msg>, russh::Error>>();
     // A task of its own: if the answer comes too late, somebody must still close that channel.
     tokio::spawn(async move {
@@ -242,8 +238,8 @@ pub(super) async fn open_channel(
     match tokio::time::timeout(limit, handed).await {
         Err(_) => Err(OpenError::Timeout),
         Ok(Ok(Ok(channel))) => {
-            let ended = link.watch_channel(channel.id());
-            Ok((channel.into_stream(), ended))
+            let watch = link.watch_channel(channel.id());
+            Ok((channel.into_stream(), watch))
         }
         Ok(Ok(Err(russh::Error::ChannelOpenFailure(reason)))) => {
             let words = link.take_words(&reason).await;

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 const MAX_WORDS: usize = 64; // refusals whose words nobody has fetched; the oldest goes
+const MAX_EARLY: usize = 64; // closed channels that nobody watches yet; one that falls out ends with its client
 const WORDS_WAIT: Duration = Duration::from_millis(5); // they arrive right behind the refusal
 const DIALING: &str = "it is being brought up";
 const WORDS_TRIES: usize = 20;
@@ -26,13 +27,14 @@ pub(super) struct Link {
     lost: Mutex<Option<(Timestamp, String)>>,
     why_down: Mutex<String>,
     words: Mutex<VecDeque<(ChannelOpenFailure, String)>>,
-    open_channels: Mutex<HashMap<ChannelId, oneshot::Sender<()>>>,
+    channels: Mutex<Channels>,
 }
 
 impl Link {
     /// Begins a dialing; what earlier ones still report is ignored from here on.
     pub(super) fn begin(&self) -> u64 {
         lock(&self.why_down).replace_range(.., DIALING);
+        *lock(&self.channels) = Channels::default(); // their numbers begin anew
         self.generation.fetch_add(1, Ordering::SeqCst) + 1
     }
 
@@ -60,7 +62,7 @@ impl Link {
         } else if lock(&self.why_down).as_str() == DIALING {
             lock(&self.why_down).replace_range(.., reason);
         }
-        lock(&self.open_channels).clear();
+        lock(&self.channels).watched.clear();
     }
 
     /// The caller ends it.
@@ -109,15 +111,56 @@ impl Link {
         String::new()
     }
 
-    /// Fires when the gateway has closed this channel, or the tunnel is lost.
-    pub(super) fn watch_channel(&self, id: ChannelId) -> oneshot::Receiver<()> {
+    /// Watches a channel until the value is dropped.
+    pub(super) fn watch_channel(self: &Arc<Self>, id: ChannelId) -> Watch {
         let (fire, fired) = oneshot::channel();
-        lock(&self.open_channels).insert(id, fire);
-        fired
+        let is_up = self.gateway().is_some();
+        let mut channels = lock(&self.channels);
+        let closed_early = channels.early.iter().position(|early| *early == id);
+        match closed_early {
+            Some(at) => drop(channels.early.remove(at)), // dropping `fire` fires
+            None if is_up => drop(channels.watched.insert(id, fire)),
+            None => {}
+        }
+        Watch { link: Arc::clone(self), id, fired }
     }
 
+    /// The gateway has closed this channel both ways.
     pub(super) fn channel_ended(&self, id: ChannelId) {
-        lock(&self.open_channels).remove(&id); // dropping the sender fires
+        let mut channels = lock(&self.channels);
+        if channels.watched.remove(&id).is_none() {
+            if channels.early.len() == MAX_EARLY {
+                channels.early.pop_front();
+            }
+            channels.early.push_back(id);
+        }
+    }
+}
+
+/// The channels that are open, each with what fires at its end.
+#[derive(Default)]
+struct Channels {
+    watched: HashMap<ChannelId, oneshot::Sender<()>>,
+    early: VecDeque<ChannelId>, // closed before anybody watched
+}
+
+/// The watch over one channel.
+pub(super) struct Watch {
+    link: Arc<Link>,
+    id: ChannelId,
+    fired: oneshot::Receiver<()>,
+}
+
+impl Watch {
+    /// Ends when the gateway has closed the channel, or the tunnel is lost.
+    pub(super) async fn ended(&mut self) {
+        let _ = (&mut self.fired).await; // fires by being dropped
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(&self.link.channels).watched.remove(&self.id);
     }
 }
 

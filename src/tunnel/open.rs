@@ -8,6 +8,7 @@ use super::prompt::{Ask, Asker, Prompt};
 use super::spec::TunnelSpec;
 use crate::model::{ForwardRecord, Timestamp, TunnelRecord};
 use russh::Disconnect;
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,6 +45,18 @@ struct Up {
     shown: super::client::Shown,
     since: Timestamp,
     notes: Vec<String>,
+}
+
+impl fmt::Debug for BoundTunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundTunnel").field("spec", &self.spec).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel").field("record", &self.record()).finish_non_exhaustive()
+    }
 }
 
 impl BoundTunnel {
@@ -301,5 +314,18 @@ impl Tunnel {
             });
         }
         record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tunnel_may_be_asked_from_any_thread() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Tunnel>();
+        is_shared::<BoundTunnel>();
+        is_shared::<TunnelError>();
     }
 }

@@ -30,13 +30,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             for placed in &direct {
                 ledger.conn(
                     CLAIM,
-                    format!(
-                        "{} {} goes directly to \"{}\": {}",
-                        placed.uid(),
-                        placed.conn.record.id,
-                        service.name,
-                        shape(placed)
-                    ),
+                    format!("direct to {}: {}", service.name, shape(placed)),
                     placed.conn,
                 );
             }
@@ -179,8 +173,7 @@ fn suspects(scope: &Scope<'_>, service: &Service, reason: &mut Reason) {
         .collect();
     let Some(first) = suspects.first() else { return };
     let (uid, id) = (first.uid(), first.conn.record.id);
-    let suspect = format!("; {uid} {id} speaks to its port and is a suspect");
-    reason.text.push_str(&suspect);
+    reason.text += &format!("; {uid} {id} speaks to its port and is a suspect");
     reason.uids.extend(suspects.iter().take(Reason::MAX_UIDS).map(|placed| placed.uid()));
 }
 

@@ -4,32 +4,32 @@ use super::{Case, Judgement, Outcome, Source, judge};
 use crate::model::*;
 use std::net::{IpAddr, SocketAddr};
 
-pub(crate) const CLIENT: &str = "10.77.0.10";
-pub(crate) const GATEWAY: &str = "10.77.0.20";
-pub(crate) const MAIL: &str = "10.77.1.30";
-pub(crate) const OTHER: &str = "10.77.0.66";
+pub(super) const CLIENT: &str = "10.77.0.10";
+pub(super) const GATEWAY: &str = "10.77.0.20";
+pub(super) const MAIL: &str = "10.77.1.30";
+pub(super) const OTHER: &str = "10.77.0.66";
 
 /// Owns what a case borrows.
 #[derive(Clone, Debug)]
-pub(crate) struct World {
-    pub(crate) target: Target,
-    pub(crate) source: Source,
-    pub(crate) conns: Vec<ConnSummary>,
-    pub(crate) raw_hits: Vec<Hit>,
-    pub(crate) names: Vec<NameAnswer>,
-    pub(crate) coverage: Coverage,
-    pub(crate) control: ControlRecord,
-    pub(crate) sightings: Vec<TokenSighting>,
-    pub(crate) tunnel: Option<TunnelRecord>,
-    pub(crate) interfaces: Vec<InterfaceRecord>,
-    pub(crate) strict: bool,
-    pub(crate) client_addresses: Vec<IpAddr>,
-    pub(crate) excluded: Vec<ConnId>,
+pub(super) struct World {
+    pub(super) target: Target,
+    pub(super) source: Source,
+    pub(super) conns: Vec<ConnSummary>,
+    pub(super) raw_hits: Vec<Hit>,
+    pub(super) names: Vec<NameAnswer>,
+    pub(super) coverage: Coverage,
+    pub(super) control: ControlRecord,
+    pub(super) sightings: Vec<TokenSighting>,
+    pub(super) tunnel: Option<TunnelRecord>,
+    pub(super) interfaces: Vec<InterfaceRecord>,
+    pub(super) strict: bool,
+    pub(super) client_addresses: Vec<IpAddr>,
+    pub(super) excluded: Vec<ConnId>,
 }
 
 impl World {
-    pub(crate) fn case(&self) -> Case<'_> {
-        Case {
+    pub(super) fn judge(&self) -> Judgement {
+        judge(&Case {
             target: &self.target,
             source: self.source,
             conns: &self.conns,
@@ -43,19 +43,15 @@ impl World {
             strict: self.strict,
             client_addresses: &self.client_addresses,
             excluded: &self.excluded,
-        }
+        })
     }
 
-    pub(crate) fn judge(&self) -> Judgement {
-        judge(&self.case())
-    }
-
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(super) fn verdict(&self) -> Verdict {
         self.judge().verdict
     }
 
     /// Adds a conn, with the next uid, and accounts for its missing octets.
-    pub(crate) fn add(&mut self, mut conn: ConnSummary) -> Uid {
+    pub(super) fn add(&mut self, mut conn: ConnSummary) -> Uid {
         let uid = Uid(self.conns.len() as u64 + 1);
         conn.record.uid = uid;
         for hit in &mut conn.hits {
@@ -66,27 +62,27 @@ impl World {
     }
 
     /// The first conn to the gateway's port.
-    pub(crate) fn tunnel_conn(&mut self) -> &mut ConnSummary {
+    pub(super) fn tunnel_conn(&mut self) -> &mut ConnSummary {
         let port = self.target.gateway_port;
         self.conns.iter_mut().find(|conn| conn.record.id.resp.port == port).unwrap()
     }
 }
 
-pub(crate) fn ip(text: &str) -> IpAddr {
+pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub(crate) fn at(number: u64) -> FrameRef {
+pub(super) fn at(number: u64) -> FrameRef {
     FrameRef { number, time: time(number) }
 }
 
-pub(crate) fn time(seconds: u64) -> Timestamp {
+pub(super) fn time(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(
         1_050_416_296_000_000_000 + i64::try_from(seconds).unwrap() * 1_000_000_000,
     )
 }
 
-pub(crate) fn service(name: &str, kind: &str, port: u16) -> Service {
+pub(super) fn service(name: &str, kind: &str, port: u16) -> Service {
     Service {
         name: name.to_owned(),
         kind: kind.to_owned(),
@@ -99,7 +95,7 @@ pub(crate) fn service(name: &str, kind: &str, port: u16) -> Service {
     }
 }
 
-pub(crate) fn target(tunnel: TunnelMode) -> Target {
+pub(super) fn target(tunnel: TunnelMode) -> Target {
     Target {
         name: "dasher".to_owned(),
         tunnel,
@@ -115,7 +111,7 @@ pub(crate) fn target(tunnel: TunnelMode) -> Target {
 }
 
 /// A conn of `proto` that nothing is known of yet.
-pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
+pub(super) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
     let end = |(address, port): (&str, u16)| Endpoint { ip: ip(address), port };
     ConnSummary {
         record: ConnRecord {
@@ -147,12 +143,12 @@ pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSu
     }
 }
 
-pub(crate) fn tcp(orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
+pub(super) fn tcp(orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
     conn(Proto::TCP, orig, resp)
 }
 
 /// Makes a conn a used SSH conn.
-pub(crate) fn ssh(mut conn: ConnSummary) -> ConnSummary {
+pub(super) fn ssh(mut conn: ConnSummary) -> ConnSummary {
     conn.dialect = Some("ssh");
     conn.class = Class::Encrypted;
     conn.basis = Basis::Handshake;
@@ -171,7 +167,7 @@ pub(crate) fn ssh(mut conn: ConnSummary) -> ConnSummary {
 }
 
 /// Makes a conn a used TLS conn.
-pub(crate) fn tls(conn: ConnSummary) -> ConnSummary {
+pub(super) fn tls(conn: ConnSummary) -> ConnSummary {
     let mut conn = ssh(conn);
     conn.dialect = Some("tls");
     conn.sealed_turns = 8;
@@ -187,7 +183,7 @@ pub(crate) fn tls(conn: ConnSummary) -> ConnSummary {
 }
 
 /// Makes a conn readable.
-pub(crate) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSummary {
+pub(super) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSummary {
     conn.dialect = Some(dialect);
     conn.class = Class::Cleartext;
     conn.basis = Basis::Grammar;
@@ -195,7 +191,7 @@ pub(crate) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSumm
     conn
 }
 
-pub(crate) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
+pub(super) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
     Hit {
         uid: None,
         rule,
@@ -215,12 +211,12 @@ pub(crate) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
     }
 }
 
-pub(crate) fn identifier() -> Hit {
+pub(super) fn identifier() -> Hit {
     hit(Rule::Identifier, None, "jsmith")
 }
 
 /// A live run of a builtin tunnel: two control tokens a phase, two forwards, mail read through the tunnel.
-pub(crate) fn live() -> World {
+pub(super) fn live() -> World {
     let mut world = World {
         target: target(TunnelMode::Builtin),
         source: Source::Live,
@@ -322,7 +318,7 @@ pub(crate) fn live() -> World {
 }
 
 /// A recording by somebody else of a tunnel in use; the target names the client.
-pub(crate) fn recorded() -> World {
+pub(super) fn recorded() -> World {
     let mut world = live();
     world.source = Source::Recording { own: false, closed: false };
     world.target.clients = vec![ip(CLIENT)];
@@ -338,7 +334,7 @@ pub(crate) fn recorded() -> World {
 }
 
 /// A recording by somebody else of services that are encrypted by themselves.
-pub(crate) fn services() -> World {
+pub(super) fn services() -> World {
     let mut world = recorded();
     world.target = target(TunnelMode::None);
     world.target.clients = vec![ip(CLIENT)];
@@ -349,16 +345,16 @@ pub(crate) fn services() -> World {
 }
 
 impl Judgement {
-    pub(crate) fn outcome(&self, claim: ClaimKind) -> Outcome {
+    pub(super) fn outcome(&self, claim: ClaimKind) -> Outcome {
         self.row(claim).unwrap().outcome
     }
 
     /// Whether a claim or the coverage gives this code as a reason.
-    pub(crate) fn says(&self, code: &str) -> bool {
+    pub(super) fn says(&self, code: &str) -> bool {
         self.causes().iter().any(|cause| cause == code)
     }
 
-    pub(crate) fn spoiled_by(&self, code: &str) -> bool {
+    pub(super) fn spoiled_by(&self, code: &str) -> bool {
         self.coverage.iter().any(|reason| reason.code == code)
     }
 }

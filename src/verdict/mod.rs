@@ -20,7 +20,7 @@ mod scope;
 mod transport;
 
 #[cfg(test)]
-pub(crate) mod fixture;
+mod fixture;
 #[cfg(test)]
 mod props;
 #[cfg(test)]

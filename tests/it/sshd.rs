@@ -1,5 +1,6 @@
 //! A real sshd on 127.0.0.1 with keys and configuration of its own, for tests.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -33,18 +34,20 @@ impl Sshd {
         for kind in host_keys {
             let file = at(&format!("host_{kind}"));
             make_key(&file, &["-t", kind]);
-            text.push_str(&format!("HostKey {}\n", file.display()));
+            writeln!(text, "HostKey {}", file.display()).unwrap();
         }
         let user = output("id", &["-un"]);
         make_key(&at("user_key"), &["-t", "ed25519"]);
         fs::copy(at("user_key.pub"), at("authorized_keys")).unwrap();
         let port = free_port();
-        text.push_str(&format!(
+        write!(
+            text,
             "{config}\nListenAddress 127.0.0.1\nAuthorizedKeysFile {}\nStrictModes no\nPidFile none\n\
              PermitRootLogin yes\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              LogLevel DEBUG1\n",
             at("authorized_keys").display()
-        ));
+        )
+        .unwrap();
         fs::write(at("sshd_config"), text).unwrap();
         let log = fs::File::create(at("log")).unwrap();
         let child = Command::new(SSHD)
@@ -96,11 +99,12 @@ impl Sshd {
 
     /// A `known_hosts` that knows its host keys.
     pub(crate) fn good_known_hosts(&self) -> PathBuf {
-        let lines: String = ["ed25519", "ecdsa", "rsa"]
-            .into_iter()
-            .filter(|kind| self.path(&format!("host_{kind}.pub")).exists())
-            .map(|kind| format!("[127.0.0.1]:{} {}\n", self.port, self.host_key(kind)))
-            .collect();
+        let mut lines = String::new();
+        for kind in ["ed25519", "ecdsa", "rsa"] {
+            if self.path(&format!("host_{kind}.pub")).exists() {
+                writeln!(lines, "[127.0.0.1]:{} {}", self.port, self.host_key(kind)).unwrap();
+            }
+        }
         self.known_hosts("known_hosts", &lines)
     }
 

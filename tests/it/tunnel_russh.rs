@@ -1,7 +1,7 @@
 //! The tunnel room against servers that OpenSSH would not play: questions, passwords, no cipher.
 
 use russh::keys::ssh_key::rand_core::UnwrapErr;
-use russh::keys::{Algorithm, PrivateKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKey};
 use russh::server::{Auth, Config, Handler, Response};
 use russh::{MethodKind, MethodSet, Preferred, cipher, mac};
 use std::borrow::Cow;
@@ -12,6 +12,9 @@ use std::time::Duration;
 use tunnelcheck::tunnel::{
     AgentChoice, HostKeyQuestion, NoPrompt, Prompt, Tunnel, TunnelError, TunnelSpec,
 };
+
+const QUESTIONS: &[(Cow<'static, str>, bool)] =
+    &[(Cow::Borrowed("Password: "), false), (Cow::Borrowed("Token: "), true)];
 
 /// How a server behaves, and what it heard.
 #[derive(Clone, Default)]
@@ -58,8 +61,6 @@ impl Handler for Manner {
             instructions: Cow::Borrowed(""),
             prompts: Cow::Borrowed(prompts),
         };
-        const QUESTIONS: &[(Cow<'static, str>, bool)] =
-            &[(Cow::Borrowed("Password: "), false), (Cow::Borrowed("Token: "), true)];
         self.step += 1;
         if self.asks_without_end {
             return Ok(ask(&[]));
@@ -107,7 +108,7 @@ impl Prompt for Person {
 fn serve(manner: Manner, preferred: Preferred) -> TunnelSpec {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let key = PrivateKey::random(&mut rng, Algorithm::Ed25519).unwrap();
-    let fingerprint = key.fingerprint(Default::default()).to_string();
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
     let config = Arc::new(Config {
         methods: MethodSet::from(manner.methods.as_slice()),
         auth_rejection_time: Duration::from_millis(1),
@@ -225,7 +226,7 @@ fn a_server_that_lets_anybody_in_asks_nobody() {
     }
     let mut rng = UnwrapErr(getrandom::SysRng);
     let key = PrivateKey::random(&mut rng, Algorithm::Ed25519).unwrap();
-    let fingerprint = key.fingerprint(Default::default()).to_string();
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
     let config = Arc::new(Config { keys: vec![key], ..Config::default() });
     let (told, port) = mpsc::channel();
     std::thread::spawn(move || {

@@ -87,6 +87,78 @@ fn a_forward_carries_both_ways_and_counts_what_it_carried() {
     assert!(TcpStream::connect(mail.listen).is_err(), "the mouth is still open");
 }
 
+/// A client that never closes must not keep a conn whose server has gone: the mouth has a bound.
+#[test]
+fn a_server_that_closes_ends_the_conn_of_a_client_that_does_not() {
+    let Some(sshd) = Sshd::start(&["ed25519"], "") else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut spec = sshd.spec();
+    spec.forwards = vec![forward("mail", listener.local_addr().unwrap())];
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.write_all(b"+OK bye\r\n"); // and closes, its read side too
+        }
+    });
+    let tunnel = Tunnel::open(spec, &mut NoPrompt).unwrap();
+    let record = tunnel.record();
+    let mut streams: Vec<TcpStream> = (0..8).map(|_| connect(&record, "mail")).collect();
+    for stream in &mut streams {
+        let mut greeting = Vec::new();
+        stream.read_to_end(&mut greeting).unwrap();
+        assert_eq!(greeting, b"+OK bye\r\n");
+        // What the client still says goes nowhere, and soon it is told so.
+        let gone = wait_until(Duration::from_secs(10), || stream.write_all(b"QUIT\r\n").is_err());
+        assert!(gone, "the conn stays half open");
+    }
+    assert!(tunnel.is_up());
+}
+
+/// Password and questions with PAM, as most servers have them. Makes a user, so only on demand.
+#[test]
+#[ignore = "makes a user of this machine; needs root and PAM"]
+fn pam_lets_in_by_password_and_by_questions() {
+    struct Knows(&'static str, Vec<usize>);
+    impl Prompt for Knows {
+        fn password(&mut self, _: &str) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+        fn passphrase(&mut self, _: &Path) -> Option<String> {
+            None
+        }
+        fn interactive(&mut self, _: &str, _: &str, p: &[(String, bool)]) -> Option<Vec<String>> {
+            self.1.push(p.len());
+            Some(vec![self.0.to_owned(); p.len()])
+        }
+        fn accept_host_key(&mut self, _: &HostKeyQuestion) -> bool {
+            false
+        }
+    }
+    struct User;
+    impl Drop for User {
+        fn drop(&mut self) {
+            output("userdel", &["tunnelcheck-test"]);
+        }
+    }
+    output("useradd", &["-M", "-N", "-s", "/bin/sh", "tunnelcheck-test"]);
+    let _user = User;
+    let mut chpasswd = Command::new("chpasswd").stdin(Stdio::piped()).spawn().unwrap();
+    chpasswd.stdin.take().unwrap().write_all(b"tunnelcheck-test:open sesame\n").unwrap();
+    assert!(chpasswd.wait().unwrap().success());
+    for first in [
+        "UsePAM yes\nKbdInteractiveAuthentication yes\nAuthenticationMethods keyboard-interactive",
+        "UsePAM yes\nPasswordAuthentication yes\nAuthenticationMethods password",
+    ] {
+        let Some(sshd) = Sshd::start(&["ed25519"], first) else { return };
+        let mut spec = sshd.spec();
+        spec.user = "tunnelcheck-test".to_owned();
+        let tunnel = Tunnel::open(spec.clone(), &mut Knows("open sesame", Vec::new()));
+        assert!(tunnel.is_ok(), "{first}: {}\n{}", tunnel.err().unwrap(), sshd.log());
+        let error = Tunnel::open(spec, &mut Knows("wrong", Vec::new())).unwrap_err();
+        assert!(matches!(error, TunnelError::Denied { .. }), "{error}");
+    }
+}
+
 #[test]
 fn megabytes_arrive_unharmed_over_several_conns_at_once() {
     let Some(sshd) = Sshd::start(&["ed25519"], "") else { return };
@@ -99,7 +171,7 @@ fn megabytes_arrive_unharmed_over_several_conns_at_once() {
             let stream = connect(&record, "mail");
             std::thread::spawn(move || {
                 let data: Vec<u8> =
-                    (0..3_000_000u32).map(|i| (i * 7 + i / 251 + n) as u8).collect();
+                    (0..3_000_000u32).map(|i| (i * 7 + i / 251 + n).to_le_bytes()[0]).collect();
                 let (mut writer, sent) = (stream.try_clone().unwrap(), data.clone());
                 let writing = std::thread::spawn(move || {
                     writer.write_all(&sent).unwrap();

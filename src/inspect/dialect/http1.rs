@@ -329,15 +329,15 @@ impl Http {
 
     fn chunk_size(&mut self, role: Role, line: &Line<'_>, say: &mut Say<'_>) {
         let digits = line.bytes.split(|octet| *octet == b';').next().unwrap_or_default();
-        let octets = std::str::from_utf8(digits.trim_ascii())
+        let size = std::str::from_utf8(digits.trim_ascii())
             .ok()
             .and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let side = self.side(role);
-        match octets {
+        match size {
             Some(0) => side.part = Part::Trailer,
-            Some(octets) if octets <= TO_THE_END => {
+            Some(size) if size <= TO_THE_END => {
                 side.part = Part::ChunkBody;
-                say.expect_raw(role, octets);
+                say.expect_raw(role, size);
             }
             _ => {
                 side.reset();

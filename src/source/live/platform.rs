@@ -53,11 +53,6 @@ const IFF_TAP: u32 = 0x0002;
 /// Whether libpcap fills `ps_ifdrop`: on Linux it does for promiscuous captures; the BPF of others has no such counter.
 pub(super) const LIBPCAP_COUNTS_INTERFACE_DROPS: bool = cfg!(target_os = "linux");
 
-/// Whether libpcap is to hand over each frame at once. On Linux that takes a slot of 64 KiB or more for
-/// every frame, so that 16 MiB hold a burst of 128 frames; without it frames are packed, and wait some
-/// milliseconds. Elsewhere frames are packed in either mode.
-pub(super) const IMMEDIATE_MODE: bool = !cfg!(target_os = "linux");
-
 /// Whether a device of libpcap is none of the network.
 pub(super) fn is_no_network(name: &str) -> bool {
     NO_NETWORK.iter().any(|prefix| name.starts_with(prefix))
@@ -91,13 +86,18 @@ pub(super) fn interface_drops(name: &str) -> Option<u64> {
         let path = class(name)?.join("statistics").join(counter);
         fs::read_to_string(path).ok()?.trim().parse().ok()
     };
-    if let (Some(missed), Some(fifo)) = (counter("rx_missed_errors"), counter("rx_fifo_errors")) {
-        return Some(missed.saturating_add(fifo));
+    match (counter("rx_missed_errors"), counter("rx_fifo_errors")) {
+        (Some(missed), Some(fifo)) => Some(missed.saturating_add(fifo)),
+        // /sys may be that of another network namespace; /proc/self/net is ours.
+        _ => {
+            let table = fs::read_to_string("/proc/self/net/dev").ok()?;
+            let (_, line) = table
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(device, _)| device.trim() == name)?;
+            fifo(line)
+        }
     }
-    // /sys may be that of another network namespace; /proc/self/net is ours.
-    let table = fs::read_to_string("/proc/self/net/dev").ok()?;
-    let mut lines = table.lines().filter_map(|line| line.split_once(':'));
-    fifo(lines.find(|(device, _)| device.trim() == name)?.1)
 }
 
 /// `fifo` of the receiving half of a line of /proc/net/dev: octets, packets, errors, drop, fifo, ...

@@ -183,7 +183,7 @@ impl Pcapng {
             self.order = byte_order(ahead)?;
         }
         let total = self.order.u32(blocks.ahead(), 4).unwrap_or_default();
-        if index(total) < FRAMING || !total.is_multiple_of(4) {
+        if index(total) < FRAMING || total % 4 != 0 {
             return Err(Stop::Damaged(format!(
                 "block length {total} is not a multiple of 4 from {FRAMING} on"
             )));
@@ -239,20 +239,23 @@ impl Pcapng {
         let octets = blocks.ahead().get(..whole).ok_or(SHORT)?;
         let word = |at| order.u32(octets, at).ok_or(SHORT);
         let room = whole.saturating_sub(FRAMING);
-        let (local, ticks, cap_len, len, data_at) = if kind == SIMPLE_PACKET {
-            let len = word(8)?;
-            let snaplen = self.section.first().ok_or(FOREIGN)?.snaplen;
-            let limit = if snaplen == 0 { len } else { len.min(snaplen) };
-            // The block states no captured length: at most what it has room for.
-            (0, None, index(limit).min(room.saturating_sub(4)), len, 12)
-        } else {
-            let local = if kind == OBSOLETE_PACKET {
-                u32::from(order.u16(octets, 8).ok_or(SHORT)?)
-            } else {
-                word(8)?
-            };
-            let ticks = (u64::from(word(12)?) << 32) | u64::from(word(16)?);
-            (local, Some(ticks), index(word(20)?), word(24)?, 28)
+        let (local, ticks, cap_len, len, data_at) = match kind {
+            SIMPLE_PACKET => {
+                let len = word(8)?;
+                let snaplen = self.section.first().ok_or(FOREIGN)?.snaplen;
+                let limit = if snaplen == 0 { len } else { len.min(snaplen) };
+                // The block states no captured length: at most what it has room for.
+                (0, None, index(limit).min(room.saturating_sub(4)), len, 12)
+            }
+            _ => {
+                let local = if kind == OBSOLETE_PACKET {
+                    u32::from(order.u16(octets, 8).ok_or(SHORT)?)
+                } else {
+                    word(8)?
+                };
+                let ticks = u64::from(word(12)?) << 32 | u64::from(word(16)?);
+                (local, Some(ticks), index(word(20)?), word(24)?, 28)
+            }
         };
         let described = self.section.get(index(local)).ok_or(FOREIGN)?;
         let data_end = data_at + cap_len.min(whole);
