@@ -1,3 +1,7 @@
 //! The program: everything it does is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tunnelcheck::cli::main()
+}

@@ -69,6 +69,8 @@ pub enum News {
     },
     /// Something was found.
     Found(Hit),
+    /// A control token was seen: its text.
+    Token(String),
 }
 
 /// What was found in everything that was handed in.
@@ -236,6 +238,7 @@ impl Log {
             interface_id: self.interface_id,
             encoding: found.encoding,
         };
+        self.news(|| News::Token(found.text.to_owned()));
         if self.sightings.len() < MAX_SIGHTINGS {
             self.sightings.push(sighting);
         } else {

@@ -209,7 +209,7 @@ pub struct PlainClient {
 }
 
 impl PlainClient {
-    /// Connects to the gateway and opens a mouth on loopback for each `(host, port)`.
+    /// Connects to the gateway and opens a mouth for each `(mouth, host, port)`.
     ///
     /// # Errors
     /// `LabError::Ssh` where the gateway refuses, `LabError::Listen` where a mouth cannot be bound.
@@ -218,7 +218,7 @@ impl PlainClient {
         user: &str,
         password: &str,
         cipher: GatewayCipher,
-        targets: &[(String, u16)],
+        forwards: &[(SocketAddr, String, u16)],
     ) -> Result<Self, LabError> {
         let runtime = runtime()?;
         let config = client::Config {
@@ -241,8 +241,8 @@ impl PlainClient {
             }
         })?;
         let mut mouths = Vec::new();
-        for (host, port) in targets {
-            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        for (address, host, port) in forwards {
+            let address = *address;
             let failed = |source| LabError::Listen { service: "forward", address, source };
             let listener =
                 runtime.block_on(tokio::net::TcpListener::bind(address)).map_err(failed)?;
@@ -266,7 +266,7 @@ impl PlainClient {
         Ok(Self { mouths, _runtime: runtime })
     }
 
-    /// The mouths, in the order of the targets.
+    /// The mouths as they were really bound, in the order of the forwards.
     #[must_use]
     pub fn mouths(&self) -> &[SocketAddr] {
         &self.mouths

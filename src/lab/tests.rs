@@ -48,7 +48,8 @@ fn a_forward_of_the_gateway_reaches_a_server_with_a_real_cipher_and_with_none() 
     let dnd = servers.address("dnd").unwrap();
     for cipher in [GatewayCipher::Real, GatewayCipher::None] {
         let gateway = gateway(cipher);
-        let targets = [("DND.Dartmouth.EDU.".to_owned(), dnd.port())];
+        let mouth = SocketAddr::new(LOOPBACK, 0);
+        let targets = [(mouth, "DND.Dartmouth.EDU.".to_owned(), dnd.port())];
         let client =
             PlainClient::connect(gateway.address(), "jsmith", "sleigh-bells", cipher, &targets)
                 .unwrap();

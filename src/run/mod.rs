@@ -2,3 +2,104 @@
 //!
 //! In: a `Plan` and sources. Out: an `Outcome` with its `Judgement`.
 //! Never: argv, stdout, a format.
+
+mod annotation;
+mod control;
+#[cfg(feature = "live")]
+mod dial;
+mod error;
+#[cfg(feature = "live")]
+mod live;
+mod pipeline;
+mod recorded;
+#[cfg(feature = "live")]
+mod resolve;
+mod suite;
+
+pub use error::RunError;
+#[cfg(feature = "live")]
+pub use live::{Observer, Progress, Watch, watch};
+pub use pipeline::{Analysis, analyze};
+pub use recorded::judge_recording;
+pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
+
+use crate::model::{ControlRecord, InterfaceRecord, TunnelRecord};
+use crate::target::Plan;
+use crate::verdict::{Case, Judgement, Source};
+use std::net::IpAddr;
+
+/// What is known of where the frames came from.
+#[derive(Clone, Debug)]
+pub struct SourceFacts {
+    /// Live or recorded.
+    pub source: Source,
+    /// The interfaces, by `interface_id`.
+    pub interfaces: Vec<InterfaceRecord>,
+    /// Names of files or interfaces, for the report.
+    pub inputs: Vec<String>,
+    /// Addresses of the watched machine, as far as the source knows them.
+    pub clients: Vec<IpAddr>,
+    /// The control tokens and phases.
+    pub control: ControlRecord,
+    /// `--strict`.
+    pub strict: bool,
+}
+
+/// A judgement and all it rests on.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was asked for, with the addresses that became known.
+    pub plan: Plan,
+    /// The answer.
+    pub judgement: Judgement,
+    /// What was found, and what was not seen.
+    pub analysis: Analysis,
+    /// Where the frames came from.
+    pub facts: SourceFacts,
+    /// The tunnel of the run.
+    pub tunnel: Option<TunnelRecord>,
+    /// The command that made the traffic, where there was one.
+    pub command: Option<CommandEnd>,
+}
+
+impl Outcome {
+    /// What was judged.
+    #[must_use]
+    pub fn case(&self) -> Case<'_> {
+        case(&self.plan, &self.analysis, &self.facts, self.tunnel.as_ref())
+    }
+}
+
+/// What is judged.
+fn case<'a>(
+    plan: &'a Plan,
+    analysis: &'a Analysis,
+    facts: &'a SourceFacts,
+    tunnel: Option<&'a TunnelRecord>,
+) -> Case<'a> {
+    let inspection = &analysis.inspection;
+    Case {
+        target: &plan.target,
+        source: facts.source,
+        conns: &inspection.conns,
+        raw_hits: &inspection.raw_hits,
+        names: &inspection.names,
+        coverage: &analysis.coverage,
+        control: &facts.control,
+        sightings: &inspection.sightings,
+        tunnel,
+        interfaces: &facts.interfaces,
+        strict: facts.strict,
+        client_addresses: &facts.clients,
+        excluded: &[],
+    }
+}
+
+/// The command that made the traffic under test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandEnd {
+    /// The program and its arguments.
+    pub line: String,
+    /// How it ended: `exit status: 0`, `still running at the end of the window`.
+    pub status: String,
+}

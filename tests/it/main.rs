@@ -10,9 +10,12 @@
     reason = "a test ends at the first thing that is not as it should be; clippy.toml frees only the #[test] functions"
 )]
 
+mod house;
+mod make_captures;
 #[cfg(feature = "tunnel")]
 mod sshd;
 #[cfg(feature = "tunnel")]
 mod tunnel_russh;
 #[cfg(feature = "tunnel")]
 mod tunnel_sshd;
+mod wire;

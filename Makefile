@@ -1,0 +1,57 @@
+# make demo   runs the main job on an embedded gateway and mail server
+# make test   installs what is missing, then runs every test
+# make lint   format, clippy on all targets and features, docs
+# make        builds the program
+
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+# What the build needs, and what the lab needs beside it (the lab skips loudly without).
+BUILD_PACKAGES = libpcap-dev iproute2 util-linux
+LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd
+
+.PHONY: all demo test lint bench deps lab-deps install
+
+all: deps
+	$(CARGO) build --release
+
+demo: all
+	./target/release/tunnelcheck demo
+
+test: deps lab-deps
+	$(CARGO) test --locked
+
+lint: deps
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --features live --lib --bins -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --features tunnel --lib --bins -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+install: all
+	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck
+
+# libpcap's headers: there on macOS; installed by apt where this may be done; else the exact command is said.
+deps:
+	@if [ "$$(uname)" = Darwin ] || pkg-config --exists libpcap 2>/dev/null || ls /usr/include/pcap/pcap.h >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || $(SUDO) -n true 2>/dev/null; }; then \
+		echo "installing $(BUILD_PACKAGES)"; \
+		$(SUDO) apt-get -o DPkg::Lock::Timeout=300 update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(BUILD_PACKAGES) >/dev/null; \
+	else \
+		echo "libpcap's headers are missing. Type one of:"; \
+		echo "  sudo apt-get install -y $(BUILD_PACKAGES)      (Debian, Ubuntu)"; \
+		echo "  sudo dnf install -y libpcap-devel iproute      (Fedora)"; \
+		echo "  sudo pacman -S libpcap iproute2                (Arch)"; \
+		exit 1; \
+	fi
+
+# Only as root, and only where something is missing: without these the lab tests skip and say so.
+lab-deps:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  ! { [ -x /usr/sbin/sshd ] && command -v dovecot && command -v tcpdump && command -v ethtool && command -v ip && command -v openssl && command -v nc; } >/dev/null; then \
+		echo "installing $(LAB_PACKAGES)"; \
+		apt-get -o DPkg::Lock::Timeout=300 update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(LAB_PACKAGES) >/dev/null; \
+	fi

@@ -1,0 +1,295 @@
+//! What may stand on the command line. MISSION section 5.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+#[cfg(feature = "lab")]
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Is this traffic really encrypted, or is the tunnel being bypassed?
+///
+/// Brings up the SSH tunnel of TARGET, captures packets in parallel, and answers PASS, FAIL or INCONCLUSIVE with the
+/// evidence. With -r it judges recorded captures instead, and sends nothing.
+///
+/// Exit status: 0 PASS, 1 FAIL, 2 could not run, 3 INCONCLUSIVE, 130 interrupted before a verdict.
+#[derive(Debug, Parser)]
+#[command(name = "tunnelcheck", version, args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Sub>,
+
+    #[command(flatten)]
+    pub(super) check: Check,
+
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// The check itself.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// Target to be proven encrypted: a name of tunnelcheck.toml, or a Host of ~/.ssh/config. May be repeated.
+    #[arg(long = "expect-encrypted", value_name = "TARGET")]
+    pub(super) targets: Vec<String>,
+
+    /// Judge these captures (pcap, pcapng; gzip, zstd; '-' is standard input), taken as one, instead of the wire.
+    #[arg(short, long = "read", value_name = "FILE", num_args = 1.., conflicts_with_all = ["interfaces", "window", "record", "traffic"])]
+    pub(super) read: Vec<PathBuf>,
+
+    /// Interface to watch; may be repeated. Default: those that lead to the gateway and to the services.
+    #[arg(short, long = "interface", value_name = "IFACE")]
+    pub(super) interfaces: Vec<String>,
+
+    /// Length of the window: 60s, 5m, 1h. Default: until Ctrl-C at a terminal, else 60s; with a COMMAND, until it ends.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(super) window: Option<Duration>,
+
+    /// Keep the frames, the control tokens, the drop counters and the phases in this pcapng file.
+    #[arg(long, value_name = "OUT.pcapng")]
+    pub(super) record: Option<PathBuf>,
+
+    /// Accept this host key, though it is not in known_hosts, and keep it there. May be repeated.
+    #[arg(long = "accept-host-key", value_name = "SHA256:...")]
+    pub(super) accept_host_keys: Vec<String>,
+
+    /// Capture buffer of each interface, in KiB.
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
+    pub(super) buffer: Option<u32>,
+
+    /// The traffic under test: a program and its arguments.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) traffic: Vec<OsString>,
+}
+
+/// Options of every command.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Common {
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = FormatArg::Text, global = true)]
+    pub(super) format: FormatArg,
+
+    /// Write the report to this file instead of standard output.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) output: Option<PathBuf>,
+
+    /// Target file. Default: ./tunnelcheck.toml, then the user's config folder.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+
+    /// ssh_config to use instead of ~/.ssh/config and the system's.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) ssh_config: Option<PathBuf>,
+
+    /// A text that must not be seen, beside those of the target. May be repeated.
+    #[arg(long = "identifier", value_name = "TEXT", global = true)]
+    pub(super) identifiers: Vec<String>,
+
+    /// Warnings count as failures.
+    #[arg(long, global = true)]
+    pub(super) strict: bool,
+
+    /// Show the values and octets that were found. Default: lengths and labels alone.
+    #[arg(long, global = true)]
+    pub(super) show_secrets: bool,
+
+    /// Colour.
+    #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
+    pub(super) color: ColorArg,
+
+    /// Say nothing but the report.
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+
+    /// Say more.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+}
+
+/// Form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatArg {
+    /// For a person at a terminal.
+    Text,
+    /// One JSON object.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// JUnit XML, for CI.
+    Junit,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorArg {
+    /// At a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// The other commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Sub {
+    /// Every conn of a capture: its class, its protocol, what was found in it.
+    Flows {
+        /// Captures, taken as one ('-' is standard input).
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Judge captures that have a manifest, and compare with the verdicts written there.
+    Suite {
+        /// Folders, or manifests (NAME.toml beside NAME.pcap*).
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// The targets.
+    Target {
+        #[command(subcommand)]
+        action: TargetAction,
+    },
+    /// The whole story on an embedded gateway and mail server: FAIL beside the tunnel, PASS through it, FAIL again.
+    #[cfg(feature = "lab")]
+    Demo {
+        /// What part of the demo this process plays.
+        #[arg(long, value_enum, hide = true)]
+        role: Option<DemoRole>,
+    },
+    /// Parts of the lab, for the demo and the tests.
+    #[cfg(feature = "lab")]
+    #[command(hide = true)]
+    Lab {
+        #[command(subcommand)]
+        part: LabPart,
+    },
+}
+
+/// What to do with the targets.
+#[derive(Debug, Subcommand)]
+pub(super) enum TargetAction {
+    /// Write a commented tunnelcheck.toml to start from.
+    Init {
+        /// What kind of service: blitzmail, pop3, imap, smtp, postgres, generic.
+        kind: String,
+        /// Write it here; '-' is standard output.
+        #[arg(long, value_name = "FILE", default_value = "tunnelcheck.toml")]
+        file: PathBuf,
+    },
+    /// The names of all targets, and where they are written.
+    List,
+    /// A target as it was understood.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Parts of the demo.
+#[cfg(feature = "lab")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DemoRole {
+    /// The user's machine.
+    Client,
+    /// The gateway and the mail server.
+    Server,
+}
+
+/// A part of the lab. The servers say `ready` when they listen, and serve until standard input ends.
+#[cfg(feature = "lab")]
+#[derive(Debug, Subcommand)]
+pub(super) enum LabPart {
+    /// DND, BlitzMail, POP3, bulletins and Notify on their usual ports.
+    MailServers {
+        /// Address to listen on.
+        #[arg(long)]
+        at: IpAddr,
+        /// Leave the POP3 port to another server.
+        #[arg(long)]
+        without_pop3: bool,
+    },
+    /// An SSH gateway.
+    Gateway {
+        /// Address and port to listen on.
+        #[arg(long)]
+        at: SocketAddr,
+        /// Agree to no encryption.
+        #[arg(long)]
+        plain: bool,
+        /// A name that it resolves: NAME=ADDRESS.
+        #[arg(long = "name", value_parser = parse_name)]
+        names: Vec<(String, IpAddr)>,
+    },
+    /// An SSH client with forwards that agrees to no encryption.
+    PlainClient {
+        /// The gateway.
+        #[arg(long)]
+        gateway: SocketAddr,
+        /// Agree to no encryption.
+        #[arg(long)]
+        plain: bool,
+        /// A forward: MOUTH=HOST:PORT.
+        #[arg(long = "forward", value_parser = parse_forward)]
+        forwards: Vec<(SocketAddr, String, u16)>,
+    },
+    /// A mail user, who does these steps one after another: STEP@ADDRESS:PORT.
+    User {
+        /// dnd, blitzmail, pop3, bulletins or notify, then @ADDRESS:PORT; or wait@MILLISECONDS.
+        #[arg(required = true)]
+        steps: Vec<String>,
+    },
+}
+
+#[cfg(feature = "lab")]
+fn parse_name(text: &str) -> Result<(String, IpAddr), String> {
+    let (name, address) = text.split_once('=').ok_or("write NAME=ADDRESS")?;
+    Ok((name.to_ascii_lowercase(), address.parse().map_err(|_| "that is no address")?))
+}
+
+#[cfg(feature = "lab")]
+fn parse_forward(text: &str) -> Result<(SocketAddr, String, u16), String> {
+    let wrong = || "write MOUTH=HOST:PORT".to_owned();
+    let (mouth, target) = text.split_once('=').ok_or_else(wrong)?;
+    let (host, port) = target.rsplit_once(':').ok_or_else(wrong)?;
+    let mouth = mouth.parse().map_err(|_| wrong())?;
+    Ok((mouth, host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+/// `60`, `60s`, `5m`, `1h`, `500ms`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let wrong = || format!("{text:?} is no time; write 500ms, 60s, 5m or 1h");
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    let total = number.checked_mul(milliseconds).filter(|total| *total > 0).ok_or_else(wrong)?;
+    Ok(Duration::from_millis(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_and_without_a_unit() {
+        assert_eq!(parse_duration("60"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "s", "0", "1d", "-5s", "99999999999999999999h", "18446744073709551615h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

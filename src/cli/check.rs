@@ -1,0 +1,111 @@
+//! `tunnelcheck --expect-encrypted TARGET`: live, or on recorded captures with `-r`.
+
+use super::args::{Check, Common};
+use super::exit::Exit;
+use super::output::{deliver, format, options, say};
+use crate::model::Verdict;
+use crate::report::{self, CommandRun, Document, Facts};
+use crate::run::{Outcome, judge_recording};
+use crate::target::{Environment, Overrides, Plan, load};
+use std::collections::BTreeSet;
+
+/// Judges, reports, and gives the exit status of the worst verdict.
+pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
+    if check.targets.is_empty() {
+        anyhow::bail!(
+            "nothing to check: name a target with --expect-encrypted TARGET (`tunnelcheck target list` shows them), \
+             or try `tunnelcheck demo`"
+        );
+    }
+    let plans = plans(&check.targets, common)?;
+    let outcomes = if check.read.is_empty() {
+        live(plans, check, common)?
+    } else {
+        judge_recording(plans, &check.read, common.strict)?
+    };
+    report(&outcomes, check, common)
+}
+
+/// The targets that were asked for, each once.
+fn plans(names: &[String], common: &Common) -> anyhow::Result<Vec<Plan>> {
+    let overrides = overrides(common);
+    let environment = Environment::from_process();
+    let (mut plans, mut seen) = (Vec::new(), BTreeSet::new());
+    for name in names {
+        if seen.insert(name) {
+            let plan = load(name, &overrides, &environment)?;
+            if !common.quiet {
+                for warning in &plan.warnings {
+                    say(&format!("tunnelcheck: warning: {warning}"));
+                }
+            }
+            plans.push(plan);
+        }
+    }
+    Ok(plans)
+}
+
+/// What the command line says about targets.
+pub(super) fn overrides(common: &Common) -> Overrides {
+    Overrides {
+        config: common.config.clone(),
+        ssh_config: common.ssh_config.clone(),
+        identifiers: common.identifiers.clone(),
+        ..Overrides::default()
+    }
+}
+
+/// Writes the report.
+pub(super) fn report(outcomes: &[Outcome], check: &Check, common: &Common) -> anyhow::Result<Exit> {
+    let first = outcomes.first();
+    let facts = Facts {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created: None,
+        inputs: first.map(|outcome| outcome.facts.inputs.clone()).unwrap_or_default(),
+        command: first
+            .and_then(|outcome| outcome.command.as_ref())
+            .map(|end| CommandRun { line: end.line.clone(), status: end.status.clone() }),
+        recorded_to: check.record.as_ref().map(|path| path.display().to_string()),
+    };
+    let cases: Vec<_> = outcomes.iter().map(Outcome::case).collect();
+    let judged: Vec<_> =
+        cases.iter().zip(outcomes.iter().map(|outcome| &outcome.judgement)).collect();
+    let document = Document::new(facts, &judged);
+    let mut octets = Vec::new();
+    report::write(&document, format(common), &options(common), &mut octets)?;
+    deliver(&octets, common)?;
+    Ok(document.verdict().unwrap_or(Verdict::Inconclusive).into())
+}
+
+#[cfg(feature = "live")]
+fn live(plans: Vec<Plan>, check: &Check, common: &Common) -> anyhow::Result<Vec<Outcome>> {
+    use crate::run::{Watch, watch};
+    use std::io::IsTerminal as _;
+    use std::time::Duration;
+
+    /// The window where nobody can press Ctrl-C and nothing else ends it.
+    const UNATTENDED_WINDOW: Duration = Duration::from_secs(60);
+
+    let unattended = check.traffic.is_empty() && !std::io::stdin().is_terminal();
+    let options = Watch {
+        interfaces: check.interfaces.clone(),
+        window: check.window.or(unattended.then_some(UNATTENDED_WINDOW)),
+        command: check.traffic.clone(),
+        record: check.record.clone(),
+        strict: common.strict,
+        accept_host_keys: check.accept_host_keys.clone(),
+        buffer_bytes: check.buffer.map(|kib| kib.saturating_mul(1024)),
+    };
+    let interrupted = super::screen::on_interrupt()?;
+    let mut screen = super::screen::Screen::new(common, check.traffic.is_empty());
+    let mut prompt = crate::tunnel::TerminalPrompt;
+    let outcomes = watch(plans, &options, &mut prompt, &mut screen, interrupted)?;
+    screen.close();
+    Ok(outcomes)
+}
+
+#[cfg(not(feature = "live"))]
+fn live(plans: Vec<Plan>, _: &Check, _: &Common) -> anyhow::Result<Vec<Outcome>> {
+    let target = plans.first().map(|plan| plan.target.name.clone()).unwrap_or_default();
+    Err(crate::run::RunError::Feature { target, feature: "live" }.into())
+}

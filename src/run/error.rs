@@ -1,0 +1,113 @@
+//! What can keep a run from giving a verdict.
+
+use crate::inspect::InspectError;
+use crate::source::SourceError;
+use std::path::PathBuf;
+
+/// Why a run could not be carried out. Never about octets of the wire: those are counted in Coverage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A source could not be opened or read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The identifiers cannot be searched.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// The tunnel did not come up.
+    #[cfg(feature = "tunnel")]
+    #[error(transparent)]
+    Tunnel(#[from] crate::tunnel::TunnelError),
+    /// The target asks for something this build cannot do.
+    #[error("target {target:?} needs the {feature} feature, which this program was built without")]
+    Feature {
+        /// The target.
+        target: String,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// The gateway's name has no address.
+    #[error("cannot resolve the gateway {host:?} of target {target:?}")]
+    Resolve {
+        /// The target.
+        target: String,
+        /// The name.
+        host: String,
+    },
+    /// No interface leads to the target.
+    #[error("cannot tell which interface leads to target {target:?}")]
+    NoInterface {
+        /// The target.
+        target: String,
+    },
+    /// The command that makes the traffic could not be started.
+    #[error("cannot start the command {command:?}")]
+    Command {
+        /// Its name.
+        command: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// `read`, `create`, `write`.
+        action: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system gave no random octets.
+    #[error("the system gave no random octets for the control: {detail}")]
+    Random {
+        /// In its words.
+        detail: String,
+    },
+    /// A thread of the run panicked: an error of the program, never a PASS.
+    #[error("the {thread} thread ended in an error of the program")]
+    Thread {
+        /// Which.
+        thread: &'static str,
+    },
+    /// A manifest of a suite cannot be used.
+    #[error("{}: {detail}", path.display())]
+    Manifest {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The user ended the run before there was a verdict.
+    #[error("interrupted before a verdict")]
+    Interrupted,
+}
+
+impl RunError {
+    /// What the user can do.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.remedy().map(|text| text.to_string()),
+            Self::Inspect(error) => error.remedy().map(|text| text.to_string()),
+            #[cfg(feature = "tunnel")]
+            Self::Tunnel(error) => error.remedy().map(|text| text.to_string()),
+            Self::Feature { feature, .. } => {
+                Some(format!("build with `cargo build --release --features {feature}`"))
+            }
+            Self::Resolve { .. } => Some(
+                "write the address into the target: gateway_address = [\"192.0.2.1\"]".to_owned(),
+            ),
+            Self::NoInterface { .. } => Some("name the interface: -i eth0".to_owned()),
+            Self::Command { .. } => {
+                Some("what follows -- is a program and its arguments, not a shell line".to_owned())
+            }
+            Self::Manifest { .. } => Some(
+                "docs/target.md and docs/verdicts.md describe the keys of a manifest".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
+
+use crate::inspect::News;
+use crate::model::{ForwardRecord, InterfaceRecord, Phase, TunnelMode, TunnelRecord};
+use crate::run::annotation::{Head, Tail, add};
+use crate::run::control::Control;
+use crate::run::dial::tunnel_spec;
+use crate::run::pipeline::Pipeline;
+use crate::run::recorded::conclude;
+use crate::run::resolve::fill_addresses;
+use crate::run::{CommandEnd, Outcome, RunError, SourceFacts};
+use crate::source::{
+    Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper, interface_towards,
+    interfaces,
+};
+use crate::target::Plan;
+use crate::tunnel::{Prompt, Tunnel, TunnelError};
+use crate::verdict::Source;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::BufWriter;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a control token may take from the socket to the matcher.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
+/// What is still on its way when the traffic ends: retransmissions, a client that gives up the tunnel late.
+const LINGER: Duration = Duration::from_millis(500);
+/// Between two looks at the clock, the command and the tunnel.
+const TICK: Duration = Duration::from_millis(50);
+/// How long a command that is still running at the end of the window has to end when asked to.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How to watch.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Interfaces to watch; empty: those that lead to the gateway and to the services.
+    pub interfaces: Vec<String>,
+    /// Length of the window; none: until interrupted, or until the command ends.
+    pub window: Option<Duration>,
+    /// The traffic under test: a program and its arguments; empty: somebody else makes the traffic.
+    pub command: Vec<OsString>,
+    /// Where to keep the frames.
+    pub record: Option<PathBuf>,
+    /// `--strict`.
+    pub strict: bool,
+    /// Host keys accepted by fingerprint, `SHA256:...`.
+    pub accept_host_keys: Vec<String>,
+    /// Capture buffer of each interface, in octets; none: the source's default.
+    pub buffer_bytes: Option<u32>,
+}
+
+/// What happens during a run, for a screen.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// The capture runs on these interfaces.
+    Capturing(&'a [String]),
+    /// The clear control token of a phase was seen (or was not) on every interface.
+    Control {
+        /// Which phase.
+        phase: Phase,
+        /// Whether.
+        seen: bool,
+    },
+    /// The tunnel of a target is being brought up.
+    Dialing(&'a str),
+    /// It is up.
+    TunnelUp {
+        /// Its state.
+        record: &'a TunnelRecord,
+        /// What the user ought to know: a host key that could not be kept.
+        notes: &'a [String],
+    },
+    /// The window is open: the traffic under test may run.
+    Window {
+        /// Its length, where it has one.
+        length: Option<Duration>,
+    },
+    /// Something was seen on the wire.
+    News(&'a News),
+    /// The state, some times a second.
+    Tick {
+        /// Since the window opened.
+        elapsed: Duration,
+        /// Frames seen so far.
+        frames: u64,
+        /// Octets seen so far.
+        bytes: u64,
+        /// What went through each forward so far.
+        forwards: &'a [ForwardRecord],
+    },
+    /// The window is closed; what is on its way is awaited.
+    Draining,
+}
+
+/// Who is told what happens.
+pub trait Observer {
+    /// Something happened.
+    fn progress(&mut self, progress: &Progress<'_>);
+}
+
+/// Watches the wire for these plans, and judges each.
+///
+/// `interrupted` ends the window when it becomes true; before the window it ends the run.
+///
+/// # Errors
+/// `RunError` for everything that keeps the run from a verdict: permission, interface, name, tunnel, command, file.
+pub fn watch(
+    mut plans: Vec<Plan>,
+    watch: &Watch,
+    prompt: &mut dyn Prompt,
+    observer: &mut dyn Observer,
+    interrupted: &AtomicBool,
+) -> Result<Vec<Outcome>, RunError> {
+    for plan in &mut plans {
+        prepare(plan)?;
+    }
+    let chosen = choose_interfaces(&plans, &watch.interfaces)?;
+    let destinations = control_destinations(&plans, &chosen);
+    let clients = own_addresses()?;
+    let through_tunnel = plans.iter().any(|plan| plan.target.tunnel == TunnelMode::Builtin);
+    let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+    let mut control = Control::plan(count, through_tunnel)?;
+
+    let capture = Sniffer::start(&plans, &chosen, watch, &control)?;
+    observer.progress(&Progress::Capturing(&capture.names));
+    control.begin(Phase::Before);
+    prove(&mut control, Phase::Before, &destinations, &capture, observer);
+    stop_if(interrupted)?;
+
+    let mut tunnels: Vec<Option<Tunnel>> = Vec::new();
+    for plan in &plans {
+        tunnels.push(dial(plan, watch, prompt, observer, interrupted)?);
+        stop_if(interrupted)?;
+    }
+    control.begin(Phase::During);
+    prove(&mut control, Phase::During, &destinations, &capture, observer);
+    prove_tunnels(&mut control, Phase::During, &tunnels);
+
+    observer.progress(&Progress::Window { length: watch.window });
+    let command = stimulate(watch, &tunnels, &capture, observer, interrupted)?;
+
+    observer.progress(&Progress::Draining);
+    control.begin(Phase::After);
+    std::thread::sleep(LINGER);
+    prove(&mut control, Phase::After, &destinations, &capture, observer);
+    prove_tunnels(&mut control, Phase::After, &tunnels);
+    // The record is of the state before the closing: that is no loss.
+    let tunnels: Vec<Option<TunnelRecord>> =
+        tunnels.into_iter().map(|tunnel| tunnel.map(Tunnel::close)).collect();
+    let inputs = capture.names.clone();
+    let seen = capture.stop()?;
+
+    let facts = SourceFacts {
+        source: Source::Live,
+        interfaces: seen.interfaces,
+        inputs,
+        clients,
+        control: control.record().clone(),
+        strict: watch.strict,
+    };
+    if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
+        let watched: Vec<_> =
+            plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
+        let dropped = seen.losses.channel_dropped;
+        let tail = Tail::new(control.record(), &watched, &facts.clients, dropped);
+        close_recording(recorder, path, &seen.losses_each, &tail)?;
+    }
+    let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
+    Ok(outcomes
+        .map(|((plan, pipeline), tunnel)| {
+            let mut outcome = conclude(plan, pipeline.finish(&seen.losses), &facts, tunnel);
+            outcome.command.clone_from(&command);
+            outcome
+        })
+        .collect())
+}
+
+/// Fills in what only the live run can know, and refuses what it cannot do.
+fn prepare(plan: &mut Plan) -> Result<(), RunError> {
+    fill_addresses(&mut plan.target);
+    let target = &plan.target;
+    if target.tunnel != TunnelMode::None && target.gateway_addresses.is_empty() {
+        return Err(RunError::Resolve {
+            target: target.name.clone(),
+            host: target.gateway_host.clone().unwrap_or_default(),
+        });
+    }
+    Ok(())
+}
+
+/// The addresses to whose interfaces the packets of a target would go: its gateway's first, then its services'.
+fn wire_addresses(plan: &Plan) -> impl Iterator<Item = IpAddr> + '_ {
+    let services = plan.target.services.iter().flat_map(|service| service.addresses.iter());
+    plan.target.gateway_addresses.iter().chain(services).copied()
+}
+
+/// The names of the interfaces to watch. A name that does not exist is left to libpcap, whose refusal names those that do.
+fn choose_interfaces(plans: &[Plan], named: &[String]) -> Result<Vec<String>, RunError> {
+    let mut chosen: Vec<String> = Vec::new();
+    for name in named {
+        if !chosen.contains(name) {
+            chosen.push(name.clone());
+        }
+    }
+    if named.is_empty() {
+        for plan in plans {
+            for address in wire_addresses(plan) {
+                // An address without a route cannot be reached, and so not be leaked to.
+                let Ok(interface) = interface_towards(address) else { continue };
+                if !chosen.contains(&interface.name) {
+                    chosen.push(interface.name);
+                }
+            }
+        }
+    }
+    if chosen.is_empty() {
+        let target = plans.first().map(|plan| plan.target.name.clone()).unwrap_or_default();
+        return Err(RunError::NoInterface { target });
+    }
+    Ok(chosen)
+}
+
+/// For each interface the address that its control datagrams go to: one that the route leads to through this very
+/// interface, where there is one; else the first of all, whose datagram will then be missed, as it should be.
+fn control_destinations(plans: &[Plan], chosen: &[String]) -> Vec<IpAddr> {
+    let all: Vec<IpAddr> = plans.iter().flat_map(wire_addresses).collect();
+    let leads_through = |address: &IpAddr, name: &str| {
+        interface_towards(*address).is_ok_and(|interface| interface.name == name)
+    };
+    let pick = |name: &String| {
+        let fitting = all.iter().find(|address| leads_through(address, name));
+        fitting.or(all.first()).copied()
+    };
+    chosen.iter().filter_map(pick).collect()
+}
+
+/// The addresses of this machine, without loopback.
+fn own_addresses() -> Result<Vec<IpAddr>, RunError> {
+    let mut own = Vec::new();
+    for interface in interfaces()? {
+        let real: Vec<IpAddr> =
+            interface.addresses.into_iter().filter(|ip| !ip.is_loopback()).collect();
+        add(&mut own, &real);
+    }
+    Ok(own)
+}
+
+fn stop_if(interrupted: &AtomicBool) -> Result<(), RunError> {
+    if interrupted.load(Ordering::Relaxed) { Err(RunError::Interrupted) } else { Ok(()) }
+}
+
+/// Sends the clear tokens of a phase and waits until the capture has seen them, or has not.
+fn prove(
+    control: &mut Control,
+    phase: Phase,
+    destinations: &[IpAddr],
+    capture: &Sniffer,
+    observer: &mut dyn Observer,
+) {
+    control.send_clear(phase, destinations);
+    let mut missing: BTreeSet<String> = control.sent_clear(phase).into_iter().collect();
+    let nothing_sent = missing.is_empty();
+    let deadline = Instant::now() + CONTROL_PATIENCE;
+    while !missing.is_empty() && Instant::now() < deadline {
+        for news in capture.news(TICK) {
+            if let News::Token(token) = &news {
+                missing.remove(token);
+            } else {
+                observer.progress(&Progress::News(&news));
+            }
+        }
+    }
+    observer.progress(&Progress::Control { phase, seen: missing.is_empty() && !nothing_sent });
+}
+
+/// Sends the token of a phase through every tunnel. It counts as sent only when every gateway has answered.
+fn prove_tunnels(control: &mut Control, phase: Phase, tunnels: &[Option<Tunnel>]) {
+    let Some(token) = control.tunnel_token(phase) else { return };
+    let mut up = tunnels.iter().flatten().peekable();
+    if up.peek().is_some() && up.all(|tunnel| tunnel.send_control(&token).is_ok()) {
+        control.tunnel_token_sent(phase);
+    }
+}
+
+fn dial(
+    plan: &Plan,
+    watch: &Watch,
+    prompt: &mut dyn Prompt,
+    observer: &mut dyn Observer,
+    interrupted: &AtomicBool,
+) -> Result<Option<Tunnel>, RunError> {
+    let Some(spec) = tunnel_spec(plan, &watch.accept_host_keys) else { return Ok(None) };
+    observer.progress(&Progress::Dialing(&plan.target.name));
+    let up = Tunnel::bind(spec).and_then(|bound| bound.up_unless(prompt, interrupted));
+    let tunnel = up.map_err(|error| match error {
+        TunnelError::Interrupted { .. } => RunError::Interrupted,
+        error => error.into(),
+    })?;
+    observer.progress(&Progress::TunnelUp { record: &tunnel.record(), notes: tunnel.notes() });
+    Ok(Some(tunnel))
+}
+
+/// Lets the traffic happen: until the window is over, the command has ended, or the user has seen enough.
+fn stimulate(
+    watch: &Watch,
+    tunnels: &[Option<Tunnel>],
+    capture: &Sniffer,
+    observer: &mut dyn Observer,
+    interrupted: &AtomicBool,
+) -> Result<Option<CommandEnd>, RunError> {
+    let start = Instant::now();
+    let mut child = start_command(&watch.command)?;
+    let mut end = None;
+    loop {
+        for news in capture.news(TICK) {
+            observer.progress(&Progress::News(&news));
+        }
+        let forwards: Vec<ForwardRecord> =
+            tunnels.iter().flatten().flat_map(|tunnel| tunnel.record().forwards).collect();
+        observer.progress(&Progress::Tick {
+            elapsed: start.elapsed(),
+            frames: capture.frames.load(Ordering::Relaxed),
+            bytes: capture.bytes.load(Ordering::Relaxed),
+            forwards: &forwards,
+        });
+        if let Some(running) = &mut child
+            && let Ok(Some(status)) = running.try_wait()
+        {
+            end = Some(status.to_string());
+            break;
+        }
+        let over = watch.window.is_some_and(|window| start.elapsed() >= window);
+        if over || interrupted.load(Ordering::Relaxed) || capture.has_ended() {
+            break;
+        }
+    }
+    let line = watch.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>();
+    Ok(child.map(|mut running| CommandEnd {
+        line: line.join(" "),
+        status: end.unwrap_or_else(|| stop_command(&mut running)),
+    }))
+}
+
+fn start_command(command: &[OsString]) -> Result<Option<Child>, RunError> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+    Command::new(program).args(arguments).spawn().map(Some).map_err(|source| RunError::Command {
+        command: program.to_string_lossy().into_owned(),
+        source,
+    })
+}
+
+/// Ends a command that outlives the window.
+fn stop_command(running: &mut Child) -> String {
+    let deadline = Instant::now() + COMMAND_PATIENCE;
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = running.try_wait() {
+            return status.to_string();
+        }
+        std::thread::sleep(TICK);
+    }
+    let _ = running.kill();
+    let _ = running.wait();
+    "still running at the end of the window, and stopped".to_owned()
+}
+
+/// The capture and the threads behind it.
+struct Sniffer {
+    names: Vec<String>,
+    stopper: Stopper,
+    frames: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+    news: Receiver<News>,
+    analysis: JoinHandle<Result<Seen, RunError>>,
+}
+
+/// What the analysis thread hands back.
+struct Seen {
+    pipelines: Vec<Pipeline>,
+    losses: Losses,
+    losses_each: Vec<Losses>,
+    interfaces: Vec<InterfaceRecord>,
+    recorder: Option<Recorder<BufWriter<File>>>,
+}
+
+impl Sniffer {
+    fn start(
+        plans: &[Plan],
+        chosen: &[String],
+        watch: &Watch,
+        control: &Control,
+    ) -> Result<Self, RunError> {
+        let mut lives = Vec::new();
+        for name in chosen {
+            let mut options = LiveOptions::new(name);
+            if let Some(bytes) = watch.buffer_bytes {
+                options.buffer_bytes = bytes;
+            }
+            lives.push(Live::open(&options)?);
+        }
+        let tokens = control.texts();
+        let mut pipelines = Vec::new();
+        for plan in plans {
+            pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+        }
+        let capture = Capture::start(lives)?;
+        let recorder = match &watch.record {
+            Some(path) => Some(open_recording(path, &capture.interfaces(), control)?),
+            None => None,
+        };
+        let stopper = capture.stopper();
+        let (frames, bytes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (sender, news) = channel();
+        let counters = (Arc::clone(&frames), Arc::clone(&bytes));
+        let analysis = std::thread::Builder::new()
+            .name("analysis".to_owned())
+            .spawn(move || look(capture, pipelines, recorder, &counters, &sender))
+            .map_err(|_| RunError::Thread { thread: "analysis" })?;
+        Ok(Self { names: chosen.to_vec(), stopper, frames, bytes, news, analysis })
+    }
+
+    /// What became known, waiting for it no longer than `patience`.
+    fn news(&self, patience: Duration) -> Vec<News> {
+        let first = match self.news.recv_timeout(patience) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => return Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(patience);
+                return Vec::new();
+            }
+        };
+        std::iter::once(first).chain(self.news.try_iter()).collect()
+    }
+
+    /// Whether the analysis thread has ended before it was told to: an interface went away.
+    fn has_ended(&self) -> bool {
+        self.analysis.is_finished()
+    }
+
+    /// Drains what libpcap still holds and ends the threads.
+    fn stop(self) -> Result<Seen, RunError> {
+        self.stopper.stop();
+        self.analysis.join().map_err(|_| RunError::Thread { thread: "analysis" })?
+    }
+}
+
+/// The analysis thread: every frame to the recorder and to each pipeline.
+fn look(
+    mut capture: Capture,
+    mut pipelines: Vec<Pipeline>,
+    mut recorder: Option<Recorder<BufWriter<File>>>,
+    (frames, bytes): &(Arc<AtomicU64>, Arc<AtomicU64>),
+    news: &Sender<News>,
+) -> Result<Seen, RunError> {
+    loop {
+        match capture.next()? {
+            Next::Frame(frame) => {
+                if let Some(recorder) = &mut recorder {
+                    recorder.write(&frame)?;
+                }
+                for pipeline in &mut pipelines {
+                    pipeline.frame(&frame);
+                }
+                frames.fetch_add(1, Ordering::Relaxed);
+                bytes.fetch_add(u64::from(frame.len), Ordering::Relaxed);
+            }
+            Next::Idle => {}
+            Next::End => break,
+        }
+        // Every target's pipeline sees the same conns: one of them tells.
+        for (index, pipeline) in pipelines.iter_mut().enumerate() {
+            for item in pipeline.drain_news() {
+                if index == 0 || matches!(item, News::Found(_)) {
+                    // Nobody listens any more once the window is closed.
+                    let _ = news.send(item);
+                }
+            }
+        }
+    }
+    let interfaces = capture.interfaces();
+    Ok(Seen {
+        pipelines,
+        losses: capture.losses(),
+        losses_each: capture.interface_losses(),
+        interfaces,
+        recorder,
+    })
+}
+
+fn open_recording(
+    path: &Path,
+    interfaces: &[InterfaceRecord],
+    control: &Control,
+) -> Result<Recorder<BufWriter<File>>, RunError> {
+    let file = create_private(path).map_err(|source| RunError::File {
+        action: "create",
+        path: path.to_owned(),
+        source,
+    })?;
+    let head = to_json(&Head::new(control.record()));
+    Ok(Recorder::create(BufWriter::new(file), interfaces, &head, APP)?)
+}
+
+fn close_recording(
+    recorder: Recorder<BufWriter<File>>,
+    path: &Path,
+    losses: &[Losses],
+    tail: &Tail,
+) -> Result<(), RunError> {
+    let failed = |source| RunError::File { action: "write", path: path.to_owned(), source };
+    let file = recorder.finish(losses, &to_json(tail))?;
+    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
+
+/// What the recordings name as their writer.
+const APP: &str = concat!("tunnelcheck ", env!("CARGO_PKG_VERSION"));
+
+fn to_json(annotation: &impl serde::Serialize) -> String {
+    // Strings, numbers and lists of them: nothing in an annotation can fail to be written.
+    serde_json::to_string(annotation).unwrap_or_default()
+}
+
+/// A recording holds other people's traffic: nobody but its owner may read it.
+#[cfg(unix)]
+fn create_private(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> std::io::Result<File> {
+    File::create(path)
+}
