@@ -21,11 +21,21 @@ const WAIT_FOR_BLOCK: Duration = Duration::from_millis(200);
 /// How long the reader waits for a frame before it says `Idle`.
 const IDLE: Duration = Duration::from_millis(50);
 
+/// How long an interface must be silent after `stop`: libpcap hands over a buffer that is not full after at
+/// most twice its timeout, rounded up to the kernel's ticks.
+const DRAIN_SILENCE: Duration = Duration::from_millis(100);
+
+/// How much later than `stop` a frame must be for the end: clocks of several processors are not in step.
+const DRAIN_SLACK_NS: i64 = 10_000_000;
+
 /// How long a thread reads on after `stop` at most, where the interface never falls silent.
 const MAX_DRAIN: Duration = Duration::from_secs(2);
 
-/// Frames after which a thread that never falls silent reads the drop counters: a system call.
-const FRAMES_BETWEEN_COUNTS: u32 = 4_096;
+/// How often a thread reads the drop counters: system calls and files.
+const BETWEEN_COUNTS: Duration = Duration::from_millis(100);
+
+/// Frames between two looks at the clock.
+const FRAMES_BETWEEN_CLOCKS: u32 = 256;
 
 /// Captures on several interfaces until it is stopped.
 pub struct Capture {
@@ -304,6 +314,20 @@ impl Shared {
     }
 }
 
+/// A thread that was asked to stop, and reads what was in the buffers by then.
+struct Draining {
+    stop: Timestamp,
+    began: Instant,
+    last_frame: Instant,
+}
+
+impl Draining {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.last_frame) >= DRAIN_SILENCE
+            || now.duration_since(self.began) >= MAX_DRAIN
+    }
+}
+
 /// The capture thread of one interface.
 struct Thread {
     id: usize,
@@ -331,55 +355,53 @@ impl Thread {
     }
 
     fn capture(&mut self, stopper: &Stopper) -> Result<(), SourceError> {
-        let mut deadline = None;
-        let mut since_count = 0_u32;
+        let mut counted = Instant::now();
+        let mut draining: Option<Draining> = None;
         loop {
-            // Asked before the read: what was in the buffer by then comes before `Idle`.
-            let stop = stopper.asked_at();
-            if stop.is_some()
-                && Instant::now() > *deadline.get_or_insert(Instant::now() + MAX_DRAIN)
+            let now = Instant::now();
+            if now.duration_since(counted) >= BETWEEN_COUNTS {
+                counted = now;
+                self.count();
+            }
+            if draining.is_none()
+                && let Some(stop) = stopper.asked_at()
             {
+                draining = Some(Draining { stop, began: now, last_frame: now });
+            }
+            if draining.as_ref().is_some_and(|draining| draining.is_over(now)) {
                 return Ok(());
             }
-            match self.live.next()? {
-                Next::Frame(frame) => {
-                    let beyond = stop.is_some_and(|stop| frame.time > stop);
-                    let block = Self::block(
-                        &mut self.current,
-                        &self.free,
-                        self.id,
-                        &mut self.made,
-                        &mut self.overrun,
-                    );
-                    match block {
-                        Some(block) => block.push(&frame),
-                        None => {
-                            self.shared.channel_dropped.fetch_add(1, Ordering::AcqRel);
-                        }
-                    }
-                    if beyond {
-                        return Ok(());
-                    }
-                    let is_full =
-                        self.current.as_ref().is_some_and(|block| block.octets.len() >= BLOCK);
-                    // A reader that waits gets its frame at once; one that lags gets whole blocks.
-                    if is_full || self.shared.waiting.load(Ordering::Acquire) == 0 {
-                        self.hand_over();
-                    }
-                    since_count += 1;
-                    if since_count >= FRAMES_BETWEEN_COUNTS {
-                        since_count = 0;
-                        self.count();
-                    }
-                }
-                Next::Idle => {
+            // A busy interface is not held up by the clock.
+            for _ in 0..FRAMES_BETWEEN_CLOCKS {
+                let Next::Frame(frame) = self.live.next()? else {
                     self.hand_over();
-                    self.count();
-                    if stop.is_some() {
+                    break;
+                };
+                if let Some(draining) = &mut draining {
+                    if frame.time.since(draining.stop) > DRAIN_SLACK_NS {
                         return Ok(());
                     }
+                    draining.last_frame = now;
                 }
-                Next::End => return Ok(()),
+                let block = Self::block(
+                    &mut self.current,
+                    &self.free,
+                    self.id,
+                    &mut self.made,
+                    &mut self.overrun,
+                );
+                match block {
+                    Some(block) => block.push(&frame),
+                    None => {
+                        self.shared.channel_dropped.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+                let is_full =
+                    self.current.as_ref().is_some_and(|block| block.octets.len() >= BLOCK);
+                // A reader that waits gets its frame at once; one that lags gets whole blocks.
+                if is_full || self.shared.waiting.load(Ordering::Acquire) == 0 {
+                    self.hand_over();
+                }
             }
         }
     }
@@ -428,5 +450,123 @@ impl Block {
             cap_len: frame.data.len(),
         });
         self.octets.extend_from_slice(frame.data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::live::{LiveOptions, interfaces};
+    use super::*;
+    use crate::model::Vantage;
+    use std::net::UdpSocket;
+
+    /// `count` captures of loopback, or none where this user may not capture: said, not passed over.
+    fn loopbacks(count: usize) -> Option<Vec<Live>> {
+        let all = interfaces().unwrap();
+        let name = all.into_iter().find(|one| one.vantage == Vantage::Loopback).unwrap().name;
+        (0..count)
+            .map(|_| match Live::open(&LiveOptions::new(&name)) {
+                Ok(live) => Some(live),
+                Err(SourceError::Permission { .. }) => {
+                    println!("SKIPPED: needs CAP_NET_RAW");
+                    None
+                }
+                Err(error) => panic!("{error}"),
+            })
+            .collect()
+    }
+
+    fn send(count: u32, token: &str) {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..count {
+            let words = format!("{token} {number}");
+            sender.send_to(words.as_bytes(), receiver.local_addr().unwrap()).unwrap();
+        }
+    }
+
+    /// Reads to the end; the frames of each interface that hold `token`.
+    fn drain(capture: &mut Capture, token: &str, interfaces: usize) -> Vec<u64> {
+        let mut seen = vec![0; interfaces];
+        let mut last = 0;
+        loop {
+            match capture.next().unwrap() {
+                Next::Frame(frame) => {
+                    assert_eq!(frame.number, last + 1);
+                    last = frame.number;
+                    if frame.data.windows(token.len()).any(|window| window == token.as_bytes()) {
+                        seen[usize::try_from(frame.interface_id).unwrap()] += 1;
+                    }
+                }
+                Next::Idle => {}
+                Next::End => return seen,
+            }
+        }
+    }
+
+    #[test]
+    fn stop_hands_over_what_the_kernel_still_holds() {
+        let Some(lives) = loopbacks(2) else { return };
+        let mut capture = Capture::start(lives).unwrap();
+        let token = format!("drain-{}", std::process::id());
+        send(50, &token);
+        capture.stopper().stop();
+        assert_eq!(drain(&mut capture, &token, 2), [50, 50]);
+        assert!(matches!(capture.next().unwrap(), Next::End), "the end stays the end");
+        let losses = capture.losses();
+        assert_eq!((losses.drops, losses.channel_dropped), (Drops::Known(0), 0));
+        assert_eq!(capture.interface_losses().len(), 2);
+    }
+
+    #[test]
+    fn a_quiet_capture_is_idle_and_a_dropped_one_ends_its_threads() {
+        let Some(lives) = loopbacks(1) else { return };
+        let mut capture = Capture::start(lives).unwrap();
+        let stopper = capture.stopper();
+        let start = Instant::now();
+        // Other tests may send at the same time: only that `next` returns is certain.
+        while start.elapsed() < Duration::from_millis(200) {
+            capture.next().unwrap();
+        }
+        drop(capture);
+        stopper.stop();
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_loses_nothing_that_the_blocks_can_hold() {
+        let Some(lives) = loopbacks(1) else { return };
+        let mut capture = Capture::start(lives).unwrap();
+        let token = format!("sleep-{}", std::process::id());
+        send(20_000, &token);
+        std::thread::sleep(Duration::from_millis(100));
+        capture.stopper().stop();
+        let seen = drain(&mut capture, &token, 1);
+        let losses = capture.losses();
+        let Drops::Known(dropped) = losses.drops else { panic!("not counted") };
+        let sum = seen[0] + dropped + losses.channel_dropped;
+        assert!(sum >= 20_000, "{} seen, {losses:?}", seen[0]);
+    }
+
+    #[test]
+    fn frames_beyond_the_blocks_are_counted_as_dropped() {
+        let (free_again, free) = channel();
+        let (mut current, mut made, mut overrun) = (None, MAX_BLOCKS, false);
+        let mut block = || {
+            let found = Thread::block(&mut current, &free, 0, &mut made, &mut overrun).is_some();
+            (found, overrun)
+        };
+        let start = Instant::now();
+        assert_eq!(block(), (false, true));
+        assert!(start.elapsed() >= WAIT_FOR_BLOCK);
+        let start = Instant::now();
+        assert_eq!(block(), (false, true), "the next frame does not wait again");
+        assert!(start.elapsed() < WAIT_FOR_BLOCK);
+        free_again.send(Block { worker: 0, frames: Vec::new(), octets: Vec::new() }).unwrap();
+        assert_eq!(block(), (true, false));
+    }
+
+    #[test]
+    fn a_capture_needs_an_interface() {
+        assert!(matches!(Capture::start(Vec::new()), Err(SourceError::NoInterfaces)));
     }
 }

@@ -201,7 +201,7 @@ impl SourceError {
                 Some("make the file readable for this user, or copy it".to_owned())
             }
             Self::Folder { name } => {
-                Some(format!("name its captures one by one, or run: tunnelcheck suite {name}"))
+                Some(format!("name its captures one by one, or run: tunnelcheck suite {}", quoted(name)))
             }
             Self::Empty { .. } => Some(
                 "write it anew; a capture without frames has at least a header of 24 octets"
@@ -212,10 +212,13 @@ impl SourceError {
                     .to_owned(),
             ),
             Self::Packed { name, command, .. } => {
-                Some(format!("unpack it into a pipe: {command} {name} | tunnelcheck ... -r -"))
+                Some(format!(
+                "unpack it into a pipe: {command} {} | tunnelcheck ... -r -",
+                quoted(name)
+            ))
             }
             Self::OtherFormat { name, .. } => {
-                Some(format!("convert it: editcap -F pcapng {name} OUT.pcapng"))
+                Some(format!("convert it: editcap -F pcapng {} OUT.pcapng", quoted(name)))
             }
             Self::Permission { .. } => Some(permission_remedy().to_owned()),
             Self::NoSuchInterface { .. } => {
@@ -245,4 +248,9 @@ const fn permission_remedy() -> &'static str {
     } else {
         "run it with sudo"
     }
+}
+
+/// A file name as one word of a shell's command line.
+fn quoted(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "'\\''"))
 }

@@ -7,6 +7,7 @@ use crate::model::{Drops, Frame, InterfaceRecord, LinkType, Timestamp, Vantage};
 use pcap::{Active, Device, IfFlags, Precision};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Octets of libpcap's buffer: enough for the bursts of a mail session on a busy link while analysis lags.
 const BUFFER_BYTES: u32 = 16 << 20;
@@ -14,8 +15,11 @@ const BUFFER_BYTES: u32 = 16 << 20;
 /// Octets kept of a frame: libpcap's own maximum, so that offloaded super-frames are whole.
 const SNAPLEN: u32 = 262_144;
 
-/// Milliseconds after which a quiet interface gives `Idle`.
-const READ_TIMEOUT_MS: i32 = 20;
+/// Milliseconds after which libpcap hands over a buffer that is not full.
+const BUFFER_TIMEOUT_MS: i32 = 10;
+
+/// How long a quiet interface is left alone before `Idle`.
+const NAP: Duration = Duration::from_millis(2);
 
 /// Port of the discard service (RFC 863). Nothing is sent to it: the port only makes an address complete.
 const DISCARD: u16 = 9;
@@ -44,7 +48,7 @@ pub fn interfaces() -> Result<Vec<Interface>, SourceError> {
         .into_iter()
         .filter(|device| !platform::is_no_network(&device.name))
         .map(|device| Interface {
-            vantage: platform::vantage(&device.name, device.flags.is_loopback()),
+            vantage: platform::vantage(&device.name, device.flags.is_loopback(), None),
             is_up: device.flags.contains(IfFlags::UP),
             addresses: device.addresses.iter().map(|address| address.addr).collect(),
             name: device.name,
@@ -106,7 +110,8 @@ impl LiveOptions {
     }
 }
 
-/// A running capture on one interface. Frames wait in libpcap's buffer from `open` on.
+/// A running capture on one interface. Frames wait in libpcap's buffer from `open` on, and come out of it
+/// some 10 to 30 ms later: one `Next::Idle` alone does not say that none is left.
 pub struct Live {
     // Reading the counters needs the handle alone; the lock is uncontended.
     handle: Mutex<Handle>,
@@ -149,7 +154,7 @@ impl Live {
             name: name.clone(),
             link_type,
             snaplen: options.snaplen,
-            vantage: Some(platform::vantage(name, is_loopback)),
+            vantage: Some(platform::vantage(name, is_loopback, Some(link_type))),
         };
         let handle = Handle {
             capture,
@@ -180,14 +185,21 @@ impl Source for Live {
                 self.frames += 1;
                 Ok(Next::Frame(Frame {
                     number: self.frames,
-                    time: time(packet.header, self.nanos_per_tick),
+                    time: time(
+                        packet.header.ts.tv_sec,
+                        packet.header.ts.tv_usec,
+                        self.nanos_per_tick,
+                    ),
                     interface_id: 0,
                     link_type: self.record.link_type,
                     len: packet.header.len,
                     data: packet.data,
                 }))
             }
-            Err(pcap::Error::TimeoutExpired) => Ok(Next::Idle),
+            Err(pcap::Error::TimeoutExpired) => {
+                std::thread::sleep(NAP);
+                Ok(Next::Idle)
+            }
             Err(pcap::Error::NoMorePackets) => Ok(Next::End),
             Err(error) => Err(SourceError::Interface {
                 interface: self.record.name.clone(),
@@ -249,10 +261,12 @@ fn activate(
         .snaplen(i32::try_from(options.snaplen).unwrap_or(i32::MAX))
         .buffer_size(i32::try_from(options.buffer_bytes).unwrap_or(i32::MAX))
         .promisc(promiscuous)
-        .immediate_mode(true)
-        .timeout(READ_TIMEOUT_MS)
+        .immediate_mode(platform::IMMEDIATE_MODE)
+        .timeout(BUFFER_TIMEOUT_MS)
         .precision(precision)
-        .open()
+        .open()?
+        // A read that blocks does not come back on a quiet interface (libpcap's TPACKET_V3).
+        .setnonblock()
 }
 
 /// libpcap gives reasons as text alone; what it says is told apart by the words that it has used since 1.0.
@@ -283,19 +297,10 @@ fn in_words(error: &pcap::Error) -> String {
     }
 }
 
-/// The time of a frame; its second field counts in units of `nanos_per_tick`.
-#[expect(
-    clippy::unnecessary_fallible_conversions,
-    reason = "time_t and suseconds_t differ by system"
-)]
-fn time(header: &pcap::PacketHeader, nanos_per_tick: i64) -> Timestamp {
-    let seconds = i64::try_from(header.ts.tv_sec).unwrap_or_default();
-    let fraction = i64::try_from(header.ts.tv_usec).unwrap_or_default();
-    Timestamp::from_nanos(
-        seconds
-            .saturating_mul(1_000_000_000)
-            .saturating_add(fraction.saturating_mul(nanos_per_tick)),
-    )
+/// The time of a frame; the widths of the two fields differ by system.
+fn time(seconds: impl Into<i64>, ticks: impl Into<i64>, nanos_per_tick: i64) -> Timestamp {
+    let fraction = ticks.into().saturating_mul(nanos_per_tick);
+    Timestamp::from_nanos(seconds.into().saturating_mul(1_000_000_000).saturating_add(fraction))
 }
 
 /// The registered value (`LINKTYPE_*`) of this system's own number (`DLT_*`).
@@ -306,5 +311,153 @@ fn registered(data_link: i32) -> LinkType {
         12 | 14 => LinkType::RAW,
         11 => LinkType(100), // ATM with RFC 1483 headers
         other => LinkType(u16::try_from(other).unwrap_or(u16::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    /// Loopback, or none where this user may not capture: said, not passed over.
+    fn loopback(options: &LiveOptions) -> Option<Live> {
+        match Live::open(options) {
+            Ok(live) => Some(live),
+            Err(SourceError::Permission { .. }) => {
+                println!("SKIPPED: needs CAP_NET_RAW");
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn loopback_name() -> String {
+        let all = interfaces().unwrap();
+        all.into_iter().find(|one| one.vantage == Vantage::Loopback).unwrap().name
+    }
+
+    fn sockets() -> (UdpSocket, UdpSocket) {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.connect(receiver.local_addr().unwrap()).unwrap();
+        (sender, receiver)
+    }
+
+    #[test]
+    fn counters_are_followed_across_their_wrap_and_across_a_restart() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.follow(7), 7);
+        assert_eq!(counter.follow(2_000_000_000), 2_000_000_000);
+        assert_eq!(counter.follow(4_000_000_000), 4_000_000_000);
+        assert_eq!(counter.follow(4), 4_294_967_300);
+        let mut counter = Counter { last: 100, total: 100 };
+        assert_eq!(counter.follow(3), 103);
+    }
+
+    #[test]
+    fn own_numbers_of_link_types_become_registered_ones() {
+        assert_eq!(registered(1), LinkType::ETHERNET);
+        assert_eq!(registered(113), LinkType::LINUX_SLL);
+        if cfg!(target_os = "linux") {
+            assert_eq!(registered(12), LinkType::RAW);
+        }
+    }
+
+    #[test]
+    fn reasons_of_libpcap_become_errors_with_a_remedy() {
+        let name = loopback_name();
+        let error = refused(&name, "socket: Operation not permitted");
+        assert!(matches!(error, SourceError::Permission { .. }));
+        let remedy = error.remedy().unwrap();
+        assert!(remedy.contains("sudo") && !remedy.contains("chmod"), "{remedy}");
+        let error = refused(&name, "That device is not up");
+        assert!(matches!(error, SourceError::InterfaceDown { .. }));
+        let error = refused("no-such-if", "SIOCGIFHWADDR: No such device");
+        assert!(error.to_string().contains(&name), "{error}");
+        assert!(matches!(error, SourceError::NoSuchInterface { .. }));
+    }
+
+    #[test]
+    fn packets_to_this_machine_go_by_loopback() {
+        let towards = interface_towards("127.0.0.1".parse().unwrap()).unwrap();
+        assert_eq!(towards.vantage, Vantage::Loopback);
+        for one in interfaces().unwrap() {
+            for ip in one.addresses {
+                assert_eq!(interface_towards(ip).unwrap().vantage, Vantage::Loopback, "{ip}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_refused_with_those_that_are() {
+        let error = Live::open(&LiveOptions::new("no-such-if")).err().unwrap();
+        assert!(matches!(&error, SourceError::NoSuchInterface { existing, .. }
+            if existing.contains(&loopback_name())));
+    }
+
+    #[test]
+    fn a_datagram_is_seen_whole_with_the_time_of_now() {
+        let Some(mut live) = loopback(&LiveOptions::new(&loopback_name())) else { return };
+        assert_eq!(live.interface().vantage, Some(Vantage::Loopback));
+        let (sender, _receiver) = sockets();
+        let token = format!("tunnelcheck-{}", std::process::id());
+        sender.send(token.as_bytes()).unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        let time = loop {
+            assert!(Instant::now() < until, "the datagram was not seen");
+            match live.next().unwrap() {
+                Next::Frame(frame) if frame.data.ends_with(token.as_bytes()) => {
+                    assert_eq!(frame.cut(), 0);
+                    break frame.time;
+                }
+                _ => {}
+            }
+        };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let age = i128::try_from(now.as_nanos()).unwrap() - i128::from(time.as_nanos());
+        assert!((0..10_000_000_000).contains(&age), "{age} ns");
+        assert_eq!(live.losses().drops, Drops::Known(0));
+    }
+
+    #[test]
+    fn a_burst_of_small_frames_fits_into_the_buffer() {
+        let Some(mut live) = loopback(&LiveOptions::new(&loopback_name())) else { return };
+        let (sender, _receiver) = sockets();
+        for _ in 0..10_000 {
+            sender.send(b"burst-of-small-frames").unwrap();
+        }
+        let (mut seen, mut idle) = (0, 0);
+        while idle < 50 {
+            match live.next().unwrap() {
+                Next::Frame(frame) if frame.data.ends_with(b"burst-of-small-frames") => seen += 1,
+                Next::Frame(_) => {}
+                _ => idle += 1,
+            }
+        }
+        assert_eq!((seen, live.losses().drops), (10_000, Drops::Known(0)));
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_counted() {
+        let options = LiveOptions { buffer_bytes: 64 << 10, ..LiveOptions::new(&loopback_name()) };
+        let Some(mut live) = loopback(&options) else { return };
+        let (sender, _receiver) = sockets();
+        for _ in 0..4_000 {
+            sender.send(&[7; 1_000]).unwrap();
+        }
+        let mut seen = 0_u64;
+        let mut idle = 0;
+        while idle < 50 {
+            if let Next::Frame(_) = live.next().unwrap() {
+                seen += 1;
+            } else {
+                idle += 1;
+            }
+        }
+        let Drops::Known(dropped) = live.losses().drops else { panic!("not counted") };
+        assert!(
+            dropped > 0 && seen > 0 && dropped + seen >= 4_000,
+            "{seen} seen, {dropped} dropped"
+        );
     }
 }

@@ -253,3 +253,192 @@ fn boundary(text: &str, at: usize) -> usize {
     // A character has at most four octets.
     (at.saturating_sub(3)..=at).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::savefile::testing::{drain, open};
+    use super::*;
+    use crate::model::{LinkType, Timestamp, Vantage};
+
+    const NAME: &str = "tunnelcheck 0.1.0";
+
+    fn interfaces() -> Vec<InterfaceRecord> {
+        vec![
+            InterfaceRecord {
+                name: "eth0".to_owned(),
+                link_type: LinkType::ETHERNET,
+                snaplen: 262_144,
+                vantage: Some(Vantage::Wire),
+            },
+            InterfaceRecord {
+                name: "wg0".to_owned(),
+                link_type: LinkType::RAW,
+                snaplen: 0,
+                vantage: Some(Vantage::TunnelDevice),
+            },
+        ]
+    }
+
+    fn frame(interface_id: u32, nanos: i64, data: &[u8]) -> Frame<'_> {
+        Frame {
+            number: 1,
+            time: Timestamp::from_nanos(nanos),
+            interface_id,
+            link_type: LinkType::ETHERNET,
+            len: u32::try_from(data.len()).unwrap() + 7,
+            data,
+        }
+    }
+
+    fn recorded(head: &str, losses: &[Losses], tail: &str) -> Vec<u8> {
+        let mut recorder = Recorder::create(Vec::new(), &interfaces(), head, NAME).unwrap();
+        recorder.write(&frame(0, 1_700_000_000_123_456_789, b"abcde")).unwrap();
+        recorder.write(&frame(1, 1_700_000_001_000_000_001, &vec![9; 70_000])).unwrap();
+        recorder.finish(losses, tail).unwrap()
+    }
+
+    #[test]
+    fn a_recording_is_read_back_with_everything_beside_the_frames() {
+        let losses = [
+            Losses {
+                drops: Drops::Known(3),
+                interface_drops: Drops::Known(0),
+                channel_dropped: 2,
+                ..Losses::default()
+            },
+            Losses {
+                drops: Drops::Known(0),
+                interface_drops: Drops::Known(1),
+                ..Losses::default()
+            },
+        ];
+        let octets = recorded("{\"tokens\":[]}", &losses, "{\"phases\":[]}");
+        let mut file = open(&octets).unwrap();
+        assert!(file.is_own());
+        assert_eq!(file.head_annotation(), Some("{\"tokens\":[]}"));
+        assert_eq!((file.tail_annotation(), file.is_closed()), (None, false));
+        let all = drain(&mut file);
+        assert_eq!((file.tail_annotation(), file.is_closed()), (Some("{\"phases\":[]}"), true));
+        assert_eq!(all.interfaces, interfaces());
+        assert_eq!(all.frames[0].nanos, 1_700_000_000_123_456_789);
+        assert_eq!((all.frames[0].data.as_slice(), all.frames[0].len), (&b"abcde"[..], 12));
+        assert_eq!((all.frames[1].interface_id, all.frames[1].data.len()), (1, 70_000));
+        assert_eq!(
+            all.losses,
+            Losses {
+                drops: Drops::Known(3),
+                interface_drops: Drops::Known(1),
+                channel_dropped: 2,
+                inputs_cut: Vec::new(),
+            }
+        );
+    }
+
+    #[test]
+    fn a_long_annotation_is_split_between_characters_and_joined_again() {
+        for shift in 0..4 {
+            let text = format!("{}{}", "x".repeat(shift), "\u{1f512}\u{e9}".repeat(40_000));
+            let octets = recorded(&text, &[], &text);
+            let mut file = open(&octets).unwrap();
+            assert_eq!(file.head_annotation(), Some(text.as_str()));
+            drain(&mut file);
+            assert_eq!(file.tail_annotation(), Some(text.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_stays_unknown() {
+        let octets = recorded("h", &[], "t");
+        let all = drain(&mut open(&octets).unwrap());
+        assert_eq!(
+            (all.losses.drops, all.losses.interface_drops),
+            (Drops::Unknown, Drops::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_recording_that_was_not_closed_says_so() {
+        let mut recorder = Recorder::create(Vec::new(), &interfaces(), "h", NAME).unwrap();
+        recorder.write(&frame(0, 1, b"abc")).unwrap();
+        recorder.flush().unwrap();
+        let octets = recorder.out.get_ref().clone();
+        let mut file = open(&octets).unwrap();
+        assert_eq!(drain(&mut file).frames.len(), 1);
+        assert!(file.is_own() && !file.is_closed());
+        assert_eq!(file.tail_annotation(), None);
+    }
+
+    /// Another reader of the format agrees, where one is installed.
+    #[test]
+    fn tshark_reads_what_we_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recorded.pcapng");
+        let known = Losses {
+            drops: Drops::Known(4),
+            interface_drops: Drops::Known(0),
+            ..Losses::default()
+        };
+        std::fs::write(&path, recorded("{\"a\":1}", &[known.clone(), known], "{\"b\":2}")).unwrap();
+        let fields = ["frame.interface_name", "frame.time_epoch", "frame.len", "frame.cap_len"];
+        let mut tshark = std::process::Command::new("tshark");
+        tshark.arg("-r").arg(&path).args(["-T", "fields"]);
+        for field in fields {
+            tshark.args(["-e", field]);
+        }
+        let Ok(output) = tshark.output() else {
+            println!("SKIPPED: tshark is not installed");
+            return;
+        };
+        let said = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<Vec<&str>> = said.lines().map(|line| line.split('\t').collect()).collect();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            lines,
+            [
+                ["eth0", "1700000000.123456789", "12", "5"],
+                ["wg0", "1700000001.000000001", "70007", "70000"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_at_the_latest_at_the_end() {
+        struct Full(usize);
+        impl Write for Full {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                self.0 = self.0.saturating_sub(octets.len());
+                if self.0 == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(octets.len()) }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut recorder = Recorder::create(Full(1 << 20), &interfaces(), "", NAME).unwrap();
+        let data = vec![0; 100_000];
+        let failed = (0..20).find_map(|_| recorder.write(&frame(0, 1, &data)).err()).unwrap();
+        assert!(matches!(failed, SourceError::Write { frames: 1.., .. }));
+        let mut recorder = Recorder::create(Full(100), &interfaces(), "", NAME).unwrap();
+        recorder.write(&frame(0, 1, b"x")).unwrap();
+        assert!(matches!(recorder.finish(&[], ""), Err(SourceError::Write { frames: 1, .. })));
+    }
+
+    #[test]
+    fn an_interface_must_be_announced_and_may_be_later() {
+        let mut recorder = Recorder::create(Vec::new(), &interfaces(), "", NAME).unwrap();
+        assert!(matches!(
+            recorder.write(&frame(2, 1, b"x")),
+            Err(SourceError::UnannouncedInterface { interface_id: 2, known: 2 })
+        ));
+        let third =
+            InterfaceRecord { name: String::new(), vantage: None, ..interfaces()[0].clone() };
+        recorder.announce(&third).unwrap();
+        recorder.write(&frame(2, 1, b"x")).unwrap();
+        let octets = recorder.finish(&[], "").unwrap();
+        let all = drain(&mut open(&octets).unwrap());
+        assert_eq!((all.frames[0].interface_id, &all.interfaces[2]), (2, &third));
+        assert!(matches!(
+            Recorder::create(Vec::new(), &[], "", NAME),
+            Err(SourceError::NoInterfaces)
+        ));
+    }
+}

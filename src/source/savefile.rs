@@ -4,6 +4,7 @@ mod blocks;
 mod classic;
 mod clock;
 mod files;
+mod options;
 mod pcapng;
 mod unpack;
 
@@ -11,6 +12,8 @@ mod unpack;
 mod corpus_tests;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -132,7 +135,7 @@ impl Savefile {
                     source,
                 });
             }
-            Err(stop) => self.cut = Some(self.describe(&stop)),
+            Err(reason) => self.cut = Some(self.describe(&reason)),
         }
         self.current = None;
         self.ended = true;
@@ -328,12 +331,17 @@ fn not_a_capture(
 fn shown(head: &[u8], packing: Packing) -> String {
     let head = head.get(..SHOWN).unwrap_or(head);
     let hex: Vec<String> = head.iter().map(|octet| format!("{octet:02x}")).collect();
-    let mut text = if head.is_empty() { "nothing".to_owned() } else { hex.join(" ") };
-    if !head.is_empty() && head.iter().all(|octet| (b' '..=b'~').contains(octet)) {
-        text.push_str(&format!(" (\"{}\")", String::from_utf8_lossy(head).replace('"', "'")));
-    }
-    if packing != Packing::None {
-        text.push_str(&format!(" once unpacked ({})", packing.name()));
-    }
-    text
+    let hex = if head.is_empty() { "nothing".to_owned() } else { hex.join(" ") };
+    let is_text = !head.is_empty() && head.iter().all(|octet| (b' '..=b'~').contains(octet));
+    let text = if is_text {
+        format!(" (\"{}\")", String::from_utf8_lossy(head).replace('"', "'"))
+    } else {
+        String::new()
+    };
+    let unpacked = if packing == Packing::None {
+        String::new()
+    } else {
+        format!(" once unpacked ({})", packing.name())
+    };
+    format!("{hex}{text}{unpacked}")
 }

@@ -1,6 +1,6 @@
 //! What differs between systems: kinds of interfaces, counters, clocks.
 
-use crate::model::Vantage;
+use crate::model::{LinkType, Vantage};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,17 +53,27 @@ const IFF_TAP: u32 = 0x0002;
 /// Whether libpcap fills `ps_ifdrop`: on Linux it does for promiscuous captures; the BPF of others has no such counter.
 pub(super) const LIBPCAP_COUNTS_INTERFACE_DROPS: bool = cfg!(target_os = "linux");
 
+/// Whether libpcap is to hand over each frame at once. On Linux that takes a slot of 64 KiB or more for
+/// every frame, so that 16 MiB hold a burst of 128 frames; without it frames are packed, and wait some
+/// milliseconds. Elsewhere frames are packed in either mode.
+pub(super) const IMMEDIATE_MODE: bool = !cfg!(target_os = "linux");
+
 /// Whether a device of libpcap is none of the network.
 pub(super) fn is_no_network(name: &str) -> bool {
     NO_NETWORK.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Where an interface stands. `any` counts as the wire, which is among what it shows.
-pub(super) fn vantage(name: &str, is_loopback: bool) -> Vantage {
+/// Where an interface stands. `any` counts as the wire, which is among what it shows. `link_type` is known
+/// once the interface is open.
+pub(super) fn vantage(name: &str, is_loopback: bool, link_type: Option<LinkType>) -> Vantage {
     if is_loopback || is_loopback_name(name) {
         return Vantage::Loopback;
     }
-    by_system(name).unwrap_or_else(|| by_name(name))
+    by_system(name).unwrap_or_else(|| match link_type {
+        // Frames without a link header come from a tunnel.
+        Some(LinkType::RAW | LinkType::IPV4 | LinkType::IPV6) => Vantage::TunnelDevice,
+        _ => by_name(name),
+    })
 }
 
 /// Whether time stamps in nanoseconds are offered. libpcap does not say whether it granted them,
@@ -86,18 +96,13 @@ pub(super) fn interface_drops(name: &str) -> Option<u64> {
         let path = class(name)?.join("statistics").join(counter);
         fs::read_to_string(path).ok()?.trim().parse().ok()
     };
-    match (counter("rx_missed_errors"), counter("rx_fifo_errors")) {
-        (Some(missed), Some(fifo)) => Some(missed.saturating_add(fifo)),
-        // /sys may be that of another network namespace; /proc/self/net is ours.
-        _ => {
-            let table = fs::read_to_string("/proc/self/net/dev").ok()?;
-            let (_, line) = table
-                .lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(device, _)| device.trim() == name)?;
-            fifo(line)
-        }
+    if let (Some(missed), Some(fifo)) = (counter("rx_missed_errors"), counter("rx_fifo_errors")) {
+        return Some(missed.saturating_add(fifo));
     }
+    // /sys may be that of another network namespace; /proc/self/net is ours.
+    let table = fs::read_to_string("/proc/self/net/dev").ok()?;
+    let mut lines = table.lines().filter_map(|line| line.split_once(':'));
+    fifo(lines.find(|(device, _)| device.trim() == name)?.1)
 }
 
 /// `fifo` of the receiving half of a line of /proc/net/dev: octets, packets, errors, drop, fifo, ...
@@ -126,10 +131,14 @@ fn by_system(name: &str) -> Option<Vantage> {
     if kind == ARPHRD_LOOPBACK {
         return Some(Vantage::Loopback);
     }
+    let device = read("uevent").unwrap_or_default();
+    // A modem may have no link header either, and is the wire.
+    if device.lines().any(|line| line == "DEVTYPE=wwan") {
+        return Some(Vantage::Wire);
+    }
     if ARPHRD_TUNNELS.contains(&kind) {
         return Some(Vantage::TunnelDevice);
     }
-    let device = read("uevent").unwrap_or_default();
     if device.lines().any(|line| matches!(line, "DEVTYPE=wireguard" | "DEVTYPE=ppp")) {
         return Some(Vantage::TunnelDevice);
     }
@@ -165,6 +174,8 @@ mod tests {
             assert!(!is_loopback_name(name), "{name}");
         }
         assert!(is_loopback_name("lo") && is_loopback_name("lo0"));
+        assert_eq!(vantage("no-such-if", false, Some(LinkType::RAW)), Vantage::TunnelDevice);
+        assert_eq!(vantage("no-such-if", false, Some(LinkType::ETHERNET)), Vantage::Wire);
     }
 
     #[test]

@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(nanos(9, 7), 7);
         assert_eq!(nanos(0, 3), 3_000_000_000);
         assert_eq!(nanos(12, 7_999), 7);
-        assert_eq!(nanos(0x80 | 10, 1_536), 1_500_000_000);
+        assert_eq!(nanos(0x8a, 1_536), 1_500_000_000);
         assert_eq!(nanos(0x80, 3), 3_000_000_000);
     }
 

@@ -2,6 +2,7 @@
 
 use super::blocks::{Blocks, Stop};
 use super::clock::Clock;
+use super::options::{Options, comment};
 use super::{MAX_CAP_LEN, Record};
 use crate::model::{InterfaceRecord, LinkType, Timestamp, Vantage};
 use crate::source::Tally;
@@ -183,7 +184,7 @@ impl Pcapng {
             self.order = byte_order(ahead)?;
         }
         let total = self.order.u32(blocks.ahead(), 4).unwrap_or_default();
-        if index(total) < FRAMING || total % 4 != 0 {
+        if index(total) < FRAMING || !total.is_multiple_of(4) {
             return Err(Stop::Damaged(format!(
                 "block length {total} is not a multiple of 4 from {FRAMING} on"
             )));
@@ -239,23 +240,20 @@ impl Pcapng {
         let octets = blocks.ahead().get(..whole).ok_or(SHORT)?;
         let word = |at| order.u32(octets, at).ok_or(SHORT);
         let room = whole.saturating_sub(FRAMING);
-        let (local, ticks, cap_len, len, data_at) = match kind {
-            SIMPLE_PACKET => {
-                let len = word(8)?;
-                let snaplen = self.section.first().ok_or(FOREIGN)?.snaplen;
-                let limit = if snaplen == 0 { len } else { len.min(snaplen) };
-                // The block states no captured length: at most what it has room for.
-                (0, None, index(limit).min(room.saturating_sub(4)), len, 12)
-            }
-            _ => {
-                let local = if kind == OBSOLETE_PACKET {
-                    u32::from(order.u16(octets, 8).ok_or(SHORT)?)
-                } else {
-                    word(8)?
-                };
-                let ticks = u64::from(word(12)?) << 32 | u64::from(word(16)?);
-                (local, Some(ticks), index(word(20)?), word(24)?, 28)
-            }
+        let (local, ticks, cap_len, len, data_at) = if kind == SIMPLE_PACKET {
+            let len = word(8)?;
+            let snaplen = self.section.first().ok_or(FOREIGN)?.snaplen;
+            let limit = if snaplen == 0 { len } else { len.min(snaplen) };
+            // The block states no captured length: at most what it has room for.
+            (0, None, index(limit).min(room.saturating_sub(4)), len, 12)
+        } else {
+            let local = if kind == OBSOLETE_PACKET {
+                u32::from(order.u16(octets, 8).ok_or(SHORT)?)
+            } else {
+                word(8)?
+            };
+            let ticks = (u64::from(word(12)?) << 32) | u64::from(word(16)?);
+            (local, Some(ticks), index(word(20)?), word(24)?, 28)
         };
         let described = self.section.get(index(local)).ok_or(FOREIGN)?;
         let data_end = data_at + cap_len.min(whole);
@@ -470,45 +468,4 @@ fn vantage(description: &[u8]) -> Option<Vantage> {
     [Vantage::Wire, Vantage::Loopback, Vantage::TunnelDevice]
         .into_iter()
         .find(|vantage| vantage.to_string() == name)
-}
-
-/// All comments of a block, joined: a long text is written as several.
-fn comment<'a>(options: impl Iterator<Item = Opt<'a>>) -> String {
-    let octets: Vec<u8> = options
-        .filter(|option| option.code == 1)
-        .flat_map(|option| option.value)
-        .copied()
-        .collect();
-    String::from_utf8_lossy(&octets).into_owned()
-}
-
-/// An option of a block. Section 3.5.
-struct Opt<'a> {
-    code: u16,
-    value: &'a [u8],
-}
-
-/// The options of a block, up to `opt_endofopt` or the first that does not fit.
-struct Options<'a> {
-    order: ByteOrder,
-    left: &'a [u8],
-}
-
-impl<'a> Options<'a> {
-    fn new(order: ByteOrder, octets: &'a [u8]) -> Self {
-        Self { order, left: octets }
-    }
-}
-
-impl<'a> Iterator for Options<'a> {
-    type Item = Opt<'a>;
-
-    fn next(&mut self) -> Option<Opt<'a>> {
-        let code = self.order.u16(self.left, 0).filter(|code| *code != 0)?;
-        let len = usize::from(self.order.u16(self.left, 2)?);
-        let value = self.left.get(4..4 + len)?;
-        let end = (4 + len).next_multiple_of(4);
-        self.left = self.left.get(end..).unwrap_or_default();
-        Some(Opt { code, value })
-    }
 }

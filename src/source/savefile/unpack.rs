@@ -63,11 +63,16 @@ struct Zstd<R> {
     packed: R,
     decoder: FrameDecoder,
     in_frame: bool,
+    /// What ended the frame too early; said once everything in front of it was handed out.
+    failure: Option<io::Error>,
 }
+
+/// A last block without content (RFC 8878 section 3.1.1.2), and room for a checksum.
+const EMPTY_LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 
 impl<R: BufRead> Zstd<R> {
     fn new(packed: R) -> Self {
-        Self { packed, decoder: FrameDecoder::new(), in_frame: false }
+        Self { packed, decoder: FrameDecoder::new(), in_frame: false, failure: None }
     }
 
     /// Begins the next frame; false at the end of the input.
@@ -108,15 +113,24 @@ impl<R: BufRead> Read for Zstd<R> {
                 return Ok(0);
             }
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                self.decoder
-                    .decode_blocks(&mut self.packed, BlockDecodingStrategy::UptoBlocks(1))
-                    .map_err(|error| damaged(&error))?;
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                if let Err(error) = self.decoder.decode_blocks(&mut self.packed, one) {
+                    // The decoder keeps the last window (up to 128 MiB) back until the frame ends: end it.
+                    let one = BlockDecodingStrategy::UptoBlocks(1);
+                    self.decoder
+                        .decode_blocks(EMPTY_LAST_BLOCK, one)
+                        .map_err(|error| damaged(&error))?;
+                    self.failure = Some(damaged(&error));
+                }
             }
             let got = self.decoder.read(out)?;
             if got > 0 || out.is_empty() {
                 return Ok(got);
             }
             self.in_frame = false;
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             let stated = self.decoder.get_checksum_from_data();
             if stated.is_some() && stated != self.decoder.get_calculated_checksum() {
                 return Err(io::Error::new(
