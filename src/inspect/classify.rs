@@ -18,6 +18,8 @@ pub(super) struct Evidence<'a> {
     pub(super) proto: Proto,
     /// The capture begins inside the conn.
     pub(super) midstream: bool,
+    /// TLS began inside a conn whose protocol is not known.
+    pub(super) has_preamble: bool,
     /// What a handshake agreed on.
     pub(super) agreement: Option<&'a Agreement>,
     /// From where on the direction claims to be ciphertext.
@@ -57,12 +59,14 @@ pub(super) fn classify(evidence: &Evidence<'_>) -> Answer {
 
 /// A real cipher was agreed on: it counts only if both directions were sealed, and nothing speaks against ciphertext.
 fn agreed(evidence: &Evidence<'_>) -> Answer {
-    let was_cleartext = evidence.dialect.is_some_and(|spec| spec.cleartext);
+    let was_cleartext = evidence.has_preamble || evidence.is_cleartext();
     let kept = evidence.lost.iter().all(Option::is_none);
     let sealed = evidence.sealed.iter().all(Option::is_some);
     let carried = evidence.behind.iter().any(|zone| zone.octets() > 0);
     let refuted = evidence.behind.iter().any(looks_wrong);
-    if kept && sealed && carried && !refuted {
+    // Ciphertext has no structure at all, but a wrong alarm would be as bad: a part that has is a doubt.
+    let doubted = evidence.behind.iter().any(Tally::is_mixed);
+    if kept && sealed && carried && !refuted && !doubted {
         let class = if was_cleartext { Class::Upgraded } else { Class::Encrypted };
         return answer(class, Basis::Handshake);
     }
@@ -71,16 +75,21 @@ fn agreed(evidence: &Evidence<'_>) -> Answer {
         answer.remarks.push("readable octets behind a handshake that agreed on a cipher");
         return answer;
     }
-    if was_cleartext {
+    if evidence.is_cleartext() {
         return answer(Class::Cleartext, Basis::Grammar);
+    }
+    if evidence.has_preamble && evidence.clear.iter().any(|zone| zone.look() == Look::Readable) {
+        return answer(Class::Cleartext, Basis::Readable);
     }
     let random = evidence.after_lost.iter().any(|zone| zone.look() == Look::Random);
     let basis = if random { Basis::Random } else { Basis::None };
     let mut answer = answer(Class::Opaque, basis);
-    answer.remarks.push(if !kept {
-        "octets behind the handshake do not follow the protocol"
-    } else {
+    answer.remarks.push(if kept && doubted {
+        "octets behind the handshake are not as random as ciphertext is"
+    } else if kept {
         "the handshake was not seen to its end"
+    } else {
+        "octets behind the handshake do not follow the protocol"
     });
     answer
 }
@@ -93,11 +102,10 @@ fn looks_wrong(zone: &Tally) -> bool {
 }
 
 fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
-    let was_cleartext = evidence.dialect.is_some_and(|spec| spec.cleartext);
-    if was_cleartext {
+    if evidence.is_cleartext() {
         return answer(Class::Cleartext, Basis::Grammar);
     }
-    if evidence.dialect.is_some() {
+    if evidence.dialect.is_some() && !evidence.has_preamble {
         return unfinished(evidence);
     }
     let readable = evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
@@ -152,6 +160,10 @@ fn is_structured(zones: &[Tally; 2]) -> bool {
 }
 
 impl Evidence<'_> {
+    fn is_cleartext(&self) -> bool {
+        self.dialect.is_some_and(|spec| spec.cleartext)
+    }
+
     fn zones(&self) -> impl Iterator<Item = &Tally> {
         self.clear.iter().chain(self.behind).chain(self.after_lost)
     }

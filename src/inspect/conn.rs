@@ -1,7 +1,7 @@
 //! One conn under inspection: every octet is searched and tallied, its protocol is recognised and read.
 
 use super::classify::{self, Evidence};
-use super::dialect::{self, Dialect, Event, Found, Spec};
+use super::dialect::{self, Dialect, Event, Found, Spec, tls};
 use super::hits::{self, HitBook};
 use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
@@ -45,6 +45,8 @@ struct Findings {
     uid: Uid,
     book: HitBook,
     agreement: Option<Agreement>,
+    /// TLS began inside a conn whose protocol is not known.
+    has_preamble: bool,
     sealed: [Option<u64>; 2],
     lost: [Option<u64>; 2],
     clear: [Tally; 2],
@@ -55,10 +57,14 @@ struct Findings {
     missed_in_clear: [u64; 2],
     alternate_in_clear: [u64; 2],
     turns: Turns,
+    /// Octets of the chunk at hand that are no ciphertext although they lie behind the sealing: from, to.
+    framing: Vec<(Direction, u64, u64)>,
     remarks: Vec<String>,
     handover: [Option<(u64, &'static str)>; 2],
     /// Octets that were tallied as clear before a sealing that covers them was told.
     early: [u64; 2],
+    /// Octets behind the sealing, framing included.
+    sealed_octets: [u64; 2],
     /// The octet behind the last one that was tallied.
     seen_to: [u64; 2],
 }
@@ -76,6 +82,7 @@ impl Conn {
                 uid,
                 book: HitBook::default(),
                 agreement: None,
+                has_preamble: false,
                 sealed: [None; 2],
                 lost: [None; 2],
                 clear: Default::default(),
@@ -86,9 +93,11 @@ impl Conn {
                 missed_in_clear: [0; 2],
                 alternate_in_clear: [0; 2],
                 turns: Turns::default(),
+                framing: Vec::new(),
                 remarks: Vec::new(),
                 handover: [None; 2],
                 early: [0; 2],
+                sealed_octets: [0; 2],
                 seen_to: [0; 2],
             },
             searched: [0; 2],
@@ -123,6 +132,7 @@ impl Conn {
             dialect,
             proto: record.id.proto,
             midstream: record.midstream,
+            has_preamble: findings.has_preamble,
             agreement: findings.agreement.as_ref(),
             sealed: findings.sealed,
             lost: findings.lost,
@@ -148,13 +158,10 @@ impl Conn {
         let [clear_orig, clear_resp] = findings.missed_in_clear;
         let [conflict_orig, conflict_resp] = record.conflict_bytes;
         let [alternate_orig, alternate_resp] = findings.alternate_in_clear;
-        let [behind_orig, behind_resp] = &findings.behind;
+        let [sealed_orig, sealed_resp] = findings.sealed_octets;
         let [early_orig, early_resp] = findings.early;
-        let sealed_bytes = if proven {
-            [behind_orig.octets() + early_orig, behind_resp.octets() + early_resp]
-        } else {
-            [0; 2]
-        };
+        let sealed_bytes =
+            if proven { [sealed_orig + early_orig, sealed_resp + early_resp] } else { [0; 2] };
         let total: u64 = searched.iter().sum();
         log.coverage.searched_bytes += total;
         log.coverage.hits_omitted += hits_omitted;
@@ -257,6 +264,7 @@ impl Conn {
 
     /// Hands a chunk to the protocol that reads its direction, then tallies it.
     fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+        self.notice_hello(dir, chunk, log);
         let mut rest = *chunk;
         while let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) {
             let name = layer.spec.name;
@@ -275,6 +283,27 @@ impl Conn {
             rest = later;
         }
         self.findings.tally(self.id.proto, dir, chunk);
+        let seen_to = self.findings.seen_to;
+        self.findings.framing.retain(|(side, _, to)| *to > pick(&seen_to, *side));
+    }
+
+    /// Where nobody reads the conn, a TLS hello at the start of a segment begins an upgrade: databases and others ask for
+    /// TLS in protocols of their own.
+    fn notice_hello(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+        let Chunk::Data { bytes, .. } = *chunk else { return };
+        if self.id.proto != Proto::TCP || self.opening.is_some() || !tls::is_hello(bytes) {
+            return;
+        }
+        if self.layers.is_empty() {
+            let uid = self.findings.uid;
+            log.news(|| News::Recognised { uid, dialect: tls::SPEC.name });
+            self.findings.has_preamble = true;
+            self.layers.push(Layer { spec: &tls::SPEC, reader: (tls::SPEC.open)() });
+            // The other direction is read from its own hello on.
+            *pick_mut(&mut self.current, dir.reverse()) = 1;
+        } else if self.findings.has_preamble {
+            *pick_mut(&mut self.current, dir) = 0;
+        }
     }
 
     /// Lets another protocol read `dir` from now on. Both directions share one reader.
@@ -333,6 +362,9 @@ impl Findings {
                     let early = pick(&self.seen_to, dir).saturating_sub(offset);
                     *pick_mut(&mut self.early, dir) = early;
                 }
+            }
+            Event::Framing { dir, offset, len } => {
+                self.framing.push((dir, offset, offset.saturating_add(len.into())));
             }
             Event::Lost { dir, offset } => {
                 pick_mut(&mut self.lost, dir).get_or_insert(offset);
@@ -425,7 +457,15 @@ impl Findings {
                 let sealed_at = cut(sealed).min(lost_at);
                 pick_mut(&mut self.clear, dir).add(bytes.get(..sealed_at).unwrap_or_default());
                 let behind = bytes.get(sealed_at..lost_at).unwrap_or_default();
-                pick_mut(&mut self.behind, dir).add(behind);
+                let zone = pick_mut(&mut self.behind, dir);
+                let mut at = offset.saturating_add(sealed_at as u64);
+                let stop = offset.saturating_add(lost_at as u64);
+                for &(_, from, to) in self.framing.iter().filter(|(side, ..)| *side == dir) {
+                    zone.add(part(bytes, offset, at, from.min(stop)));
+                    at = at.max(to);
+                }
+                zone.add(part(bytes, offset, at, stop));
+                *pick_mut(&mut self.sealed_octets, dir) += behind.len() as u64;
                 pick_mut(&mut self.after_lost, dir).add(bytes.get(lost_at..).unwrap_or_default());
                 if proto == Proto::TCP
                     && !behind.is_empty()
@@ -467,6 +507,12 @@ fn after<'a>(chunk: &Chunk<'a>, from: u64) -> Option<Chunk<'a>> {
     let skip = usize::try_from(from.saturating_sub(offset)).ok()?;
     let rest = bytes.get(skip..).filter(|rest| !rest.is_empty())?;
     Some(Chunk::Data { offset: offset.max(from), bytes: rest, frames })
+}
+
+/// The octets of a chunk at `offset` that lie in `from..to` of the stream.
+fn part(bytes: &[u8], offset: u64, from: u64, to: u64) -> &[u8] {
+    let index = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
+    bytes.get(index(from)..index(to)).unwrap_or_default()
 }
 
 fn pick<T: Copy>([orig, resp]: &[T; 2], dir: Direction) -> T {

@@ -78,11 +78,9 @@ fn walk<'a>(certificate: &'a [u8], out: &mut dyn FnMut(CertName<'a>)) -> Option<
     let outer = Der::new(certificate, 0).expect(0x30)?;
     let body = Der::inside(&outer).expect(0x30)?;
     let mut fields = Der::inside(&body);
-    let mut field = fields.next()?;
-    if field.tag == 0xa0 {
-        field = fields.next()?; // version was there: this is the serial number
+    if fields.next()?.tag == 0xa0 {
+        fields.next()?; // version was there, then the serial number
     }
-    let _serial = field;
     fields.expect(0x30)?; // signature algorithm
     fields.expect(0x30)?; // issuer
     fields.expect(0x30)?; // validity

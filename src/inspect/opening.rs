@@ -137,8 +137,7 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
             Fit::Certain if on_port => return Choice::Taken(spec),
             Fit::Certain => certain = certain.or(Some(spec)),
             Fit::Plausible if on_port => plausible = plausible.or(Some(spec)),
-            Fit::Plausible => waiting = true,
-            Fit::NeedMore => waiting = true,
+            Fit::Plausible | Fit::NeedMore => waiting = true,
             Fit::No => {}
         }
     }

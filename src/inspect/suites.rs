@@ -29,6 +29,11 @@ pub(super) fn weaknesses(name: &str) -> Vec<&'static str> {
     weak
 }
 
+/// Octets of a counter that TLS 1.2 writes in front of each ciphertext (RFC 5288 s3, RFC 6655 s3).
+pub(super) fn explicit_nonce(name: &str) -> u32 {
+    if name.contains("GCM") || name.contains("CCM") { 8 } else { 0 }
+}
+
 /// Key exchange and MAC as the name tells them, both empty where it does not (TLS 1.3, ciphers with a tag of their own).
 pub(super) fn parts(name: &'static str) -> (&'static str, &'static str) {
     let Some((kex, cipher)) = name.split_once("_WITH_") else { return ("", "") };

@@ -18,6 +18,16 @@ const SMALL_DEVIATIONS: f64 = 6.0;
 /// A run of textual octets that random octets do not give: 0.455^48 is 4e-17 a position.
 const TEXT_RUN: u32 = 48;
 
+/// Octets of a zone that are looked at one by one; behind them only sums over windows and runs of ASCII are kept, which
+/// costs a small part of the time. A multiple of `WINDOW`.
+const DETAILED: u64 = 4096;
+
+/// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
+const RANDOM_HIGH: std::ops::RangeInclusive<usize> = 64..=192;
+
+/// Zero octets in a window that random octets do not give: 1 is expected, 14 come once in 10^12 windows.
+const MANY_ZEROS: usize = 14;
+
 /// Share of octets that are textual in random ones: printable ASCII, and UTF-8 sequences that happen to be whole.
 const RANDOM_TEXTUAL: f64 = 0.455;
 
@@ -63,6 +73,8 @@ pub(super) struct Tally {
     seen: [u64; 4],
     filled: u16,
     window_textual: u16,
+    /// ASCII text, octets above 0x7f and zeros of a window behind the detailed octets.
+    sums: [usize; 3],
     windows: u64,
     readable_windows: u64,
     structured_windows: u64,
@@ -86,8 +98,14 @@ pub(super) enum Look {
 impl Tally {
     /// Takes the next octets.
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        for &octet in bytes {
+        let left = DETAILED.saturating_sub(self.octets);
+        let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let (detailed, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
+        for &octet in detailed {
             self.octet(octet);
+        }
+        if !rest.is_empty() {
+            self.bulk(rest);
         }
         self.octets += bytes.len() as u64;
     }
@@ -115,6 +133,11 @@ impl Tally {
     /// Whether any of it is text beyond all chance: for octets that claim to be ciphertext.
     pub(super) fn has_text(&self) -> bool {
         self.in_runs > 0 || self.readable_windows > 0 || self.is_readable()
+    }
+
+    /// Whether parts of it are structured: for octets that claim to be ciphertext, which never are.
+    pub(super) const fn is_mixed(&self) -> bool {
+        self.structured_windows > 0
     }
 
     /// Octets that stand in long runs of text.
@@ -185,11 +208,7 @@ impl Tally {
         if gained > 0 {
             self.textual += u64::from(gained);
             self.window_textual += u16::from(gained);
-            let before = self.run;
-            self.run = self.run.saturating_add(u32::from(gained));
-            if self.run >= TEXT_RUN {
-                self.in_runs += u64::from(if before < TEXT_RUN { self.run } else { gained.into() });
-            }
+            self.extend_run(gained.into());
         }
         if let Some(word) = self.seen.get_mut(usize::from(octet >> 6)) {
             *word |= 1 << (octet & 63);
@@ -197,6 +216,15 @@ impl Tally {
         self.filled += 1;
         if self.filled == WINDOW {
             self.close_window();
+        }
+    }
+
+    /// A run of text goes on.
+    fn extend_run(&mut self, by: u32) {
+        let before = self.run;
+        self.run = self.run.saturating_add(by);
+        if self.run >= TEXT_RUN {
+            self.in_runs += u64::from(if before < TEXT_RUN { self.run } else { by });
         }
     }
 
@@ -213,9 +241,76 @@ impl Tally {
         self.window_textual = 0;
     }
 
+    /// Takes octets behind the detailed ones: sums over windows, and runs of ASCII.
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.runs(bytes);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = usize::from(WINDOW - self.filled).min(rest.len());
+            let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            rest = after;
+            let sum = |is: fn(u8) -> bool| part.iter().map(|octet| usize::from(is(*octet))).sum();
+            let [ascii, high, zeros]: [usize; 3] =
+                [sum(is_ascii_text), sum(|octet| octet > 0x7f), sum(|octet| octet == 0)];
+            self.ascii += ascii as u64;
+            self.textual += ascii as u64;
+            let [all_ascii, all_high, all_zeros] = &mut self.sums;
+            *all_ascii += ascii;
+            *all_high += high;
+            *all_zeros += zeros;
+            self.filled += u16::try_from(room).unwrap_or(WINDOW);
+            if self.filled >= WINDOW {
+                self.windows += 1;
+                self.readable_windows += u64::from(*all_ascii >= usize::from(READABLE_IN_WINDOW));
+                self.structured_windows +=
+                    u64::from(!RANDOM_HIGH.contains(all_high) || *all_zeros >= MANY_ZEROS);
+                self.sums = [0; 3];
+                self.filled = 0;
+            }
+        }
+    }
+
+    /// Counts the runs of ASCII text of at least `TEXT_RUN`, looking at one octet in so many where there is none.
+    fn runs(&mut self, bytes: &[u8]) {
+        let step = TEXT_RUN as usize;
+        let prefix = bytes.iter().take_while(|octet| is_ascii_text(**octet)).count();
+        self.extend_run(u32::try_from(prefix).unwrap_or(u32::MAX));
+        if prefix == bytes.len() {
+            return;
+        }
+        self.run = 0;
+        let mut at = prefix + 1;
+        // A run that begins at `at` or later and is long enough covers the octet `step - 1` further on.
+        while let Some(&octet) = bytes.get(at + step - 1) {
+            let far = at + step - 1;
+            if !is_ascii_text(octet) {
+                at = far + 1;
+                continue;
+            }
+            let before = bytes.get(at..far).unwrap_or_default();
+            let back = before.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
+            let ahead = bytes.get(far..).unwrap_or_default();
+            let forward = ahead.iter().take_while(|octet| is_ascii_text(**octet)).count();
+            self.run = 0;
+            self.extend_run(u32::try_from(back + forward).unwrap_or(u32::MAX));
+            at = far + forward;
+            if at >= bytes.len() {
+                return; // it may go on in the next octets
+            }
+        }
+        let tail = bytes.get(at..).unwrap_or_default();
+        let tail = tail.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
+        self.run = u32::try_from(tail).unwrap_or(0);
+    }
+
     fn distinct(&self) -> f64 {
         f64::from(self.seen.iter().map(|word| word.count_ones()).sum::<u32>())
     }
+}
+
+/// Printable ASCII and the white space of text.
+const fn is_ascii_text(octet: u8) -> bool {
+    matches!(octet, 0x20..=0x7e | b'\t' | b'\n' | b'\r')
 }
 
 /// Number of different values in `n` random octets, less so many deviations (occupancy of 256 cells).
@@ -336,6 +431,20 @@ mod tests {
     }
 
     #[test]
+    fn other_alphabets_behind_a_megabyte_of_noise_are_structured_windows() {
+        let wide: Vec<u8> = PROSE.repeat(8).encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let cyrillic = "Съешь ещё этих мягких французских булок ".repeat(30);
+        for text in [&wide[..], cyrillic.as_bytes(), &[7; 600]] {
+            let mut tally = Tally::default();
+            tally.add(&noise(5, 1 << 20));
+            let before = tally.structured_windows;
+            tally.add(text);
+            assert_eq!((before, tally.structured_windows > 0), (0, true));
+            assert!(tally.is_mixed());
+        }
+    }
+
+    #[test]
     fn few_octets_are_unknown() {
         assert_eq!(look(b""), Look::Empty);
         assert_eq!(look(b"220 ok\r\n"), Look::Unknown);
@@ -345,13 +454,19 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_look() {
         let mut bytes = noise(9, 700);
-        bytes.extend_from_slice(PROSE.repeat(9).as_bytes());
+        for part in 1..40 {
+            bytes.extend_from_slice(PROSE.repeat(1 + part % 3).as_bytes());
+            bytes.extend(noise(part as u64, 100 + 37 * part));
+            bytes.extend_from_slice(&PROSE.as_bytes()[..40 + part % 20]);
+        }
         let mut whole = Tally::default();
         whole.add(&bytes);
-        let mut single = Tally::default();
-        for octet in &bytes {
-            single.add(std::slice::from_ref(octet));
+        for size in [1, 2, 7, 47, 48, 49, 255, 256, 300, 1460] {
+            let mut cut = Tally::default();
+            for part in bytes.chunks(size) {
+                cut.add(part);
+            }
+            assert_eq!(format!("{whole:?}"), format!("{cut:?}"), "{size}");
         }
-        assert_eq!(format!("{whole:?}"), format!("{single:?}"));
     }
 }

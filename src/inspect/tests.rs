@@ -11,6 +11,8 @@ const S: Direction = Direction::RespToOrig;
 const SSH_CHACHA20: &str = include_str!("testdata/ssh-chacha20.conv");
 const SSH_ETM: &str = include_str!("testdata/ssh-etm.conv");
 const TLS13: &str = include_str!("testdata/tls13.conv");
+const TLS13_RETRY: &str = include_str!("testdata/tls13-retry.conv");
+const TLS13_EARLY: &str = include_str!("testdata/tls13-early.conv");
 const TLS12: &str = include_str!("testdata/tls12.conv");
 const TLS12_NULL: &str = include_str!("testdata/tls12-null.conv");
 const TLS12_ANON: &str = include_str!("testdata/tls12-anon.conv");
@@ -514,4 +516,223 @@ fn dns_tells_every_name_that_leads_to_an_address() {
     let inspection = play.end();
     assert_eq!(inspection.conns[0].dialect, Some("dns"));
     assert_eq!(inspection.names.len(), 2);
+}
+
+#[test]
+fn tls_asked_for_in_a_protocol_of_its_own_is_an_upgrade() {
+    // PostgreSQL: SSLRequest, then `S`.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"\0\0\0\x08\x04\xd2\x16\x2f").say(S, b"S");
+    let conn = play.all(&recorded(TLS13)).conn();
+    assert_eq!(
+        class(&conn),
+        (Some("tls"), Class::Upgraded, Basis::Handshake),
+        "{:?}",
+        conn.remarks
+    );
+    // Refused, and on in the clear.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"\0\0\0\x08\x04\xd2\x16\x2f").say(S, b"N");
+    play.say(C, b"\0\0\0\x28\0\x03\0\0user\0jsmith\0database\0reindeer\0\0");
+    let conn = play.conn();
+    assert_eq!((conn.dialect, conn.class), (None, Class::Opaque), "too little to be sure");
+    assert_eq!(hits(&conn, Rule::Identifier), ["jsmith"]);
+    // A hello behind readable text makes nothing of the text good.
+    let mut play = Play::tcp(5432);
+    play.say(C, b"some protocol that nobody knows, with a name in it: jsmith\r\n");
+    play.say(S, b"yes, go on, whatever you want to do, it is all the same to me\r\n");
+    let talk = recorded(TLS13);
+    let conn = play.all(&talk[..1]).conn();
+    assert_eq!(conn.class, Class::Cleartext);
+}
+
+#[test]
+fn structured_octets_in_real_records_are_not_called_ciphertext() {
+    for text in [TLS13, TLS12, SSH_ETM] {
+        let whole = Play::tcp(22).all(&recorded(text)).conn();
+        assert_eq!(whole.class, Class::Encrypted);
+        let mut talk = Vec::new();
+        for number in 0..40u8 {
+            let wide: Vec<u8> =
+                "the quick brown fox".encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let mut record = if text == SSH_ETM { vec![0, 0, 0] } else { vec![0x17, 3, 3, 0] };
+            if text == SSH_ETM {
+                record.push(32);
+                record.extend_from_slice(&wide);
+                record.resize(4 + 32 + 32, 0x41 + number);
+            } else {
+                record.push(38);
+                record.extend_from_slice(&wide);
+            }
+            talk.push((C, record.clone()));
+            talk.push((S, record));
+        }
+        let conn = faked(text, &talk);
+        assert_ne!(conn.class, Class::Encrypted, "{:?}", conn.remarks);
+    }
+}
+
+#[test]
+fn small_records_with_a_counter_in_the_clear_are_still_ciphertext() {
+    let mut talk = Vec::new();
+    for number in 1..200u64 {
+        let mut record = vec![0x17, 3, 3, 0, 8 + 17];
+        record.extend_from_slice(&number.to_be_bytes());
+        record.extend(noise(number * 31, 17));
+        talk.push((if number % 3 == 0 { S } else { C }, record));
+    }
+    let conn = faked(TLS12, &talk);
+    assert_eq!(conn.class, Class::Encrypted, "{:?}", conn.remarks);
+}
+
+#[test]
+fn a_second_hello_and_early_data_are_read() {
+    for text in [TLS13_RETRY, TLS13_EARLY] {
+        let conn = Play::tcp(443).all(&recorded(text)).conn();
+        assert_eq!(class(&conn).1, Class::Encrypted, "{:?}", conn.remarks);
+        assert_eq!(conn.agreement.unwrap().kex, "secp384r1");
+    }
+    // Text in the place of early data.
+    let mut talk = recorded(TLS13_EARLY);
+    let hello = 5 + usize::from(u16::from_be_bytes([talk[0].1[3], talk[0].1[4]]));
+    let mut octets = talk[0].1[..hello].to_vec();
+    let text = b"USER jsmith, PASS secret, and some more of what nobody should read";
+    octets.extend_from_slice(&[0x17, 3, 3, 0, u8::try_from(text.len()).unwrap()]);
+    octets.extend_from_slice(text);
+    talk[0].1 = octets;
+    let conn = Play::tcp(443).all(&talk).conn();
+    assert_eq!(conn.class, Class::Cleartext);
+}
+
+#[test]
+fn no_lost_segment_makes_a_conn_surer() {
+    for text in [SSH_CHACHA20, SSH_ETM, TLS13, TLS13_RETRY, TLS13_EARLY, TLS12, TLS12_NULL] {
+        let talk = recorded(text);
+        let whole = Play::tcp(22).all(&talk).conn();
+        for lost in 0..talk.len() {
+            let mut play = Play::tcp(22);
+            for (at, (dir, bytes)) in talk.iter().enumerate() {
+                if at == lost {
+                    play.gap(*dir, bytes.len() as u64);
+                } else {
+                    play.say(*dir, bytes);
+                }
+            }
+            let conn = play.conn();
+            if conn.class == Class::Encrypted {
+                assert_eq!(whole.class, Class::Encrypted);
+                let (dir, bytes) = &talk[lost];
+                let side = dir.index();
+                let clear = whole.record.bytes[side] - whole.sealed_bytes[side];
+                let from: u64 = talk[..lost]
+                    .iter()
+                    .filter(|one| one.0 == *dir)
+                    .map(|one| one.1.len() as u64)
+                    .sum();
+                let hidden = clear.saturating_sub(from).min(bytes.len() as u64);
+                assert!(conn.missed_in_clear[side] >= hidden, "segment {lost}");
+            }
+        }
+    }
+}
+
+mod props {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pieces() -> impl Strategy<Value = Vec<u8>> {
+        let known: Vec<Vec<u8>> = [SSH_CHACHA20, TLS13, TLS12, TLS12_NULL]
+            .iter()
+            .flat_map(|text| recorded(text).into_iter().map(|(_, bytes)| bytes))
+            .chain([b"STLS\r\n".to_vec(), b"+OK\r\n".to_vec(), b"220 ready\r\n".to_vec()])
+            .collect();
+        prop_oneof![
+            proptest::sample::select(known),
+            proptest::collection::vec(any::<u8>(), 1..400),
+            "[ -~]{1,60}\r\n".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn nothing_panics_and_nothing_is_encrypted_without_an_agreement(
+            script in proptest::collection::vec((any::<bool>(), pieces(), 0..12u8), 0..25),
+            is_tcp in any::<bool>(),
+            port in prop_oneof![Just(22u16), Just(53), Just(110), Just(443), Just(4000)],
+        ) {
+            let mut play = Play::new(port, if is_tcp { Proto::TCP } else { Proto::UDP });
+            for (by_orig, bytes, what) in script {
+                let dir = if by_orig { C } else { S };
+                match what {
+                    0 => {
+                        play.gap(dir, bytes.len() as u64);
+                    }
+                    1 => {
+                        let offset = play.offsets[dir.index()];
+                        let frames = FrameSpan::default();
+                        let chunk = Chunk::Alternate { offset, bytes: &bytes, frames };
+                        play.inspector.chunk(ConnSlot(3), dir, &chunk);
+                    }
+                    _ => {
+                        play.say(dir, &bytes);
+                    }
+                }
+            }
+            let conn = play.conn();
+            if matches!(conn.class, Class::Encrypted | Class::Upgraded) {
+                prop_assert!(conn.agreement.as_ref().is_some_and(|agreement| agreement.real));
+                prop_assert!(conn.sealed_bytes.iter().sum::<u64>() > 0);
+            } else {
+                prop_assert_eq!(conn.sealed_bytes, [0, 0]);
+                prop_assert_eq!(conn.missed_in_clear, conn.record.missed_bytes);
+            }
+            for side in 0..2 {
+                prop_assert!(conn.sealed_bytes[side] <= conn.record.bytes[side]);
+            }
+        }
+
+        #[test]
+        fn any_split_gives_the_same_summary(
+            sizes in proptest::collection::vec(1..200usize, 1..30),
+            which in 0..5usize,
+        ) {
+            let mut talk = vec![
+                (S, b"+OK POP3 server of jsmith ready\r\n".to_vec()),
+                (C, b"STLS\r\n".to_vec()),
+                (S, b"+OK begin\r\n".to_vec()),
+            ];
+            let text = [SSH_ETM, TLS13, TLS12, TLS13_RETRY, TLS12][which];
+            if which < 4 {
+                talk.clear();
+            }
+            talk.extend(recorded(text));
+            let whole = Play::tcp(22).all(&talk).conn();
+            let mut sizes = sizes.into_iter().cycle();
+            let mut play = Play::tcp(22);
+            for (dir, bytes) in &talk {
+                let mut rest = &bytes[..];
+                while !rest.is_empty() {
+                    let (head, tail) = rest.split_at(sizes.next().unwrap().min(rest.len()));
+                    play.say(*dir, head);
+                    rest = tail;
+                }
+            }
+            let conn = play.conn();
+            prop_assert_eq!(class(&conn), class(&whole));
+            prop_assert_eq!(&conn.agreement, &whole.agreement);
+            prop_assert_eq!(conn.sealed_bytes, whole.sealed_bytes);
+            let places = |conn: &ConnSummary| {
+                let mut all: Vec<_> = conn
+                    .hits
+                    .iter()
+                    .map(|hit| (hit.dir, hit.offset, hit.rule, hit.value.clone()))
+                    .collect();
+                all.sort();
+                all
+            };
+            prop_assert_eq!(places(&conn), places(&whole));
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub(super) static SPEC: Spec = Spec {
     ports: &[53, 5353, 5355, 137],
     cleartext: true,
     probe,
-    open: || Box::new(Dns::default()),
+    open: || Box::new(Dns),
 };
 
 /// Messages with two octets of length in front (RFC 1035 s4.2.2).
@@ -112,7 +112,8 @@ fn header(message: &[u8]) -> Option<Header> {
     // Query, status, notify, update, and NetBIOS's registration, release, refresh (RFC 1002 s4.2.1.1).
     let opcode = (flags >> 11) & 0xf;
     let is_opcode = matches!(opcode, 0 | 2 | 4 | 5 | 6 | 7 | 8 | 9);
-    let is_code = is_answer || flags & 0xf == 0;
+    let code = flags & 0xf;
+    let is_code = is_answer || code == 0;
     let has_any = counts.iter().any(|count| *count > 0);
     (is_opcode && is_code && has_any && questions <= 64).then(|| Header {
         is_answer,
@@ -253,7 +254,6 @@ fn name(message: &[u8], at: usize) -> Result<(Name, usize), End> {
 }
 
 /// Reads datagrams.
-#[derive(Default)]
 struct Dns;
 
 impl Dialect for Dns {
@@ -445,5 +445,60 @@ impl Side {
             }
             message(dir, octets, self.start.saturating_add(2), span, out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::script::{C, S, Turn, assert_never_panics, fields, fit, play};
+
+    const QUERY: &[u8] =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04mail\x07example\x03org\x00\x00\x01\x00\x01";
+
+    const ANSWER: &[u8] = b"\x12\x34\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\
+        \x04mail\x07example\x03org\x00\x00\x01\x00\x01\
+        \xc0\x0c\x00\x05\x00\x01\x00\x00\x0e\x10\x00\x07\x04host\xc0\x11\
+        \xc0\x2e\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04\x0a\x00\x00\x09";
+
+    #[test]
+    fn probe_is_certain_of_a_whole_message() {
+        assert_eq!(fit(&SPEC, QUERY, b"", C, 4000), Fit::Certain);
+        assert_eq!(fit(&SPEC, QUERY, ANSWER, C, 53), Fit::Certain);
+        assert_eq!(fit(&SPEC, b"", ANSWER, S, 53), Fit::Certain);
+        let framed = [&[0, 34], QUERY].concat();
+        assert_eq!(fit(&OVER_TCP, &framed, b"", C, 4000), Fit::Certain);
+    }
+
+    #[test]
+    fn probe_waits_for_more_and_refuses_near_misses() {
+        assert_eq!(fit(&SPEC, b"", b"", C, 53), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, &QUERY[..14], b"", C, 53), Fit::No);
+        assert_eq!(fit(&SPEC, &ANSWER[..40], b"", C, 53), Fit::Certain, "cut by a snaplen");
+        assert_eq!(fit(&SPEC, &ANSWER[..40], b"", C, 4000), Fit::Plausible);
+        assert_eq!(fit(&SPEC, &[QUERY, b"x"].concat(), b"", C, 53), Fit::No);
+        assert_eq!(fit(&OVER_TCP, &[0], b"", C, 53), Fit::NeedMore);
+        assert_eq!(fit(&OVER_TCP, b"GET / HTTP/1.1\r\n\r\n", b"", C, 53), Fit::No);
+    }
+
+    #[test]
+    fn pointers_that_run_in_circles_end() {
+        let mut message = QUERY[..12].to_vec();
+        message.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01");
+        assert_eq!(fit(&SPEC, &message, b"", C, 53), Fit::No);
+    }
+
+    #[test]
+    fn a_netbios_name_is_plain() {
+        let mut message = QUERY[..12].to_vec();
+        message.extend_from_slice(b"\x20ENEBEJEMCACACACACACACACACACACACA\x00\x00\x20\x00\x01");
+        assert_eq!(fields(&play(&SPEC, &[(C, &message)])), ["metadata host=MAIL"]);
+    }
+
+    #[test]
+    fn arbitrary_octets_never_panic() {
+        let turns: &[Turn<'_>] = &[(C, QUERY), (S, ANSWER), (C, b"\x00\x26"), (C, b"\xc0\x0c")];
+        assert_never_panics(&SPEC, turns);
+        assert_never_panics(&OVER_TCP, turns);
     }
 }

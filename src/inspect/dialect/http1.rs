@@ -329,15 +329,15 @@ impl Http {
 
     fn chunk_size(&mut self, role: Role, line: &Line<'_>, say: &mut Say<'_>) {
         let digits = line.bytes.split(|octet| *octet == b';').next().unwrap_or_default();
-        let size = std::str::from_utf8(digits.trim_ascii())
+        let octets = std::str::from_utf8(digits.trim_ascii())
             .ok()
             .and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let side = self.side(role);
-        match size {
+        match octets {
             Some(0) => side.part = Part::Trailer,
-            Some(size) if size <= TO_THE_END => {
+            Some(octets) if octets <= TO_THE_END => {
                 side.part = Part::ChunkBody;
-                say.expect_raw(role, size);
+                say.expect_raw(role, octets);
             }
             _ => {
                 side.reset();

@@ -16,7 +16,9 @@ mod pop3;
 mod smtp;
 mod ssh;
 mod telnet;
-mod tls;
+#[cfg(test)]
+mod template;
+pub(super) mod tls;
 
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
@@ -132,6 +134,16 @@ pub enum Event<'a> {
         /// First octet of ciphertext.
         offset: u64,
     },
+    /// Octets behind the sealing that the protocol itself writes in the clear: lengths, record headers, counters. They
+    /// are left out when the look of the ciphertext is judged.
+    Framing {
+        /// Which direction.
+        dir: Direction,
+        /// First of these octets.
+        offset: u64,
+        /// How many.
+        len: u32,
+    },
     /// The octets do not follow the grammar any more; what was said before still holds.
     Lost {
         /// Which direction.
@@ -176,4 +188,22 @@ pub static ALL: &[&Spec] = &[
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Spec> {
     ALL.iter().copied().find(|spec| spec.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_file_of_the_folder_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/inspect/dialect");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| name != "mod" && name != "template")
+            .collect();
+        let known: BTreeSet<String> = ALL.iter().map(|spec| spec.name.to_owned()).collect();
+        assert_eq!(files, known, "each file is a dialect of its name, and is in ALL");
+    }
 }

@@ -253,7 +253,7 @@ impl Ssh {
         let Some(length) = side.header(wire) else { return };
         let most = if plain.is_keyed { MAX_PACKET } else { MAX_CLEAR_PACKET };
         let counted = if plain.is_etm { u64::from(length) } else { u64::from(length) + 4 };
-        if length < 5 || length > most || !counted.is_multiple_of(8) {
+        if !(5..=most).contains(&length) || !counted.is_multiple_of(8) {
             return self.lose(dir, out);
         }
         let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(4);
@@ -329,6 +329,9 @@ impl Ssh {
             if self.is_swapped { [to_client, to_server] } else { [to_server, to_client] }
         };
         let (Some(to_server), Some(to_client)) = (chosen(2), chosen(3)) else { return };
+        if [to_server, to_client].into_iter().any(|name| !is_known(name) && !is_none(name)) {
+            return out(Event::Remark("the agreed cipher is not known"));
+        }
         let mac = |index, cipher: &str| {
             if is_aead(cipher) { String::new() } else { chosen(index).unwrap_or_default().into() }
         };
@@ -360,7 +363,7 @@ impl Ssh {
             }
         }
         for (dir, name) in Direction::BOTH.into_iter().zip(&cipher) {
-            if !is_real(name) {
+            if is_none(name) {
                 out(Event::Found(Found {
                     rule: Rule::WeakCrypto,
                     field: CIPHER,
@@ -373,7 +376,7 @@ impl Ssh {
                 }));
             }
         }
-        let real = cipher.iter().all(|name| is_real(name));
+        let real = !cipher.iter().any(|name| is_none(name));
         let agreement = Agreement { version: "SSH-2.0".into(), kex, cipher, mac, real, weak };
         out(Event::Agreed(agreement.clone()));
         self.agreement = Some(agreement);
@@ -402,7 +405,7 @@ impl Ssh {
         };
         let (cipher, mac_name) = (pair(&agreement.cipher), pair(&agreement.mac));
         let tag = mac_len(&mac_name);
-        let state = if !is_real(&cipher) {
+        let state = if is_none(&cipher) {
             match tag {
                 Some(mac) => {
                     State::Packets(Plain { mac, is_etm: is_etm(&mac_name), is_keyed: true })
@@ -417,7 +420,7 @@ impl Ssh {
                 _ => State::Silent,
             }
         };
-        if is_real(&cipher) {
+        if !is_none(&cipher) {
             out(Event::Sealed { dir, offset });
         }
         self.side(dir).state = state;
@@ -433,11 +436,12 @@ impl Ssh {
     ) {
         let side = self.side(dir);
         let Some(length) = side.header(wire) else { return };
-        if length < 8 || length > MAX_PACKET || !length.is_multiple_of(8) {
+        if !(8..=MAX_PACKET).contains(&length) || !length.is_multiple_of(8) {
             return self.lose(dir, out);
         }
         side.held.clear();
         side.skip = u64::from(length) + u64::from(tag);
+        out(Event::Framing { dir, offset: side.start, len: 4 });
     }
 
     /// The octets from the start of what is held on are no SSH.
@@ -486,9 +490,35 @@ fn common<'a>(client: &'a str, server: &str) -> Option<&'a str> {
     client.split(',').find(|name| !name.is_empty() && server.split(',').any(|other| other == *name))
 }
 
-fn is_real(cipher: &str) -> bool {
+/// Whether a cipher hides nothing.
+fn is_none(cipher: &str) -> bool {
     let name = cipher.to_ascii_lowercase();
-    !name.is_empty() && !name.starts_with("none") && !name.starts_with("null")
+    name.starts_with("none") || name.starts_with("null")
+}
+
+/// Whether a cipher is one that hides the octets (RFC 4253 s6.3, RFC 4344, RFC 5647, OpenSSH's PROTOCOL).
+fn is_known(cipher: &str) -> bool {
+    const FAMILIES: &[&str] = &[
+        "aes128-",
+        "aes192-",
+        "aes256-",
+        "AEAD_AES_",
+        "chacha20-poly1305",
+        "3des-",
+        "blowfish-",
+        "cast128-",
+        "idea-",
+        "serpent",
+        "twofish",
+        "camellia",
+        "arcfour",
+        "rijndael",
+        "des-",
+        "des3-",
+        "seed-",
+        "sm4-",
+    ];
+    FAMILIES.iter().any(|family| cipher.starts_with(family))
 }
 
 fn is_aead(cipher: &str) -> bool {
@@ -571,5 +601,56 @@ fn credentials(
         && let Some(password) = wire.vec32()
     {
         tell(Field::PASSWORD, password, wire.at());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::script::{C, S, Turn, assert_never_panics, fit};
+
+    #[test]
+    fn probe_is_certain_of_the_identification_string() {
+        assert_eq!(fit(&SPEC, b"", b"SSH-2.0-x\r\n", S, 4000), Fit::Certain);
+        assert_eq!(fit(&SPEC, b"SSH-2.", b"", C, 4000), Fit::Certain);
+        assert_eq!(fit(&SPEC, b"", b"hello\r\nSSH-2.0-x\r\n", S, 4000), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"SSH-1.5-old\r\n", b"", C, 4000), Fit::Certain);
+    }
+
+    #[test]
+    fn probe_waits_for_more_and_refuses_near_misses() {
+        assert_eq!(fit(&SPEC, b"SS", b"", C, 22), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"", b"welcome\r\n", S, 22), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"SSH 2.0", b"", C, 22), Fit::No);
+        assert_eq!(fit(&SPEC, b"SSH-3.0-x\r\n", b"", C, 22), Fit::No);
+        assert_eq!(fit(&SPEC, b"", b"220 mail\r\n", S, 25), Fit::No);
+    }
+
+    #[test]
+    fn the_clients_order_decides() {
+        assert_eq!(common("b,a", "a,b"), Some("b"));
+        assert_eq!(common("c,a", "a,b"), Some("a"));
+        assert_eq!(common("c", "a,b"), None);
+        assert_eq!(common("", ""), None);
+    }
+
+    #[test]
+    fn none_and_unknown_ciphers_are_not_real() {
+        assert!(is_none("none") && is_none("NONE") && !is_none("aes128-ctr"));
+        for known in ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "3des-cbc"] {
+            assert!(is_known(known), "{known}");
+        }
+        assert!(!is_known("rot13") && !is_known("none"));
+    }
+
+    #[test]
+    fn arbitrary_octets_never_panic() {
+        let turns: &[Turn<'_>] = &[
+            (C, b"SSH-2.0-a\r\n"),
+            (S, b"hello\nSSH-2.0-b\r\n"),
+            (C, b"\0\0\0\x0c\x0a\x15\0\0\0\0\0\0\0\0\0\0"),
+            (S, b"\0\0\0\x1c\x04\x14\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\0\0\0\x01a\0\0\0\0\0"),
+        ];
+        assert_never_panics(&SPEC, turns);
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameRef, FrameSpan, Proto, Rule,
 };
 
-pub(super) static SPEC: Spec = Spec {
+pub(in crate::inspect) static SPEC: Spec = Spec {
     name: "tls",
     standards: &["RFC 8446", "RFC 5246", "RFC 6101"],
     proto: Proto::TCP,
@@ -34,6 +34,9 @@ const MIN_SEALED_13: u16 = 17;
 /// Octets of one handshake message that are kept; a chain of certificates fits.
 const MAX_MESSAGE: usize = 64 * 1024;
 
+/// Octets of a record's header (RFC 5246 s6.2.1).
+const HEADER_LEN: u32 = 5;
+
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
@@ -44,9 +47,8 @@ const TLS13: u16 = 0x0304;
 fn probe(opening: &Opening<'_>) -> Fit {
     let (orig, resp) = (records(opening.orig), records(opening.resp));
     match (orig, resp) {
-        (Fit::Certain, _) => Fit::Certain,
         (Fit::NeedMore, Fit::Certain) if opening.orig.is_empty() => Fit::Certain,
-        (Fit::Plausible, Fit::Certain) => Fit::Certain,
+        (Fit::Certain, _) | (Fit::Plausible, Fit::Certain) => Fit::Certain,
         (Fit::No, _) | (_, Fit::No) => Fit::No,
         _ if opening.more => Fit::NeedMore,
         (Fit::Plausible, _) | (_, Fit::Plausible) => Fit::Plausible,
@@ -83,7 +85,7 @@ fn records(octets: &[u8]) -> Fit {
         }
         if kind == HANDSHAKE && whole == 0 {
             // A hello is never shorter: version, random, session id, suites.
-            if matches!(rest.get(5), Some(1 | 2)) && len >= 38 {
+            if is_hello(rest) {
                 return Fit::Certain;
             }
         }
@@ -105,6 +107,17 @@ fn is_v2_hello(octets: &[u8]) -> bool {
     matches!(octets, [high, _, 1, 0, 2, ..] | [high, _, 1, 3, 0..=3, ..] if high & 0x80 != 0)
 }
 
+/// Whether octets begin with a record that holds a hello.
+pub(in crate::inspect) fn is_hello(octets: &[u8]) -> bool {
+    match octets {
+        [HANDSHAKE, 3, 0..=4, high, low, 1 | 2, ..] => {
+            let len = u16::from_be_bytes([*high, *low]);
+            (38..=MAX_RECORD).contains(&len)
+        }
+        _ => false,
+    }
+}
+
 /// A SERVER-HELLO of SSL 2.0.
 const fn is_v2_answer(header: [u8; 5]) -> bool {
     let [high, _, kind, ..] = header;
@@ -119,6 +132,8 @@ struct Tls {
     client: Option<Direction>,
     offered: Vec<u8>,
     has_early_data: bool,
+    /// The server asked for another ClientHello.
+    is_retried: bool,
     agreed: Option<Agreed>,
 }
 
@@ -127,9 +142,12 @@ struct Tls {
 struct Agreed {
     is_13: bool,
     is_real: bool,
+    /// Octets of a counter in front of each ciphertext.
+    nonce: u32,
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one direction")]
 struct Side {
     is_silent: bool,
     header: Vec<u8>,
@@ -217,6 +235,8 @@ impl Tls {
         let len = u16::from_be_bytes([high, low]);
         let is_client = self.client == Some(dir);
         let (agreed, has_early_data) = (self.agreed, self.has_early_data);
+        // For the sake of middleboxes a record of TLS 1.2 stands in the handshake of 1.3 (RFC 8446 appendix D.4).
+        let is_for_show = len == 1 && (is_client || self.is_retried);
         if self.client.is_none() && is_v2_hello(&header) {
             let side = self.side(dir);
             // Its length counts from the third octet. The answer tells which version is spoken.
@@ -244,7 +264,7 @@ impl Tls {
         side.left = usize::from(len);
         side.is_skipped = kind != HANDSHAKE || side.is_sealed || side.messages.is_broken;
         match agreed {
-            Some(Agreed { is_13: true, is_real }) => {
+            Some(Agreed { is_13: true, is_real, .. }) => {
                 if kind == APPLICATION_DATA && !side.is_sealed && is_real {
                     side.is_sealed = true;
                     out(Event::Sealed { dir, offset: start });
@@ -254,10 +274,10 @@ impl Tls {
                     return self.lose(dir, out);
                 }
                 if kind == APPLICATION_DATA && len < MIN_SEALED_13 {
-                    self.lose(dir, out);
+                    return self.lose(dir, out);
                 }
             }
-            Some(Agreed { is_13: false, is_real }) => {
+            Some(Agreed { is_13: false, is_real, .. }) => {
                 if side.has_changed && is_real && kind != CHANGE_CIPHER_SPEC {
                     if !side.is_sealed {
                         side.is_sealed = true;
@@ -273,21 +293,21 @@ impl Tls {
                     side.messages.stop();
                 } else if kind == APPLICATION_DATA && !side.has_changed {
                     // Data in front of the change of ciphers is nobody's ciphertext.
-                    self.lose(dir, out);
+                    return self.lose(dir, out);
                 }
             }
             // Early data is ciphertext by a key of an earlier conn (RFC 8446 s2.3). Its look is judged all the same.
-            None if kind == APPLICATION_DATA && is_client && has_early_data => {
-                if !side.is_sealed {
-                    side.is_sealed = true;
-                    out(Event::Sealed { dir, offset: start });
-                }
+            None if kind == APPLICATION_DATA && is_client && has_early_data && !side.is_sealed => {
+                side.is_sealed = true;
+                out(Event::Sealed { dir, offset: start });
             }
-            None if kind == CHANGE_CIPHER_SPEC && !(is_client && len == 1) => {
-                // The agreement was not seen: this direction is never called sealed.
-                side.messages.stop();
-            }
+            // The agreement was not seen: this direction is never called sealed.
+            None if kind == CHANGE_CIPHER_SPEC && !is_for_show => side.messages.stop(),
             None => {}
+        }
+        if side.is_sealed {
+            let nonce = agreed.map_or(0, |agreed| agreed.nonce);
+            out(Event::Framing { dir, offset: start, len: HEADER_LEN + nonce });
         }
     }
 
@@ -322,6 +342,7 @@ impl Tls {
     fn server_hello(&mut self, dir: Direction, message: &Message, out: &mut dyn FnMut(Event<'_>)) {
         let Some(hello) = ServerHello::parse(&message.body) else { return };
         if hello.is_retry || self.agreed.is_some() {
+            self.is_retried |= hello.is_retry;
             return;
         }
         if self.client != Some(dir.reverse()) {
@@ -356,7 +377,8 @@ impl Tls {
             real: is_real,
             weak,
         }));
-        self.agreed = Some(Agreed { is_13, is_real });
+        let nonce = if is_13 { 0 } else { suites::explicit_nonce(suite) };
+        self.agreed = Some(Agreed { is_13, is_real, nonce });
     }
 
     /// The octets from the last header on are no records.
@@ -480,4 +502,44 @@ fn certificates(dir: Direction, message: &Message, out: &mut dyn FnMut(Event<'_>
         };
         out(Event::Found(message.found(dir, Rule::Metadata, field, base + at, value)));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::script::{C, S, Turn, assert_never_panics, fit};
+
+    const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+
+    #[test]
+    fn probe_is_certain_of_a_hello_and_of_records_in_a_row() {
+        assert_eq!(fit(&SPEC, HELLO, b"", C, 4000), Fit::Certain);
+        assert_eq!(fit(&SPEC, HELLO, b"HTTP/1.1 400 Bad Request\r\n", C, 80), Fit::Certain);
+        let record = b"\x17\x03\x03\x00\x12abcdefghijklmnopqr";
+        assert_eq!(fit(&SPEC, &record.repeat(3), b"", C, 4000), Fit::Certain);
+    }
+
+    #[test]
+    fn probe_waits_for_more_and_refuses_near_misses() {
+        assert_eq!(fit(&SPEC, b"", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x16\x03", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x17\x03\x03\x00\x40a", b"", C, 443), Fit::NeedMore);
+        assert_eq!(fit(&SPEC, b"\x16\x02\x01\x02\x00\x01", b"", C, 443), Fit::No);
+        assert_eq!(fit(&SPEC, b"\x16\x03\x01\xff\x00\x01", b"", C, 443), Fit::No);
+        assert_eq!(fit(&SPEC, b"GET / HTTP/1.1\r\n", b"", C, 443), Fit::No);
+    }
+
+    #[test]
+    fn arbitrary_octets_never_panic() {
+        let turns: &[Turn<'_>] = &[
+            (C, HELLO),
+            (C, b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x00\x00\x02\x00\x3b\x01\x00"),
+            (S, b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\x00\x00\x3b\x00"),
+            (S, b"\x16\x03\x03\x00\x10\x0b\x00\x00\x0c\x00\x00\x09\x00\x00\x06\x30\x04\x30\x02\xa0\x00"),
+            (C, b"\x14\x03\x03\x00\x01\x01"),
+            (S, b"\x17\x03\x03\x00\x03abc"),
+            (C, b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10"),
+        ];
+        assert_never_panics(&SPEC, turns);
+    }
 }
