@@ -1,6 +1,6 @@
 //! What spoils a PASS: everything that was not seen and could have hidden a hit.
 //!
-//! The table in `docs/verdicts.md` has one row for each reason here, and `tests.rs` one test for each row.
+//! The table in `docs/verdicts.md` has one row for each reason here, and `tests` one test for each row.
 
 use super::bypass::count;
 use super::case::{Case, Source};
@@ -241,7 +241,7 @@ fn bounds(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
                 "patterns-dropped",
                 format!("not everything was searched for: {}", dropped.join(", ")),
             )
-            .with_next("give fewer or shorter identifiers"),
+            .with_next("give longer or fewer identifiers"),
         );
     }
     let kept = sum(case.conns.iter().map(|conn| conn.hits_omitted));

@@ -1,0 +1,120 @@
+//! The claim `no-cleartext`.
+
+use super::*;
+
+#[test]
+fn a_readable_conn_in_scope_is_broken() {
+    // To the gateway, to no service's port.
+    let judgement = with(live(), |w| {
+        let mut web = readable(tcp((CLIENT, 50_000), (GATEWAY, 80)), "http");
+        web.hits.push(hit(Rule::Banner, Some(Field::VERB), "GET"));
+        w.add(web);
+    });
+    only(&judgement, NoCleartext, Broken, "cleartext");
+    assert!(judgement.why.contains("http"), "{}", judgement.why);
+    assert_eq!(judgement.evidence.len(), 1);
+}
+
+#[test]
+fn an_opaque_conn_in_scope_is_unproven() {
+    let judgement = with(live(), |w| {
+        let mut conn = tcp((CLIENT, 50_000), (GATEWAY, 8_000));
+        conn.class = Class::Opaque;
+        w.add(conn);
+    });
+    only(&judgement, NoCleartext, Unproven, "opaque");
+}
+
+#[test]
+fn readable_conns_of_others_are_listed_and_nothing_else() {
+    let judgement = with(live(), |w| {
+        let mut pop = readable(tcp((OTHER, 50_000), ("192.0.2.1", 110)), "pop3");
+        pop.hits.push(hit(Rule::Credential, Some(Field::PASSWORD), "hunter2"));
+        w.add(pop);
+    });
+    assert_eq!(judgement.verdict, Pass);
+    assert_eq!(judgement.explained.len(), 1);
+}
+
+#[test]
+fn an_upgraded_conn_holds_and_is_broken_if_strict() {
+    let upgraded = |strict, hits: Vec<Hit>| {
+        with(services(), |w| {
+            w.strict = strict;
+            w.conns[0].class = Class::Upgraded;
+            w.conns[0].hits = hits;
+        })
+    };
+    assert_eq!(upgraded(false, vec![]).verdict, Pass);
+    assert_eq!(
+        upgraded(false, vec![hit(Rule::Banner, Some(Field::GREETING), "220")]).verdict,
+        Pass
+    );
+    only(&upgraded(true, vec![]), NoCleartext, Broken, "upgraded");
+    let early = upgraded(false, vec![hit(Rule::Credential, Some(Field::USERNAME), "chris")]);
+    only(&early, NoCleartext, Broken, "secret-in-the-clear");
+    let early = upgraded(false, vec![hit(Rule::Content, Some(Field::ADDRESS), "chris")]);
+    only(&early, NoCleartext, Broken, "secret-in-the-clear");
+}
+
+#[test]
+fn a_credential_in_an_opaque_conn_in_scope_is_broken() {
+    let judgement = with(live(), |w| {
+        let mut conn = tcp((CLIENT, 50_000), (GATEWAY, 8_000));
+        conn.class = Class::Opaque;
+        conn.hits.push(hit(Rule::Credential, Some(Field::PASSWORD), "hunter2"));
+        w.add(conn);
+    });
+    only(&judgement, NoCleartext, Broken, "secret-in-the-clear");
+}
+
+#[test]
+fn names_and_times_asked_of_the_gateway_are_metadata() {
+    for dialect in ["dns", "mdns", "dhcp", "ntp"] {
+        let judgement = with(live(), |w| {
+            w.add(readable(conn(Proto::UDP, (CLIENT, 50_000), (GATEWAY, 53)), dialect));
+        });
+        assert_eq!(judgement.verdict, Pass, "{dialect}");
+    }
+    // A service is a service, whatever it speaks.
+    let judgement = with(services(), |w| {
+        w.add(readable(tcp((CLIENT, 50_000), (MAIL, 902)), "dns"));
+    });
+    assert_eq!(judgement.outcome(NoCleartext), Broken);
+}
+
+#[test]
+fn nothing_said_in_scope_is_unproven() {
+    let judgement = with(recorded(), |w| w.conns.clear());
+    assert_eq!(judgement.outcome(NoCleartext), Unproven);
+    assert!(judgement.says("nothing-in-scope"));
+}
+
+#[test]
+fn only_the_clear_token_makes_a_datagram_a_control() {
+    // A conn that claims to be one.
+    let judgement = with(live(), |w| {
+        let mut fake = readable(conn(Proto::UDP, (CLIENT, 50_000), (GATEWAY, 69)), "tftp");
+        fake.is_control = true;
+        w.add(fake);
+    });
+    only(&judgement, NoCleartext, Broken, "cleartext");
+    // TCP never is one.
+    let judgement = with(live(), |w| {
+        let mut fake = readable(tcp((CLIENT, 50_000), (GATEWAY, 69)), "tftp");
+        fake.is_control = true;
+        let uid = w.add(fake);
+        let mut sighting = w.sightings[0].clone();
+        sighting.uid = Some(uid);
+        w.sightings.push(sighting);
+    });
+    only(&judgement, NoCleartext, Broken, "cleartext");
+    // One that carries the tunnel's token too is none.
+    let judgement = with(live(), |w| {
+        let mut sighting = w.sightings[0].clone();
+        sighting.token = "tunnel-during".to_owned();
+        w.sightings.push(sighting);
+    });
+    assert_eq!(judgement.outcome(NoCleartext), Broken);
+    assert_eq!(judgement.outcome(Carried), Broken);
+}
