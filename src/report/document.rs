@@ -1,7 +1,10 @@
 //! Everything that a report says, before it takes a form.
 
-use crate::model::{ConnSummary, Coverage, InterfaceRecord, Timestamp, TunnelRecord, Verdict};
-use crate::verdict::{Case, Judgement};
+use crate::model::{
+    ConnSummary, Coverage, Hit, InterfaceRecord, Timestamp, TunnelMode, TunnelRecord, Verdict,
+};
+use crate::verdict::{Case, Judgement, Source};
+use std::collections::{BTreeMap, HashSet};
 
 /// A command that was run as the traffic under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,18 +35,25 @@ pub struct Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) judgement: Judgement,
-    /// The conns of `judgement.scope` and of its evidence.
+    pub(super) mode: TunnelMode,
+    /// The conns of the judgement's scope, evidence and explained hits, by uid.
     pub(super) conns: Vec<ConnSummary>,
     pub(super) tunnel: Option<TunnelRecord>,
 }
 
 /// A report, before it takes a form. Holds secrets; every writer takes them out unless asked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Document {
     pub(super) facts: Facts,
+    pub(super) source: Source,
     pub(super) judged: Vec<Judged>,
+    pub(super) raw_hits: Vec<Hit>,
     pub(super) coverage: Coverage,
     pub(super) interfaces: Vec<InterfaceRecord>,
+    /// Conns of the capture, by class.
+    pub(super) classes: BTreeMap<String, u64>,
+    /// Texts of all identifiers: to be masked wherever they stand.
+    pub(super) identifiers: Vec<String>,
 }
 
 impl Document {
@@ -53,25 +63,30 @@ impl Document {
     /// Puts together what the judgements say and what they rest on. All cases are of one run.
     #[must_use]
     pub fn new(facts: Facts, judged: &[(&Case<'_>, &Judgement)]) -> Self {
-        let first = judged.first().map(|(case, _)| case);
+        let first = judged.first().map(|(case, _)| *case);
+        let mut classes = BTreeMap::new();
+        for conn in first.map(|case| case.conns).unwrap_or_default() {
+            *classes.entry(conn.class.to_string()).or_insert(0) += 1;
+        }
         Self {
             facts,
+            source: first
+                .map_or(Source::Recording { own: false, closed: false }, |case| case.source),
+            raw_hits: first.map(|case| case.raw_hits.to_vec()).unwrap_or_default(),
             coverage: first.map(|case| case.coverage.clone()).unwrap_or_default(),
             interfaces: first.map(|case| case.interfaces.to_vec()).unwrap_or_default(),
+            classes,
+            identifiers: judged
+                .iter()
+                .flat_map(|(case, _)| &case.target.identifiers)
+                .map(|identifier| identifier.text.clone())
+                .collect(),
             judged: judged
                 .iter()
                 .map(|(case, judgement)| Judged {
                     judgement: (*judgement).clone(),
-                    conns: case
-                        .conns
-                        .iter()
-                        .filter(|conn| {
-                            let uid = conn.record.uid;
-                            judgement.scope.iter().any(|scoped| scoped.uid == uid)
-                                || judgement.evidence.iter().any(|it| it.uid == Some(uid))
-                        })
-                        .cloned()
-                        .collect(),
+                    mode: case.target.tunnel,
+                    conns: concerned(case, judgement),
                     tunnel: case.tunnel.cloned(),
                 })
                 .collect(),
@@ -88,4 +103,25 @@ impl Document {
     pub fn verdict(&self) -> Option<Verdict> {
         self.judgements().map(|judgement| judgement.verdict).max()
     }
+}
+
+/// Its parts hold secrets: only the verdicts show.
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map()
+            .entries(self.judgements().map(|judgement| (&judgement.target, judgement.verdict)))
+            .finish()
+    }
+}
+
+/// The conns that a judgement names.
+fn concerned(case: &Case<'_>, judgement: &Judgement) -> Vec<ConnSummary> {
+    let named: HashSet<_> = judgement
+        .scope
+        .iter()
+        .map(|scoped| scoped.uid)
+        .chain(judgement.evidence.iter().filter_map(|it| it.uid))
+        .chain(judgement.explained.iter().filter_map(|it| it.hit.uid))
+        .collect();
+    case.conns.iter().filter(|conn| named.contains(&conn.record.uid)).cloned().collect()
 }

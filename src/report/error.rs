@@ -15,21 +15,22 @@ pub enum ReportError {
     #[error("cannot encode the report as JSON")]
     Encode {
         /// Why.
-        #[from]
         source: serde_json::Error,
     },
+}
+
+/// serde_json hides an error of the output among its own.
+impl From<serde_json::Error> for ReportError {
+    fn from(source: serde_json::Error) -> Self {
+        if source.is_io() { Self::Write { source: source.into() } } else { Self::Encode { source } }
+    }
 }
 
 impl ReportError {
     /// Whether the reader of the output has gone away (`| head`), which changes no exit status.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
-        match self {
-            Self::Write { source } => source.kind() == std::io::ErrorKind::BrokenPipe,
-            Self::Encode { source } => {
-                source.io_error_kind() == Some(std::io::ErrorKind::BrokenPipe)
-            }
-        }
+        matches!(self, Self::Write { source } if source.kind() == std::io::ErrorKind::BrokenPipe)
     }
 
     /// What the user can do.

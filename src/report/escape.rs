@@ -92,7 +92,7 @@ fn push_unicode(safe: &mut String, value: u32) {
 }
 
 /// Whether a terminal obeys the character, or a person cannot see it.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() // C0, DEL and C1
         || matches!(u32::from(c),
             0x00ad // soft hyphen

@@ -3,15 +3,24 @@
 //! In: a judgement and what it rests on. Out: text, json, ndjson, junit.
 //! Never: stdout, files, the terminal, an octet of traffic that is not escaped.
 
+mod body;
 mod document;
 mod error;
 pub mod escape;
 mod flows;
+mod hexdump;
+mod json;
+mod junit;
+mod text;
+
+#[cfg(test)]
+mod tests;
 
 pub use document::{CommandRun, Document, Facts};
 pub use error::ReportError;
 pub use flows::write_flows;
 
+use body::Body;
 use std::io::Write;
 
 /// How a report is written.
@@ -29,7 +38,7 @@ pub enum Format {
 }
 
 /// What a report shows, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Show values and octets of what was found.
     pub show_secrets: bool,
@@ -62,9 +71,11 @@ pub fn write(
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<(), ReportError> {
-    let _ = (format, options);
-    for judgement in doc.judgements() {
-        writeln!(out, "{} {}", judgement.target, judgement.verdict)?;
+    let body = Body::of(doc, options);
+    match format {
+        Format::Text => text::write(&body, options, out),
+        Format::Json => json::write(&body, out),
+        Format::Ndjson => json::write_lines(&body, out),
+        Format::Junit => junit::write(&body, out),
     }
-    Ok(())
 }

@@ -30,7 +30,13 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             for placed in &direct {
                 ledger.conn(
                     CLAIM,
-                    format!("direct to {}: {}", service.name, shape(placed)),
+                    format!(
+                        "{} {} goes directly to \"{}\": {}",
+                        placed.uid(),
+                        placed.conn.record.id,
+                        service.name,
+                        shape(placed)
+                    ),
                     placed.conn,
                 );
             }
@@ -173,7 +179,8 @@ fn suspects(scope: &Scope<'_>, service: &Service, reason: &mut Reason) {
         .collect();
     let Some(first) = suspects.first() else { return };
     let (uid, id) = (first.uid(), first.conn.record.id);
-    reason.text += &format!("; {uid} {id} speaks to its port and is a suspect");
+    let suspect = format!("; {uid} {id} speaks to its port and is a suspect");
+    reason.text.push_str(&suspect);
     reason.uids.extend(suspects.iter().take(Reason::MAX_UIDS).map(|placed| placed.uid()));
 }
 

@@ -4,32 +4,32 @@ use super::{Case, Judgement, Outcome, Source, judge};
 use crate::model::*;
 use std::net::{IpAddr, SocketAddr};
 
-pub(super) const CLIENT: &str = "10.77.0.10";
-pub(super) const GATEWAY: &str = "10.77.0.20";
-pub(super) const MAIL: &str = "10.77.1.30";
-pub(super) const OTHER: &str = "10.77.0.66";
+pub(crate) const CLIENT: &str = "10.77.0.10";
+pub(crate) const GATEWAY: &str = "10.77.0.20";
+pub(crate) const MAIL: &str = "10.77.1.30";
+pub(crate) const OTHER: &str = "10.77.0.66";
 
 /// Owns what a case borrows.
 #[derive(Clone, Debug)]
-pub(super) struct World {
-    pub(super) target: Target,
-    pub(super) source: Source,
-    pub(super) conns: Vec<ConnSummary>,
-    pub(super) raw_hits: Vec<Hit>,
-    pub(super) names: Vec<NameAnswer>,
-    pub(super) coverage: Coverage,
-    pub(super) control: ControlRecord,
-    pub(super) sightings: Vec<TokenSighting>,
-    pub(super) tunnel: Option<TunnelRecord>,
-    pub(super) interfaces: Vec<InterfaceRecord>,
-    pub(super) strict: bool,
-    pub(super) client_addresses: Vec<IpAddr>,
-    pub(super) excluded: Vec<ConnId>,
+pub(crate) struct World {
+    pub(crate) target: Target,
+    pub(crate) source: Source,
+    pub(crate) conns: Vec<ConnSummary>,
+    pub(crate) raw_hits: Vec<Hit>,
+    pub(crate) names: Vec<NameAnswer>,
+    pub(crate) coverage: Coverage,
+    pub(crate) control: ControlRecord,
+    pub(crate) sightings: Vec<TokenSighting>,
+    pub(crate) tunnel: Option<TunnelRecord>,
+    pub(crate) interfaces: Vec<InterfaceRecord>,
+    pub(crate) strict: bool,
+    pub(crate) client_addresses: Vec<IpAddr>,
+    pub(crate) excluded: Vec<ConnId>,
 }
 
 impl World {
-    pub(super) fn judge(&self) -> Judgement {
-        judge(&Case {
+    pub(crate) fn case(&self) -> Case<'_> {
+        Case {
             target: &self.target,
             source: self.source,
             conns: &self.conns,
@@ -43,15 +43,19 @@ impl World {
             strict: self.strict,
             client_addresses: &self.client_addresses,
             excluded: &self.excluded,
-        })
+        }
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(crate) fn judge(&self) -> Judgement {
+        judge(&self.case())
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
         self.judge().verdict
     }
 
     /// Adds a conn, with the next uid, and accounts for its missing octets.
-    pub(super) fn add(&mut self, mut conn: ConnSummary) -> Uid {
+    pub(crate) fn add(&mut self, mut conn: ConnSummary) -> Uid {
         let uid = Uid(self.conns.len() as u64 + 1);
         conn.record.uid = uid;
         for hit in &mut conn.hits {
@@ -62,27 +66,27 @@ impl World {
     }
 
     /// The first conn to the gateway's port.
-    pub(super) fn tunnel_conn(&mut self) -> &mut ConnSummary {
+    pub(crate) fn tunnel_conn(&mut self) -> &mut ConnSummary {
         let port = self.target.gateway_port;
         self.conns.iter_mut().find(|conn| conn.record.id.resp.port == port).unwrap()
     }
 }
 
-pub(super) fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub(super) fn at(number: u64) -> FrameRef {
+pub(crate) fn at(number: u64) -> FrameRef {
     FrameRef { number, time: time(number) }
 }
 
-pub(super) fn time(seconds: u64) -> Timestamp {
+pub(crate) fn time(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(
         1_050_416_296_000_000_000 + i64::try_from(seconds).unwrap() * 1_000_000_000,
     )
 }
 
-pub(super) fn service(name: &str, kind: &str, port: u16) -> Service {
+pub(crate) fn service(name: &str, kind: &str, port: u16) -> Service {
     Service {
         name: name.to_owned(),
         kind: kind.to_owned(),
@@ -95,7 +99,7 @@ pub(super) fn service(name: &str, kind: &str, port: u16) -> Service {
     }
 }
 
-pub(super) fn target(tunnel: TunnelMode) -> Target {
+pub(crate) fn target(tunnel: TunnelMode) -> Target {
     Target {
         name: "dasher".to_owned(),
         tunnel,
@@ -111,7 +115,7 @@ pub(super) fn target(tunnel: TunnelMode) -> Target {
 }
 
 /// A conn of `proto` that nothing is known of yet.
-pub(super) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
+pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
     let end = |(address, port): (&str, u16)| Endpoint { ip: ip(address), port };
     ConnSummary {
         record: ConnRecord {
@@ -143,12 +147,12 @@ pub(super) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSu
     }
 }
 
-pub(super) fn tcp(orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
+pub(crate) fn tcp(orig: (&str, u16), resp: (&str, u16)) -> ConnSummary {
     conn(Proto::TCP, orig, resp)
 }
 
 /// Makes a conn a used SSH conn.
-pub(super) fn ssh(mut conn: ConnSummary) -> ConnSummary {
+pub(crate) fn ssh(mut conn: ConnSummary) -> ConnSummary {
     conn.dialect = Some("ssh");
     conn.class = Class::Encrypted;
     conn.basis = Basis::Handshake;
@@ -167,7 +171,7 @@ pub(super) fn ssh(mut conn: ConnSummary) -> ConnSummary {
 }
 
 /// Makes a conn a used TLS conn.
-pub(super) fn tls(conn: ConnSummary) -> ConnSummary {
+pub(crate) fn tls(conn: ConnSummary) -> ConnSummary {
     let mut conn = ssh(conn);
     conn.dialect = Some("tls");
     conn.sealed_turns = 8;
@@ -183,7 +187,7 @@ pub(super) fn tls(conn: ConnSummary) -> ConnSummary {
 }
 
 /// Makes a conn readable.
-pub(super) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSummary {
+pub(crate) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSummary {
     conn.dialect = Some(dialect);
     conn.class = Class::Cleartext;
     conn.basis = Basis::Grammar;
@@ -191,7 +195,7 @@ pub(super) fn readable(mut conn: ConnSummary, dialect: &'static str) -> ConnSumm
     conn
 }
 
-pub(super) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
+pub(crate) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
     Hit {
         uid: None,
         rule,
@@ -211,12 +215,12 @@ pub(super) fn hit(rule: Rule, field: Option<Field>, value: &str) -> Hit {
     }
 }
 
-pub(super) fn identifier() -> Hit {
+pub(crate) fn identifier() -> Hit {
     hit(Rule::Identifier, None, "jsmith")
 }
 
 /// A live run of a builtin tunnel: two control tokens a phase, two forwards, mail read through the tunnel.
-pub(super) fn live() -> World {
+pub(crate) fn live() -> World {
     let mut world = World {
         target: target(TunnelMode::Builtin),
         source: Source::Live,
@@ -318,7 +322,7 @@ pub(super) fn live() -> World {
 }
 
 /// A recording by somebody else of a tunnel in use; the target names the client.
-pub(super) fn recorded() -> World {
+pub(crate) fn recorded() -> World {
     let mut world = live();
     world.source = Source::Recording { own: false, closed: false };
     world.target.clients = vec![ip(CLIENT)];
@@ -334,7 +338,7 @@ pub(super) fn recorded() -> World {
 }
 
 /// A recording by somebody else of services that are encrypted by themselves.
-pub(super) fn services() -> World {
+pub(crate) fn services() -> World {
     let mut world = recorded();
     world.target = target(TunnelMode::None);
     world.target.clients = vec![ip(CLIENT)];
@@ -345,16 +349,16 @@ pub(super) fn services() -> World {
 }
 
 impl Judgement {
-    pub(super) fn outcome(&self, claim: ClaimKind) -> Outcome {
+    pub(crate) fn outcome(&self, claim: ClaimKind) -> Outcome {
         self.row(claim).unwrap().outcome
     }
 
     /// Whether a claim or the coverage gives this code as a reason.
-    pub(super) fn says(&self, code: &str) -> bool {
+    pub(crate) fn says(&self, code: &str) -> bool {
         self.causes().iter().any(|cause| cause == code)
     }
 
-    pub(super) fn spoiled_by(&self, code: &str) -> bool {
+    pub(crate) fn spoiled_by(&self, code: &str) -> bool {
         self.coverage.iter().any(|reason| reason.code == code)
     }
 }

@@ -20,7 +20,7 @@ mod scope;
 mod transport;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod props;
 #[cfg(test)]
