@@ -8,6 +8,7 @@ use crate::report::{self, CommandRun, Document, Facts};
 use crate::run::{Outcome, judge_recording};
 use crate::target::{Environment, Overrides, Plan, load};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Judges, reports, and gives the exit status of the worst verdict.
 pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
@@ -23,7 +24,8 @@ pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
     } else {
         judge_recording(plans, &check.read, common.strict)?
     };
-    report(&outcomes, check, common)
+    let verdict = report(&outcomes, check.record.as_deref(), common)?;
+    Ok(verdict.unwrap_or(Verdict::Inconclusive).into())
 }
 
 /// The targets that were asked for, each once.
@@ -55,8 +57,12 @@ pub(super) fn overrides(common: &Common) -> Overrides {
     }
 }
 
-/// Writes the report.
-pub(super) fn report(outcomes: &[Outcome], check: &Check, common: &Common) -> anyhow::Result<Exit> {
+/// Writes the report, and gives the worst verdict; none where nothing was judged.
+pub(super) fn report(
+    outcomes: &[Outcome],
+    recorded_to: Option<&Path>,
+    common: &Common,
+) -> anyhow::Result<Option<Verdict>> {
     let first = outcomes.first();
     let facts = Facts {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -65,7 +71,7 @@ pub(super) fn report(outcomes: &[Outcome], check: &Check, common: &Common) -> an
         command: first
             .and_then(|outcome| outcome.command.as_ref())
             .map(|end| CommandRun { line: end.line.clone(), status: end.status.clone() }),
-        recorded_to: check.record.as_ref().map(|path| path.display().to_string()),
+        recorded_to: recorded_to.map(|path| path.display().to_string()),
     };
     let cases: Vec<_> = outcomes.iter().map(Outcome::case).collect();
     let judged: Vec<_> =
@@ -74,7 +80,7 @@ pub(super) fn report(outcomes: &[Outcome], check: &Check, common: &Common) -> an
     let mut octets = Vec::new();
     report::write(&document, format(common), &options(common), &mut octets)?;
     deliver(&octets, common)?;
-    Ok(document.verdict().unwrap_or(Verdict::Inconclusive).into())
+    Ok(document.verdict())
 }
 
 #[cfg(feature = "live")]

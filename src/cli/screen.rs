@@ -3,7 +3,7 @@
 use super::args::Common;
 use super::output::say;
 use crate::inspect::News;
-use crate::model::{ForwardRecord, Hit};
+use crate::model::{ForwardRecord, Hit, Rule};
 use crate::report::escape;
 use crate::run::{Observer, Progress};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -75,6 +75,10 @@ impl Screen {
     }
 
     fn hit(&mut self, hit: &Hit) {
+        // Names beside encrypted content are in the report; they are no reason to look up.
+        if hit.rule == Rule::Metadata {
+            return;
+        }
         self.hits += 1;
         let what = hit.label.as_deref().or(hit.field.map(|field| field.0)).unwrap_or("-");
         let conn = hit.uid.map_or_else(|| "a raw frame".to_owned(), |uid| uid.to_string());

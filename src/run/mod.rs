@@ -14,6 +14,8 @@ mod pipeline;
 mod recorded;
 #[cfg(feature = "live")]
 mod resolve;
+#[cfg(feature = "live")]
+mod sniffer;
 mod suite;
 
 pub use error::RunError;
