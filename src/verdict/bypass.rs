@@ -96,23 +96,33 @@ pub(super) fn client_unknown(case: &Case<'_>) -> Reason {
         .with_next(format!("client = [..] in [target.{}]", case.target.name))
 }
 
-/// Where the client was taken from the capture, somebody else at a service may be the same host by another address.
+/// Somebody else at a service may be the watched host by another address: where the client was taken from the capture,
+/// or where no address of that family is known of it.
 pub(super) fn strangers(case: &Case<'_>, scope: &Scope<'_>, sheet: &mut Sheet) {
-    if scope.client_basis != ClientBasis::Inferred {
-        return;
-    }
+    let inferred = scope.client_basis == ClientBasis::Inferred;
     let others: Vec<_> = scope
         .conns
         .iter()
-        .filter(|placed| !placed.inside && matches!(placed.place, Place::StrangerToService(_)))
+        .filter(|placed| !placed.inside)
+        .filter(|placed| match placed.place {
+            Place::StrangerToService { stranger, .. } => {
+                inferred || scope.is_of_unknown_family(stranger)
+            }
+            _ => false,
+        })
         .collect();
     let Some(first) = others.first() else { return };
+    let (code, how) = if inferred {
+        ("client-inferred", "was taken to be")
+    } else {
+        ("client-incomplete", "is said to be")
+    };
     sheet.unproven(
         Reason::new(
-            "client-inferred",
+            code,
             format!(
-                "the watched host was taken to be {}, since the target names no client; {} of others reach a service \
-                 directly, the first {} {}: it may be the same host by another address",
+                "the watched host {how} {}; {} of others reach a service directly, the first {} {}: it may be the same \
+                 host by another address",
                 list(&scope.clients),
                 count(others.len(), "connection"),
                 first.uid(),

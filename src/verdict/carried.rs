@@ -127,7 +127,14 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
 
 /// What was sent through the tunnel must never be found on the wire.
 fn token_on_the_wire(case: &Case<'_>, sheet: &mut Sheet, ledger: &mut Ledger) {
-    for token in case.control.tokens.iter().filter(|it| it.path == ControlPath::Tunnel) {
+    let tokens = || case.control.tokens.iter().filter(|it| it.path == ControlPath::Tunnel);
+    if case.tunnel.is_some() && case.source.is_ours() && tokens().next().is_none() {
+        sheet.unproven(Reason::new(
+            "tunnel-token-not-sent",
+            "no control token was sent through the tunnel",
+        ));
+    }
+    for token in tokens() {
         if token.sent.is_none() {
             sheet.unproven(Reason::new(
                 "tunnel-token-not-sent",

@@ -5,7 +5,7 @@
 use super::bypass::count;
 use super::case::{Case, Source};
 use super::judgement::Reason;
-use super::scope::{Placed, Scope, is_inner};
+use super::scope::{Place, Placed, Scope, is_inner};
 use crate::model::{Class, ConnSummary, Drops, Proto};
 
 /// Reasons named for conns: how many in words.
@@ -266,7 +266,8 @@ fn place(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     }
     let inner = case.interfaces.iter().filter(|interface| is_inner(interface.vantage)).count();
     let all_inner = inner > 0 && inner == case.interfaces.len();
-    let seen_inside = scope.conns.iter().any(|placed| placed.inside);
+    let concerns = |placed: &Placed<'_>| placed.place != Place::Elsewhere;
+    let seen_inside = scope.conns.iter().any(|placed| placed.inside && concerns(placed));
     let wire = scope.in_scope().next().is_some();
     if all_inner || seen_inside && !wire {
         let names: Vec<_> = case

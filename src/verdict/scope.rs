@@ -47,7 +47,10 @@ pub(super) enum Place {
     /// tunnelcheck's own other conns.
     Excluded,
     /// Somebody who is neither a known client nor the gateway, and a service.
-    StrangerToService(usize),
+    StrangerToService {
+        /// Who.
+        stranger: IpAddr,
+    },
     /// Somebody who is no known client, and the gateway's port.
     StrangerToGateway,
     /// Nothing to do with the target.
@@ -77,7 +80,10 @@ impl Placed<'_> {
 /// The target's ends on the wire, and every conn with its place.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
+    /// Where the tunnel must lead: what the target says, or else what the capture says.
     pub(super) gateway: BTreeSet<IpAddr>,
+    /// Wherever the gateway may be, by both.
+    gateway_anywhere: BTreeSet<IpAddr>,
     /// In the order of `target.services`.
     pub(super) services: Vec<(&'a Service, BTreeSet<IpAddr>)>,
     /// In the order of `target.exempts`.
@@ -91,29 +97,36 @@ pub(super) struct Scope<'a> {
 impl<'a> Scope<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
         let target = case.target;
-        let mut gateway = canonical(&target.gateway_addresses);
+        // What must not be widened by an answer in the capture: where the tunnel leads, and what is exempt. What may
+        // be: where a bypass could go.
+        let given = canonical(&target.gateway_addresses);
+        let mut gateway_anywhere = given.clone();
         if let Some(host) = &target.gateway_host {
-            gateway.extend(addresses_of(case, host));
+            gateway_anywhere.extend(addresses_of(case, host));
         }
+        let gateway = if given.is_empty() { gateway_anywhere.clone() } else { given };
         let services: Vec<_> = target
             .services
             .iter()
-            .map(|service| (service, service_addresses(case, service, &gateway)))
+            .map(|service| (service, service_addresses(case, service, &gateway_anywhere)))
             .collect();
         let exempts: Vec<_> = target
             .exempts
             .iter()
             .map(|exempt| {
                 let mut at = canonical(&exempt.addresses);
-                at.extend(addresses_of(case, &exempt.host));
-                if is_local_name(&exempt.host) {
-                    at.extend(&gateway);
+                if at.is_empty() {
+                    at.extend(addresses_of(case, &exempt.host));
+                    if is_local_name(&exempt.host) {
+                        at.extend(&gateway);
+                    }
                 }
                 (exempt, at)
             })
             .collect();
         let mut scope = Self {
             gateway,
+            gateway_anywhere,
             services,
             exempts,
             clients: BTreeSet::new(),
@@ -145,12 +158,19 @@ impl<'a> Scope<'a> {
             ),
             Place::Control => Role::Control,
             Place::Excluded => Role::Excluded,
-            Place::StrangerToService(_) | Place::StrangerToGateway | Place::Elsewhere => {
+            Place::StrangerToService { .. } | Place::StrangerToGateway | Place::Elsewhere => {
                 return None;
             }
         };
         let aside = matches!(role, Role::Control | Role::Excluded | Role::Exempt(_));
         Some(if placed.inside && !aside { Role::Inside } else { role })
+    }
+
+    /// Whether an address is of a family (IPv4, IPv6) of which no address of the client is known.
+    pub(super) fn is_of_unknown_family(&self, ip: IpAddr) -> bool {
+        !self.clients.iter().any(|client| {
+            client.is_ipv4() == ip.to_canonical().is_ipv4() && !is_link_local(*client)
+        })
     }
 
     /// Whether a service is allowed to be readable by an exemption of its host and port.
@@ -163,8 +183,10 @@ impl<'a> Scope<'a> {
 
     fn find_clients(&mut self, case: &Case<'a>) {
         let mut given = canonical(&case.target.clients);
-        if given.is_empty() && case.source.is_ours() {
-            given = canonical(case.client_addresses);
+        // Our own tunnel begins on this machine: all its addresses are the client's, named or not.
+        if case.source.is_ours() && (given.is_empty() || case.target.tunnel == TunnelMode::Builtin)
+        {
+            given.extend(canonical(case.client_addresses));
         }
         if given.is_empty() {
             let mode = case.target.tunnel;
@@ -316,7 +338,7 @@ impl<'a> Scope<'a> {
                     return Place::Service(index);
                 }
                 if !self.gateway.contains(&other.ip) {
-                    return Place::StrangerToService(index);
+                    return Place::StrangerToService { stranger: other.ip };
                 }
             }
         }
@@ -324,7 +346,8 @@ impl<'a> Scope<'a> {
             return Place::Exempt(index);
         }
         let known = |ip: &IpAddr| {
-            self.gateway.contains(ip) || self.services.iter().any(|(_, at)| at.contains(ip))
+            self.gateway_anywhere.contains(ip)
+                || self.services.iter().any(|(_, at)| at.contains(ip))
         };
         for (end, other) in sides {
             if known(&end.ip) && self.clients.contains(&other.ip) {
@@ -430,6 +453,11 @@ fn addresses_of<'c>(case: &Case<'c>, host: &'c str) -> impl Iterator<Item = IpAd
             .filter(move |answer| answer.name.eq_ignore_ascii_case(host))
             .map(|answer| answer.address.to_canonical()),
     )
+}
+
+/// Whether an address is an IPv6 one of a single link (RFC 4291 s2.5.6): every host has one.
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 fn literal(host: &str) -> Option<IpAddr> {

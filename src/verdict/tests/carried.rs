@@ -249,6 +249,9 @@ fn the_tunnels_token_not_sent_is_unproven() {
         }
     });
     only(&judgement, Carried, Unproven, "tunnel-token-not-sent");
+    let judgement =
+        with(live(), |w| w.control.tokens.retain(|token| token.path == ControlPath::Clear));
+    only(&judgement, Carried, Unproven, "tunnel-token-not-sent");
 }
 
 #[test]
@@ -302,4 +305,30 @@ fn a_target_without_services_is_unproven() {
         assert!(judgement.says("no-services"));
         assert_eq!(judgement.verdict, Inconclusive);
     }
+}
+
+#[test]
+fn a_gateway_at_an_address_that_only_the_capture_names_is_unproven_where_the_target_names_another()
+{
+    let judgement = with(recorded(), |w| {
+        w.tunnel_conn().record.id.resp.ip = ip(OTHER);
+        w.names.push(NameAnswer {
+            name: "nimbus.dartmouth.edu".to_owned(),
+            address: ip(OTHER),
+            at: at(3),
+        });
+    });
+    assert_eq!(judgement.outcome(Carried), Unproven);
+    assert_eq!(judgement.scope[0].role, Role::InScopeOther);
+    // With no address in the target the name's answer is all there is.
+    let judgement = with(recorded(), |w| {
+        w.target.gateway_addresses.clear();
+        w.tunnel_conn().record.id.resp.ip = ip(OTHER);
+        w.names.push(NameAnswer {
+            name: "nimbus.dartmouth.edu".to_owned(),
+            address: ip(OTHER),
+            at: at(3),
+        });
+    });
+    assert_eq!(judgement.verdict, Pass);
 }

@@ -23,14 +23,14 @@ fn not_sent_is_inconclusive() {
     let judgement = with(live(), |w| w.control.tokens[0].sent = None);
     spoiled(&judgement, "control-not-seen");
     let judgement = with(live(), |w| {
-        w.control = ControlRecord::default();
+        w.control.tokens.retain(|token| token.path == ControlPath::Tunnel);
         w.sightings.clear();
         w.conns.truncate(1);
     });
     spoiled(&judgement, "control-not-seen");
     let judgement = with(live(), |w| {
         w.interfaces.clear();
-        w.control = ControlRecord::default();
+        w.control.tokens.retain(|token| token.path == ControlPath::Tunnel);
         w.sightings.clear();
         w.conns.truncate(1);
     });

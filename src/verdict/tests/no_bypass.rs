@@ -270,3 +270,46 @@ fn a_service_at_the_gateways_own_port_is_unproven() {
     });
     only(&judgement, NoBypass, Unproven, "service-at-the-tunnels-port");
 }
+
+#[test]
+fn somebody_elses_conn_is_unproven_where_no_address_of_its_family_is_known_of_the_client() {
+    let judgement = with(recorded(), |w| {
+        w.add(tcp(("2001:db8::10", 50_000), (MAIL, 2151)));
+    });
+    only(&judgement, NoBypass, Unproven, "client-incomplete");
+    let judgement = with(recorded(), |w| {
+        w.target.clients.push(ip("fe80::10"));
+        w.add(tcp(("2001:db8::10", 50_000), (MAIL, 2151)));
+    });
+    only(&judgement, NoBypass, Unproven, "client-incomplete");
+    let judgement = with(recorded(), |w| {
+        w.target.clients.push(ip("2001:db8::99"));
+        w.add(tcp(("2001:db8::10", 50_000), (MAIL, 2151)));
+    });
+    assert_eq!(judgement.verdict, Pass, "{judgement:#?}");
+}
+
+#[test]
+fn every_address_of_this_machine_is_the_clients_live() {
+    let judgement = with(live(), |w| {
+        w.target.clients = vec![ip(CLIENT)];
+        w.add(tcp(("2001:db8::10", 50_000), (MAIL, 2151)));
+    });
+    only(&judgement, NoBypass, Broken, "bypass");
+}
+
+#[test]
+fn an_exemption_with_an_address_is_not_widened_by_a_name() {
+    let judgement = with(live(), |w| {
+        w.target.exempts.push(Exempt {
+            name: "news".to_owned(),
+            host: "newshost".to_owned(),
+            port: Some(902),
+            addresses: vec![ip(OTHER)],
+            reason: "public".to_owned(),
+        });
+        w.names.push(NameAnswer { name: "newshost".to_owned(), address: ip(MAIL), at: at(3) });
+        w.add(tcp((CLIENT, 50_000), (MAIL, 902)));
+    });
+    assert_eq!(judgement.outcome(NoBypass), Broken);
+}
