@@ -1,7 +1,7 @@
 //! `tunnelcheck flows`: every conn with its class and findings. MISSION section 5.1.
 
-use super::body::{ConnBody, CoverageBody, Finding};
 use super::escape::{prose, terminal};
+use super::parts::{ConnBody, CoverageBody, Finding};
 use super::text::{color, end, table};
 use super::{Format, Options, ReportError, json};
 use crate::model::{ConnSummary, Coverage, Hit};

@@ -11,6 +11,7 @@ mod flows;
 mod hexdump;
 mod json;
 mod junit;
+mod parts;
 mod text;
 
 #[cfg(test)]

@@ -218,7 +218,7 @@ fn the_lines_of_flows_keep_the_contract() {
 fn drops_are_said_as_none_unknown_or_a_number() {
     let drops = |drops, interface_drops, channel_dropped| {
         let coverage = Coverage { drops, interface_drops, channel_dropped, ..Coverage::default() };
-        body::CoverageBody::of(&coverage).drops
+        parts::CoverageBody::of(&coverage).drops
     };
     assert_eq!(drops(Drops::Known(0), Drops::Known(0), 0), "none");
     assert_eq!(drops(Drops::Unknown, Drops::Unknown, 0), "unknown");

@@ -1,10 +1,9 @@
 //! For a person at a terminal: the answer first, then what it rests on, then what to do.
 
-use super::body::{
-    Body, ClaimBody, ControlBody, CoverageBody, EvidenceBody, ScopedBody, TargetBody,
-};
+use super::body::{Body, ClaimBody, ControlBody, EvidenceBody, ScopedBody, TargetBody};
 use super::escape::prose;
 use super::hexdump::LEGEND;
+use super::parts::CoverageBody;
 use super::{Options, ReportError};
 use comfy_table::{
     Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets,
