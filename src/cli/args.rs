@@ -2,8 +2,9 @@
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::net::IpAddr;
 #[cfg(feature = "lab")]
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +54,14 @@ pub(super) struct Check {
     #[arg(long = "accept-host-key", value_name = "SHA256:...")]
     pub(super) accept_host_keys: Vec<String>,
 
+    /// Let other hosts use the mouths of the forwards too (ssh -g).
+    #[arg(short, long = "gateway-ports")]
+    pub(super) gateway_ports: bool,
+
+    /// Private key to sign on with, instead of the target's.
+    #[arg(long = "identity", value_name = "FILE")]
+    pub(super) identity_file: Option<PathBuf>,
+
     /// Capture buffer of each interface, in KiB.
     #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..=2_097_151))]
     pub(super) buffer: Option<u32>,
@@ -63,6 +72,7 @@ pub(super) struct Check {
 }
 
 /// Options of every command.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, ClapArgs)]
 pub(super) struct Common {
     /// Form of the report.
@@ -80,6 +90,14 @@ pub(super) struct Common {
     /// ssh_config to use instead of ~/.ssh/config and the system's.
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) ssh_config: Option<PathBuf>,
+
+    /// Who makes the tunnel, whatever the target says.
+    #[arg(long, value_enum, global = true)]
+    pub(super) tunnel: Option<TunnelArg>,
+
+    /// Address of the watched host, beside those of the target. May be repeated.
+    #[arg(long = "client", value_name = "ADDRESS", global = true)]
+    pub(super) clients: Vec<IpAddr>,
 
     /// A text that must not be seen, beside those of the target. May be repeated.
     #[arg(long = "identifier", value_name = "TEXT", global = true)]
@@ -117,6 +135,17 @@ pub(super) enum FormatArg {
     Ndjson,
     /// JUnit XML, for CI.
     Junit,
+}
+
+/// Who makes the tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TunnelArg {
+    /// tunnelcheck itself.
+    Builtin,
+    /// Somebody else's ssh or VPN.
+    External,
+    /// Nobody: the services themselves must be encrypted.
+    None,
 }
 
 /// When to colour.

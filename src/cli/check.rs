@@ -1,9 +1,9 @@
 //! `tunnelcheck --expect-encrypted TARGET`: live, or on recorded captures with `-r`.
 
-use super::args::{Check, Common};
+use super::args::{Check, Common, TunnelArg};
 use super::exit::Exit;
 use super::output::{deliver, format, options, say};
-use crate::model::Verdict;
+use crate::model::{TunnelMode, Verdict};
 use crate::report::{self, CommandRun, Document, Facts};
 use crate::run::{Outcome, judge_recording};
 use crate::target::{Environment, Overrides, Plan, load};
@@ -18,7 +18,12 @@ pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
              or try `tunnelcheck demo`"
         );
     }
-    let plans = plans(&check.targets, common)?;
+    let overrides = Overrides {
+        gateway_ports: check.gateway_ports.then_some(true),
+        identity_file: check.identity_file.clone(),
+        ..overrides(common)
+    };
+    let plans = plans(&check.targets, &overrides, common.quiet)?;
     let outcomes = if check.read.is_empty() {
         live(plans, check, common)?
     } else {
@@ -29,14 +34,13 @@ pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
 }
 
 /// The targets that were asked for, each once.
-fn plans(names: &[String], common: &Common) -> anyhow::Result<Vec<Plan>> {
-    let overrides = overrides(common);
+fn plans(names: &[String], overrides: &Overrides, quiet: bool) -> anyhow::Result<Vec<Plan>> {
     let environment = Environment::from_process();
     let (mut plans, mut seen) = (Vec::new(), BTreeSet::new());
     for name in names {
         if seen.insert(name) {
-            let plan = load(name, &overrides, &environment)?;
-            if !common.quiet {
+            let plan = load(name, overrides, &environment)?;
+            if !quiet {
                 for warning in &plan.warnings {
                     say(&format!("tunnelcheck: warning: {warning}"));
                 }
@@ -53,6 +57,12 @@ pub(super) fn overrides(common: &Common) -> Overrides {
         config: common.config.clone(),
         ssh_config: common.ssh_config.clone(),
         identifiers: common.identifiers.clone(),
+        clients: common.clients.clone(),
+        tunnel: common.tunnel.map(|mode| match mode {
+            TunnelArg::Builtin => TunnelMode::Builtin,
+            TunnelArg::External => TunnelMode::External,
+            TunnelArg::None => TunnelMode::None,
+        }),
         ..Overrides::default()
     }
 }

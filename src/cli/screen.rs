@@ -8,6 +8,7 @@ use crate::report::escape;
 use crate::run::{Observer, Progress};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -99,7 +100,7 @@ impl Screen {
         );
         for forward in forwards {
             let (up, down) = (HumanBytes(forward.bytes_in), HumanBytes(forward.bytes_out));
-            text.push_str(&format!(" | {} {up} in, {down} out", forward.service));
+            let _ = write!(text, " | {} {up} in, {down} out", forward.service);
         }
         self.state(text);
     }

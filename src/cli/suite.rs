@@ -86,7 +86,11 @@ fn json(results: &Results<'_>) -> String {
 }
 
 fn ndjson(results: &Results<'_>) -> String {
-    results.iter().map(|(case, result)| format!("{}\n", object(case, result))).collect()
+    let mut text = String::new();
+    for (case, result) in results {
+        let _ = writeln!(text, "{}", object(case, result));
+    }
+    text
 }
 
 fn junit(results: &Results<'_>, as_expected: usize) -> String {

@@ -63,8 +63,7 @@ fn show(name: &str, common: &Common) -> anyhow::Result<()> {
 /// Escapes each line: names and paths may come from anywhere.
 fn clean(text: &str) -> Vec<u8> {
     let lines = text.lines().map(|line| {
-        let columns: Vec<String> =
-            line.split('\t').map(|column| escape::terminal(column)).collect();
+        let columns: Vec<String> = line.split('\t').map(escape::terminal).collect();
         format!("{}\n", columns.join("\t"))
     });
     lines.collect::<String>().into_bytes()

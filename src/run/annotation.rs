@@ -40,7 +40,8 @@ struct Token {
     phase: String,
     path: String,
     interface_id: u32,
-    token: String,
+    #[serde(rename = "token")]
+    text: String,
     sent_ns: Option<i64>,
 }
 
@@ -94,7 +95,7 @@ impl Head {
 
     /// The texts of the tokens.
     pub(super) fn tokens(&self) -> Vec<String> {
-        self.tokens.iter().map(|token| token.token.clone()).collect()
+        self.tokens.iter().map(|token| token.text.clone()).collect()
     }
 
     /// The control as it was planned; nothing of it counts as sent.
@@ -191,7 +192,7 @@ impl Token {
             phase: phase(&self.phase)?,
             path,
             interface_id: self.interface_id,
-            token: self.token.clone(),
+            token: self.text.clone(),
             sent: self.sent_ns.map(Timestamp::from_nanos),
         })
     }
@@ -203,7 +204,7 @@ impl From<&ControlToken> for Token {
             phase: token.phase.to_string(),
             path: token.path.to_string(),
             interface_id: token.interface_id,
-            token: token.token.clone(),
+            text: token.token.clone(),
             sent_ns: token.sent.map(Timestamp::as_nanos),
         }
     }

@@ -90,10 +90,10 @@ impl RunError {
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Source(error) => error.remedy().map(|text| text.to_string()),
-            Self::Inspect(error) => error.remedy().map(|text| text.to_string()),
+            Self::Source(error) => error.remedy(),
+            Self::Inspect(error) => error.remedy().map(str::to_owned),
             #[cfg(feature = "tunnel")]
-            Self::Tunnel(error) => error.remedy().map(|text| text.to_string()),
+            Self::Tunnel(error) => error.remedy(),
             Self::Feature { feature, .. } => {
                 Some(format!("build with `cargo build --release --features {feature}`"))
             }

@@ -293,7 +293,7 @@ fn dial(
     observer.progress(&Progress::Dialing(&plan.target.name));
     let up = Tunnel::bind(spec).and_then(|bound| bound.up_unless(prompt, interrupted));
     let tunnel = up.map_err(|error| match error {
-        TunnelError::Interrupted { .. } => RunError::Interrupted,
+        TunnelError::Interrupted => RunError::Interrupted,
         error => error.into(),
     })?;
     observer.progress(&Progress::TunnelUp { record: &tunnel.record(), notes: tunnel.notes() });

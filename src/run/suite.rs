@@ -128,7 +128,9 @@ fn walk(
             walk(&path, manifests, captures)?;
         } else if name.contains(".pcap") {
             captures.insert(path);
-        } else if name.ends_with(".toml") && read_manifest(&path)?.is_some() {
+        } else if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"))
+            && read_manifest(&path)?.is_some()
+        {
             manifests.insert(path);
         }
     }
@@ -145,7 +147,7 @@ fn read_manifest(path: &Path) -> Result<Option<(Manifest, String)>, RunError> {
     let table: toml::Table =
         text.parse().map_err(|error| manifest_error(path, format!("{error}")))?;
     let is_target_file =
-        table.get("target").is_some_and(|t| t.is_table()) && !table.contains_key("capture");
+        table.get("target").is_some_and(toml::Value::is_table) && !table.contains_key("capture");
     if is_target_file {
         return Ok(None);
     }

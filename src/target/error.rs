@@ -453,7 +453,7 @@ impl TargetError {
             Self::BadValue { fault, .. } => fault.remedy(),
             Self::Duplicate { .. } => "give one of them another name".to_owned(),
             Self::SameMouth { .. } => {
-                "give one of them another port, or a loopback address of its own: 127.0.0.2 (and an alias for its clients: tunnelcheck hosts)".to_owned()
+                "give one of them another port, or a loopback address of its own: 127.0.0.2 (and an alias for its clients in the hosts file)".to_owned()
             }
             Self::MissingUser { key, value, .. } => {
                 let name = key.rsplit('.').next().unwrap_or(key);

@@ -140,10 +140,9 @@ impl Builder<'_> {
             };
             if Some(mouth) != first {
                 self.warnings.push(format!(
-                    "{}: service {:?} listens on {mouth}, since its port on 127.0.0.1 is another service's: point its clients there (tunnelcheck hosts {})",
+                    "{}: service {:?} listens on {mouth}, since its port on 127.0.0.1 is another service's: point its clients there (an alias in the hosts file)",
                     self.place(raw.line),
-                    service.name,
-                    self.raw.name
+                    service.name
                 ));
             }
             service.listen = Some(mouth);

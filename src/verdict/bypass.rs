@@ -40,7 +40,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                     placed.conn,
                 );
             }
-            sheet.broken(bypassed(case, service, &direct));
+            sheet.broken(bypassed(service, &direct));
         }
         if scope.is_exempt(service) {
             continue;
@@ -134,7 +134,7 @@ pub(super) fn strangers(case: &Case<'_>, scope: &Scope<'_>, sheet: &mut Sheet) {
     );
 }
 
-fn bypassed(case: &Case<'_>, service: &Service, direct: &[&Placed<'_>]) -> Reason {
+fn bypassed(service: &Service, direct: &[&Placed<'_>]) -> Reason {
     let named: Vec<_> = direct
         .iter()
         .take(MAX_NAMED)
@@ -152,8 +152,27 @@ fn bypassed(case: &Case<'_>, service: &Service, direct: &[&Placed<'_>]) -> Reaso
             if udp { "; ssh cannot forward UDP" } else { "" }
         ),
     )
-    .with_next(format!("tunnelcheck diagnose {}", case.target.name))
+    .with_next(remedy(service, udp))
     .about(direct.iter().map(|placed| placed.uid()))
+}
+
+/// What brings the client of a service back to the tunnel.
+fn remedy(service: &Service, udp: bool) -> String {
+    if udp {
+        return format!(
+            "ssh cannot carry UDP: turn \"{}\" off in the client, or exempt it with a reason",
+            service.name
+        );
+    }
+    let mouth = service.listen.map_or_else(
+        || "a loopback address".to_owned(),
+        |listen| format!("{}, port {}", listen.ip(), listen.port()),
+    );
+    format!(
+        "quit the client; see what `getent hosts {}` answers: the name that the client uses must lead to {mouth} \
+         (an alias in the hosts file, or the client's settings); start the client again",
+        service.host
+    )
 }
 
 /// What a conn to a service was, in a few words.

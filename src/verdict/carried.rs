@@ -116,7 +116,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     let because = match (case.target.tunnel, case.tunnel) {
         (TunnelMode::None, _) => services(case, scope, &mut sheet, ledger),
         (TunnelMode::Builtin | TunnelMode::External, Some(tunnel)) => {
-            own(case, tunnel, scope, &mut sheet, ledger)
+            own(tunnel, scope, &mut sheet, ledger)
         }
         (TunnelMode::Builtin | TunnelMode::External, None) => {
             foreign(case, scope, &mut sheet, ledger)
@@ -163,13 +163,7 @@ fn token_on_the_wire(case: &Case<'_>, sheet: &mut Sheet, ledger: &mut Ledger) {
 }
 
 /// tunnelcheck's own tunnel: exactly its conn, with the octets of the forwards accounted for.
-fn own(
-    case: &Case<'_>,
-    tunnel: &TunnelRecord,
-    scope: &Scope<'_>,
-    sheet: &mut Sheet,
-    ledger: &mut Ledger,
-) -> String {
+fn own(tunnel: &TunnelRecord, scope: &Scope<'_>, sheet: &mut Sheet, ledger: &mut Ledger) -> String {
     let ours: Vec<_> = scope
         .conns
         .iter()
@@ -228,10 +222,9 @@ fn own(
             ),
             None => Reason::new("nobody-used-the-tunnel", "no octet was taken in at any forward"),
         }
-        .with_next(format!(
-            "use the client while it watches, through the forward's mouth; tunnelcheck diagnose {} says why it does not",
-            case.target.name
-        )));
+        .with_next(
+            "use the client while it watches, and have it connect to the forward's mouth; `ss -tn` shows where it connects",
+        ));
     }
     for (what, forwarded, sealed) in
         [("taken in at", taken_in, sealed[0]), ("given out by", given_out, sealed[1])]

@@ -55,7 +55,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     for (name, (first, uids)) in seen {
         sheet.warned(
             Reason::new("host-name", format!("the name {name} travels in the clear: {first}"))
-                .with_next("names can be kept from the wire by addresses in the target, or by the hosts file (tunnelcheck hosts)")
+                .with_next("names can be kept from the wire by addresses in the target, or by the hosts file")
                 .about(uids),
         );
     }

@@ -23,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>) -> Row {
         }
         sheet.unproven(
             Reason::new("tunnel-not-up", "the tunnel did not come up")
-                .with_next(format!("tunnelcheck diagnose {}", case.target.name)),
+                .with_next("watch again; the tunnel must come up before the window opens"),
         );
         return sheet.row("");
     };
