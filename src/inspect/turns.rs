@@ -2,13 +2,14 @@
 
 use crate::model::{Direction, Timestamp};
 
-/// Silence that ends an episode.
-const SILENCE_NS: i64 = 1_000_000_000;
+/// Silence that ends an episode: half of the shortest interval that keepalives can have in ssh_config, one second, so
+/// that a slow answer does not join one to the next.
+const SILENCE_NS: i64 = 500_000_000;
 
 /// Octets of a segment up to which it may be half of a keepalive: a global request with padding and MAC takes about 100.
 const SMALL: usize = 160;
 
-/// Counts changes of sides. Segments less than a second apart make an episode; an episode of one small segment, or of
+/// Counts changes of sides. Segments less than half a second apart make an episode; an episode of one small segment, or of
 /// one small segment each way, is a keepalive and is not counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
@@ -86,6 +87,14 @@ mod tests {
     fn keepalives_do_not_count() {
         let pairs: Vec<_> = (0..20)
             .flat_map(|n| [(OrigToResp, 64, n * 15_000), (RespToOrig, 48, n * 15_000 + 20)])
+            .collect();
+        assert_eq!(turns(&pairs), 0);
+    }
+
+    #[test]
+    fn keepalives_of_one_second_do_not_count_even_when_the_clock_is_a_little_fast() {
+        let pairs: Vec<_> = (0..120)
+            .flat_map(|n| [(OrigToResp, 64, n * 999), (RespToOrig, 48, n * 999 + 200)])
             .collect();
         assert_eq!(turns(&pairs), 0);
     }

@@ -178,7 +178,7 @@ pub struct ConnSummary {
     /// Conflicting octets in front of that point, likewise.
     pub conflict_in_clear: [u64; 2],
     /// How often the talk changed sides after both directions were sealed; a pair of single small
-    /// segments with at least a second of silence around it (a keepalive) is not counted.
+    /// segments with at least half a second of silence around it (a keepalive) is not counted.
     pub sealed_turns: u64,
     /// What was found, in the order of the octets; bounded.
     pub hits: Vec<Hit>,
