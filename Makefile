@@ -26,7 +26,6 @@ lint: deps
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --features live --lib --bins -- -D warnings
-	$(CARGO) clippy --locked --no-default-features --features tunnel --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 install: all
