@@ -9,8 +9,11 @@ const SILENCE_NS: i64 = 500_000_000;
 /// Octets of a segment up to which it may be half of a keepalive: a global request with padding and MAC takes about 100.
 const SMALL: usize = 160;
 
-/// Counts changes of sides. Segments less than half a second apart make an episode; an episode of one small segment, or of
-/// one small segment each way, is a keepalive and is not counted.
+/// Segments of an episode up to which it may be keepalives: one of each side may fall together, with their answers.
+const KEEPALIVE_SEGMENTS: u32 = 4;
+
+/// Counts changes of sides. Segments less than half a second apart make an episode; an episode of a few small segments
+/// is keepalives and is not counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turns {
     counted: u64,
@@ -60,8 +63,7 @@ impl Turns {
 
     fn close_episode(&mut self) {
         let Some(episode) = self.episode.take() else { return };
-        let pair = episode.segments == 2 && episode.changes == 1;
-        if episode.all_small && (pair || episode.segments == 1) {
+        if episode.all_small && episode.segments <= KEEPALIVE_SEGMENTS {
             return;
         }
         let joined = self.speaker.is_some_and(|speaker| speaker != episode.first);
@@ -97,6 +99,22 @@ mod tests {
             .flat_map(|n| [(OrigToResp, 64, n * 999), (RespToOrig, 48, n * 999 + 200)])
             .collect();
         assert_eq!(turns(&pairs), 0);
+    }
+
+    #[test]
+    fn keepalives_of_both_sides_at_once_do_not_count() {
+        let both: Vec<_> = (0..60)
+            .flat_map(|n| {
+                let at = n * 15_000;
+                [
+                    (OrigToResp, 64, at),
+                    (RespToOrig, 64, at + 1),
+                    (RespToOrig, 48, at + 20),
+                    (OrigToResp, 48, at + 21),
+                ]
+            })
+            .collect();
+        assert_eq!(turns(&both), 0);
     }
 
     #[test]
