@@ -1,23 +1,31 @@
 #!/usr/bin/env bash
-# Records the captures of real sessions that captures/ is made from: real OpenSSH, real TLS, russh without encryption.
-# Needs root, iproute2, tcpdump, openssh-server, openssl, netcat. Usage: tests/record-captures.sh PROGRAM FOLDER
+# Records the captures of real sessions that captures/ is made from: real OpenSSH, real TLS, russh without encryption,
+# and a run of tunnelcheck itself. Needs root, iproute2, ethtool, tcpdump, openssh-server, openssl, python3.
+# Usage: tests/record-captures.sh PROGRAM FOLDER [NAME...]     without names: all
 # Every run gives other keys and so other octets: record again only where a case is to change.
 set -euo pipefail
 program=$(realpath "$1")
 out=$(realpath "$2")
+shift 2
+wanted=" $* "
 work=$(mktemp -d)
 p=tcrec$$
 declare -a children=()
 cleanup() {
+  exec 8>&- || true
   for child in "${children[@]}"; do kill "$child" 2>/dev/null || true; done
+  for child in "${children[@]}"; do wait "$child" 2>/dev/null || true; done
   for host in client gateway mail hub; do ip netns del "$p-$host" 2>/dev/null || true; done
-  rm -rf "$work"
+  rm -rf "$work" "/etc/netns/$p-gateway"
 }
 trap cleanup EXIT
 
 on() { ip netns exec "$p-$1" "${@:2}"; }
-# A background job is started without `on`: killing a shell function would leave its child.
-background() { "$@" & children+=($!); }
+# HOST COMMAND...: in the background. `ip netns exec` becomes the command, so that its number is the command's own.
+# Servers of the lab serve until standard input ends: the pipe that this script alone holds open.
+background() { ip netns exec "$p-$1" "${@:2}" <"$work/stdin" >>"$work/out.log" 2>&1 8>&- & children+=($!); }
+mkfifo "$work/stdin"
+exec 8<>"$work/stdin"
 
 for host in client gateway mail hub; do
   ip netns add "$p-$host"
@@ -39,12 +47,13 @@ on gateway ip addr add 10.77.0.20/24 dev eth0
 on gateway ip addr add fd77::20/64 dev eth0 nodad
 on gateway ip addr add 10.77.1.20/24 dev eth1
 on mail ip addr add 10.77.1.30/24 dev eth0
+on mail ip addr add 10.77.1.31/24 dev eth0
 for end in client:eth0 gateway:eth0 gateway:eth1 mail:eth0; do on "${end%:*}" ip link set "${end#*:}" up; done
 on client ip route add 10.77.1.0/24 via 10.77.0.20
 on mail ip route add 10.77.0.0/24 via 10.77.1.20
 on gateway sysctl -qw net.ipv4.ip_forward=1
 
-mkdir -p /run/sshd "$work/etc"
+mkdir -p /run/sshd "/etc/netns/$p-gateway"
 ssh-keygen -q -t ed25519 -N '' -f "$work/host_key"
 ssh-keygen -q -t ed25519 -N '' -f "$work/user_key"
 cp "$work/user_key.pub" "$work/authorized_keys"
@@ -56,25 +65,25 @@ StrictModes no
 UsePAM no
 PidFile none
 CONFIG
-printf '10.77.1.30 dnd.dartmouth.edu dasher.dartmouth.edu\n' > "$work/hosts"
-mkdir -p "/etc/netns/$p-gateway"
-cp "$work/hosts" "/etc/netns/$p-gateway/hosts"
-trap 'cleanup; rm -rf /etc/netns/'"$p"'-gateway' EXIT
-background ip netns exec "$p-gateway" /usr/sbin/sshd -D -e -f "$work/sshd_config" -p 22 2>"$work/sshd.log"
-background ip netns exec "$p-mail" sh -c "sleep 100000 | '$program' lab mail-servers --at 10.77.1.30" >/dev/null
-background ip netns exec "$p-gateway" sh -c "sleep 100000 | '$program' lab gateway --at 10.77.0.20:2222 --plain --name dnd.dartmouth.edu=10.77.1.30" >/dev/null
+printf '127.0.0.1 localhost\n10.77.1.30 dnd.dartmouth.edu dasher.dartmouth.edu\n' > "/etc/netns/$p-gateway/hosts"
+background gateway /usr/sbin/sshd -D -e -f "$work/sshd_config" -p 22
+background mail "$program" lab mail-servers --at 10.77.1.30
+background gateway "$program" lab gateway --at 10.77.0.20:2222 --plain --name dnd.dartmouth.edu=10.77.1.30
 openssl req -x509 -newkey rsa:2048 -nodes -days 36500 -subj "/CN=mail.dartmouth.edu" \
   -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
 sleep 1.5
 
 ssh_options=(-i "$work/user_key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
-  -o ServerAliveInterval=1 -F none)
+  -o ServerAliveInterval=1 -o ExitOnForwardFailure=yes -F none)
 
-# record NAME COMMAND...: what crosses the hub while the command runs.
+# NAME COMMAND...: what crosses the hub while the command runs.
 record() {
   local name=$1; shift
-  ip netns exec "$p-hub" tcpdump -q -n -U -s 0 -i hub -w "$work/$name.pcap" not arp and not icmp6 2>"$work/tcpdump.log" &
+  case "$wanted" in "  " | *" $name "*) ;; *) return 0 ;; esac
+  : >"$work/tcpdump.log"
+  ip netns exec "$p-hub" tcpdump --immediate-mode -q -n -U -s 0 -i hub -w "$work/$name.pcap" not arp and not icmp6 2>"$work/tcpdump.log" &
   local sniffer=$!
+  children+=("$sniffer")
   for _ in $(seq 50); do grep -q "listening on" "$work/tcpdump.log" && break; sleep 0.1; done
   "$@"
   sleep 0.5
@@ -83,49 +92,138 @@ record() {
   ls -l "$out/$name.pcap"
 }
 
-tunnel() { # SECONDS GATEWAY FORWARDS... -- COMMAND...
-  local seconds=$1 gateway=$2; shift 2
+# GATEWAY FORWARDS... -- STEPS...: what the mail user does while the tunnel is up. A step that fails ends the script.
+tunnel() {
+  local gateway=$1; shift
   local forwards=()
   while [ "$1" != -- ]; do forwards+=(-L "$1"); shift; done
   shift
-  ip netns exec "$p-client" ssh "${ssh_options[@]}" -N "${forwards[@]}" "root@$gateway" &
+  ip netns exec "$p-client" ssh "${ssh_options[@]}" -N "${forwards[@]}" "root@$gateway" </dev/null >>"$work/out.log" 2>&1 8>&- &
   local tunnel=$!
-  sleep 1
-  if [ $# -gt 0 ]; then on client "$@"; fi
-  sleep "$seconds"
+  children+=("$tunnel")
+  for _ in $(seq 50); do on client ss -Hltn | grep -q "127.0.0.1:" && break; sleep 0.1; done
+  on client "$program" lab user "$@"
+  sleep 0.2
   kill "$tunnel"; wait "$tunnel" 2>/dev/null || true
 }
 
 forwards=(902:dnd.dartmouth.edu:902 2151:dasher.dartmouth.edu:2151)
-record ssh-blitzmail tunnel 0.2 10.77.0.20 "${forwards[@]}" -- "$program" lab user dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151
-record ssh-pop3 tunnel 0.2 10.77.0.20 2003:dasher.dartmouth.edu:110 -- "$program" lab user pop3@127.0.0.1:2003
-record ssh-idle tunnel 5 10.77.0.20 "${forwards[@]}" --
-record ssh-ipv6 tunnel 0.2 fd77::20 "${forwards[@]}" -- "$program" lab user dnd@127.0.0.1:902
+session=(dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151)
+record ssh-blitzmail tunnel 10.77.0.20 "${forwards[@]}" -- "${session[@]}"
+record ssh-pop3 tunnel 10.77.0.20 2003:dasher.dartmouth.edu:110 -- pop3@127.0.0.1:2003
+record ssh-idle tunnel 10.77.0.20 "${forwards[@]}" -- wait@20000
+record ssh-ipv6 tunnel fd77::20 "${forwards[@]}" -- "${session[@]}"
+record ssh-bulletins tunnel 10.77.0.20 "${forwards[@]}" -- dnd@127.0.0.1:902 bulletins@10.77.1.30:1119
+record ssh-notify tunnel 10.77.0.20 "${forwards[@]}" -- "${session[@]}" notify@10.77.1.30:2154
 
+# An SSH session that agrees to the cipher none.
 plain() {
-  ip netns exec "$p-client" sh -c "sleep 2 | '$program' lab plain-client --gateway 10.77.0.20:2222 --plain --forward 127.0.0.1:902=dnd.dartmouth.edu:902" >/dev/null &
+  mkfifo "$work/plain"
+  exec 7<>"$work/plain"
+  ip netns exec "$p-client" "$program" lab plain-client --gateway 10.77.0.20:2222 --plain \
+    --forward 127.0.0.1:902=dnd.dartmouth.edu:902 <"$work/plain" >>"$work/out.log" 2>&1 7>&- 8>&- &
   local client=$!
+  children+=("$client")
   sleep 1
   on client "$program" lab user dnd@127.0.0.1:902
-  wait "$client"
+  kill "$client"; wait "$client" 2>/dev/null || true
+  exec 7>&-
 }
 record ssh-none plain
 
-# A POP3 server behind TLS: its lines come from a script, the TLS is real.
-pop3_lines=$'+OK BlitzMail POP3 Server Ready.\r\n+OK Password required.\r\n+OK jsmith has 1 message.\r\n+OK 1 152\r\n+OK Bye.\r\n'
-client_lines() { for line in "USER jsmith" "PASS sleigh-bells" "STAT" "QUIT"; do printf '%s\r\n' "$line"; sleep 0.1; done; sleep 0.2; }
-tls() { # PORT SERVER_OPTIONS -- CLIENT_OPTIONS
-  local port=$1; shift
-  local server=()
-  while [ "$1" != -- ]; do server+=("$1"); shift; done
-  shift
-  (sleep 1; printf '%s' "$pop3_lines"; sleep 2) |
-    on mail openssl s_server -quiet -accept "10.77.1.30:$port" -naccept 1 -key "$work/tls.key" -cert "$work/tls.pem" "${server[@]}" >/dev/null 2>&1 &
-  local listener=$!
-  sleep 0.5
-  (sleep 0.7; client_lines) | on client openssl s_client -quiet -connect "10.77.1.30:$port" "$@" >/dev/null 2>&1 || true
-  wait "$listener" || true
+# POP3 with TLS from the start, and by STLS: the lines of the server are few, the TLS is real.
+cat > "$work/pop3.py" <<'PYTHON'
+import poplib, socket, ssl, sys, threading
+side, mode, port, ciphers = sys.argv[1:5]
+folder = sys.argv[5]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if side == "server" else ssl.PROTOCOL_TLS_CLIENT)
+if ciphers == "tls12":
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+elif ciphers == "null":
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("NULL-SHA256:@SECLEVEL=0")
+if side == "server":
+    context.load_cert_chain(folder + "/tls.pem", folder + "/tls.key")
+    listener = socket.create_server(("10.77.1.31", int(port)))
+    conn, _ = listener.accept()
+    if mode == "tls":
+        conn = context.wrap_socket(conn, server_side=True)
+    reader = conn.makefile("rb")
+    def say(text): conn.sendall(text.encode() + b"\r\n")
+    say("+OK BlitzMail POP3 Server Ready.")
+    while True:
+        words = reader.readline().decode().split()
+        verb = words[0].upper() if words else "QUIT"
+        if verb == "STLS":
+            say("+OK Begin TLS.")
+            conn = context.wrap_socket(conn, server_side=True)
+            reader = conn.makefile("rb")
+        elif verb == "CAPA": say("+OK\r\nSTLS\r\nUSER\r\n.")
+        elif verb == "RETR":
+            say("+OK 152 octets\r\nFrom: Marion Bates\r\nTo: John Smith\r\nSubject: Sleigh list\r\n\r\nThe list is in your folder.\r\n.")
+        elif verb == "STAT": say("+OK 1 152")
+        elif verb == "QUIT":
+            say("+OK Bye."); break
+        else: say("+OK jsmith")
+    conn.close()
+else:
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if mode == "tls":
+        class Named(poplib.POP3_SSL):
+            def _create_socket(self, timeout):
+                plain = socket.create_connection((self.host, self.port), 5)
+                return context.wrap_socket(plain, server_hostname="mail.dartmouth.edu")
+        mail = Named("10.77.1.31", int(port), context=context)
+    else:
+        mail = poplib.POP3("10.77.1.31", int(port), 5)
+        mail.host = "mail.dartmouth.edu"
+        mail.capa()
+        mail.stls(context)
+    mail.user("jsmith"); mail.pass_("sleigh-bells"); mail.stat(); mail.retr(1); mail.quit()
+PYTHON
+tls() { # MODE PORT CIPHERS
+  ip netns exec "$p-mail" python3 "$work/pop3.py" server "$@" "$work" </dev/null >>"$work/out.log" 2>&1 8>&- &
+  local server=$!
+  children+=("$server")
+  for _ in $(seq 50); do on mail ss -Hltn | grep -q "10.77.1.31:$2 " && break; sleep 0.1; done
+  on client python3 "$work/pop3.py" client "$@" "$work"
+  wait "$server"
 }
-record pop3s tls 995 -tls1_3 -- -servername mail.dartmouth.edu
-record pop3s-tls12 tls 996 -tls1_2 -- -servername mail.dartmouth.edu
-record tls-null tls 997 -tls1_2 -cipher NULL-SHA256:@SECLEVEL=0 -- -tls1_2 -cipher NULL-SHA256:@SECLEVEL=0
+record pop3s tls tls 995 any
+record pop3s-tls12 tls tls 996 tls12
+record tls-null tls tls 997 null
+record stls tls stls 110 any
+
+# A run of tunnelcheck, recorded by itself: with its control, its drop counters and its phases.
+own() {
+  local folder="$work/own"
+  mkdir -p "$folder"
+  cat > "$folder/tunnelcheck.toml" <<CONFIG
+[target.own]
+gateway = "root@10.77.0.20"
+identity_file = "$work/user_key"
+known_hosts = "$work/known_hosts"
+[target.own.identifiers]
+username = ["jsmith", "John Smith"]
+folders = ["Reindeer Games"]
+[[target.own.service]]
+name = "dnd"
+kind = "dnd"
+host = "dnd.dartmouth.edu"
+address = ["10.77.1.30"]
+port = 902
+[[target.own.service]]
+name = "mail"
+kind = "blitzmail"
+host = "dasher.dartmouth.edu"
+address = ["10.77.1.30"]
+port = 2151
+CONFIG
+  printf '10.77.0.20 %s\n' "$(cut -d' ' -f1,2 "$work/host_key.pub")" > "$work/known_hosts"
+  (cd "$folder" && on client "$program" --expect-encrypted own --record "$folder/own-run.pcapng" -i eth0 \
+    -- "$program" lab user "${session[@]}" </dev/null)
+  install -m 644 "$folder/own-run.pcapng" "$out/own-run.pcapng"
+  ls -l "$out/own-run.pcapng"
+}
+case "$wanted" in "  " | *" own-run "*) own ;; esac

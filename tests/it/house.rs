@@ -25,7 +25,10 @@ const NEVER: &[(&str, &str)] = &[("report", "source"), ("lab", "verdict"), ("lab
 /// Outside crates and the only rooms that may name them. A crate that is not listed may be named by any room.
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("pcap", &["source"]),
+    ("pcap_parser", &["source"]),
+    ("etherparse", &["decode", "lab"]),
     ("aho_corasick", &["inspect"]),
+    ("regex", &["inspect"]),
     ("russh", &["tunnel", "lab"]),
     ("tokio", &["tunnel", "lab"]),
     ("clap", &["cli"]),

@@ -10,8 +10,12 @@
     reason = "a test ends at the first thing that is not as it should be; clippy.toml frees only the #[test] functions"
 )]
 
+mod captures;
+mod cli;
+mod derive_captures;
 mod house;
 mod make_captures;
+mod program;
 #[cfg(feature = "tunnel")]
 mod sshd;
 #[cfg(feature = "tunnel")]

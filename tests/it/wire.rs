@@ -34,9 +34,24 @@ impl Default for Wire {
 }
 
 impl Wire {
-    /// Lets time pass.
-    pub(crate) fn wait_ms(&mut self, ms: u64) {
-        self.clock_ns += ms * 1_000_000;
+    /// A capture as it was recorded: classic pcap, little endian, microseconds, Ethernet. What is added comes after it.
+    pub(crate) fn read(file: &[u8]) -> Self {
+        let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        assert_eq!((number(0), number(20)), (0xa1b2_c3d4, 1), "not as tcpdump -w writes it here");
+        let mut wire = Self::default();
+        let mut at = 24;
+        while at < file.len() {
+            let cap_len = number(at + 8) as usize;
+            wire.clock_ns =
+                u64::from(number(at)) * 1_000_000_000 + u64::from(number(at + 4)) * 1000;
+            wire.frames.push(Shot {
+                time_ns: wire.clock_ns,
+                len: number(at + 12),
+                octets: file[at + 16..at + 16 + cap_len].to_vec(),
+            });
+            at += 16 + cap_len;
+        }
+        wire
     }
 
     /// Adds a frame as it is.
@@ -155,7 +170,6 @@ impl Wire {
 
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
-pub(crate) const RST: u8 = 0x04;
 pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
 
@@ -216,9 +230,6 @@ impl Tcp {
         }
         if flags & SYN != 0 {
             tcp = tcp.syn();
-        }
-        if flags & RST != 0 {
-            tcp = tcp.rst();
         }
         if flags & PSH != 0 {
             tcp = tcp.psh();
