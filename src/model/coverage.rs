@@ -64,17 +64,6 @@ pub enum Drops {
     Known(u64),
 }
 
-impl Drops {
-    /// The drops of two sources together: unknown as soon as one is.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Known(a), Self::Known(b)) => Self::Known(a.saturating_add(b)),
-            _ => Self::Unknown,
-        }
-    }
-}
-
 /// What was seen and what was not; additive. `drops` comes from the sources and is set once, by run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -164,12 +153,6 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn drops_of_two_sources_are_known_only_if_both_are() {
-        assert_eq!(Drops::Known(2).and(Drops::Known(3)), Drops::Known(5));
-        assert_eq!(Drops::Known(2).and(Drops::Unknown), Drops::Unknown);
-    }
 
     #[test]
     fn coverage_only_grows() {

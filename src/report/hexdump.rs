@@ -30,7 +30,7 @@ const WORDS: &[&str] = &[
     // News.
     "GROUP", "ARTICLE", "HEAD", "POST", "MODE", "READER", "AUTHINFO", "XOVER", "NEWGROUPS", "IHAVE",
     // DND and BlitzMail.
-    "LOOKUP", "NAME", "EMAIL", "BLITZSERV", "BULLSERV", "DND", "server", "here", "FLIS", "FNAM", "FNEW", "FREM", "MSUM",
+    "LOOKUP", "NAME", "EMAIL", "BLITZSERV", "BULLSERV", "DND", "FLIS", "FNAM", "FNEW", "FREM", "MSUM",
     "SUMM", "TEXT", "VERS", "PASE", "PREF", "NAMES", "INFO", "SEND", "TMSG", "TCRE",
     // The web and files.
     "GET", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "HTTP", "Host", "Cookie", "Authorization", "Basic", "Bearer",
@@ -110,11 +110,19 @@ impl Marks {
         for (from, to) in words(bytes) {
             let word = bytes.get(from..to).unwrap_or_default();
             let is_secret = self.secrets.iter().any(|secret| secret.eq_ignore_ascii_case(word));
-            let is_known =
-                word.iter().all(u8::is_ascii_digit) && word.len() == 3 && starts_line(bytes, from)
-                    || WORDS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
+            // A letter has such words too: in another case than the protocol's they show at the start of a line alone.
+            let first = starts_line(bytes, from);
+            let is_known = first && word.len() == 3 && word.iter().all(u8::is_ascii_digit)
+                || WORDS
+                    .iter()
+                    .map(|known| known.as_bytes())
+                    .any(|known| known == word || first && known.eq_ignore_ascii_case(word));
             if is_known && !is_secret {
-                set(&mut octets, from, to, Octet::Shown);
+                // The mark that belongs to the word: `+OK`, `250-`, `From:`, `HTTP/`.
+                let is_mark =
+                    |at: usize| bytes.get(at).is_some_and(|octet| b"+-:/".contains(octet));
+                let before = from.checked_sub(1).filter(|at| is_mark(*at)).unwrap_or(from);
+                set(&mut octets, before, if is_mark(to) { to + 1 } else { to }, Octet::Shown);
             }
         }
         let spans = self.spans.get(&(hit.uid, hit.dir)).map(Vec::as_slice).unwrap_or_default();
@@ -324,6 +332,15 @@ mod tests {
                 "> 0x0010:  2069 7320 6865 7265 2e0d 0a               is here...",
             ]
         );
+    }
+
+    #[test]
+    fn the_mark_of_a_word_shows() {
+        let stream = b"+OK jsmith has 1 message.\r\nFrom: a\r\n";
+        let name = hit_in(stream, Rule::Identifier, Field::NAME, 4, 6);
+        let shown = lines(&name, std::slice::from_ref(&name), false);
+        assert!(shown[0].ends_with("+OK ###### ~~~ ~"), "{shown:?}");
+        assert!(shown[1].ends_with(" ~~~~~~~~..From:"), "{shown:?}");
     }
 
     #[test]

@@ -28,8 +28,6 @@ pub(super) struct Tail {
     tunnels: BTreeMap<String, Tunnel>,
     addresses: BTreeMap<String, Addresses>,
     clients: Vec<IpAddr>,
-    #[serde(default)]
-    channel_dropped: u64,
 }
 
 /// Version of both, raised when a key changes its meaning.
@@ -112,7 +110,6 @@ impl Tail {
         control: &ControlRecord,
         watched: &[(&Target, Option<&TunnelRecord>)],
         clients: &[IpAddr],
-        channel_dropped: u64,
     ) -> Self {
         let tunnels = watched.iter().filter_map(|(target, tunnel)| {
             tunnel.map(|tunnel| (target.name.clone(), Tunnel::from(tunnel)))
@@ -126,7 +123,6 @@ impl Tail {
             tunnels: tunnels.collect(),
             addresses: addresses.collect(),
             clients: clients.to_vec(),
-            channel_dropped,
         }
     }
 
@@ -141,11 +137,6 @@ impl Tail {
     /// The tunnel of that target.
     pub(super) fn tunnel(&self, target: &str) -> Option<TunnelRecord> {
         self.tunnels.get(target).map(Tunnel::to_model)
-    }
-
-    /// Frames that our own queue dropped.
-    pub(super) fn channel_dropped(&self) -> u64 {
-        self.channel_dropped
     }
 
     /// Addresses of the machine that was watched.
@@ -299,5 +290,94 @@ impl From<&Target> for Addresses {
             services: services.collect(),
             exempts: exempts.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TunnelMode;
+
+    fn control() -> ControlRecord {
+        let token = |phase, path, sent| ControlToken {
+            phase,
+            path,
+            interface_id: 1,
+            token: format!("tunnelcheck-control-{phase}-{path}"),
+            sent,
+        };
+        let at = Timestamp::from_nanos(1_050_416_296_000_000_001);
+        ControlRecord {
+            tokens: vec![
+                token(Phase::Before, ControlPath::Clear, Some(at)),
+                token(Phase::After, ControlPath::Tunnel, None),
+            ],
+            phases: vec![PhaseMark { phase: Phase::During, start: at }],
+        }
+    }
+
+    fn tunnel() -> TunnelRecord {
+        TunnelRecord {
+            local: "10.77.0.10:40000".parse().unwrap(),
+            remote: "10.77.0.20:22".parse().unwrap(),
+            host_key: "SHA256:x".to_owned(),
+            host_key_source: "known_hosts line 1".to_owned(),
+            server_version: "SSH-2.0-OpenSSH_9.2p1".to_owned(),
+            kex: "curve25519-sha256".to_owned(),
+            cipher: "aes256-gcm@openssh.com".to_owned(),
+            mac: String::new(),
+            up: Timestamp::from_nanos(5),
+            lost: Some((Timestamp::from_nanos(9), "keepalive timeout".to_owned())),
+            forwards: vec![ForwardRecord {
+                service: "mail".to_owned(),
+                listen: "127.0.0.1:2151".parse().unwrap(),
+                host: "dasher.dartmouth.edu".to_owned(),
+                port: 2151,
+                conns: 2,
+                opened: 1,
+                bytes_in: 3,
+                bytes_out: 4,
+                last_error: Some("refused".to_owned()),
+            }],
+        }
+    }
+
+    fn target() -> Target {
+        Target {
+            name: "dasher".to_owned(),
+            tunnel: TunnelMode::Builtin,
+            gateway_host: Some("nimbus".to_owned()),
+            gateway_port: 22,
+            gateway_addresses: vec!["10.77.0.20".parse().unwrap()],
+            clients: Vec::new(),
+            services: Vec::new(),
+            identifiers: Vec::new(),
+            exempts: Vec::new(),
+            any_vantage: false,
+        }
+    }
+
+    #[test]
+    fn what_was_written_into_a_recording_is_read_back() {
+        let (control, tunnel, target) = (control(), tunnel(), target());
+        let clients = ["10.77.0.10".parse().unwrap()];
+        let tail = Tail::new(&control, &[(&target, Some(&tunnel))], &clients);
+        let text = serde_json::to_string(&tail).unwrap();
+        let read: Tail = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.control(), control);
+        assert_eq!(read.tunnel("dasher"), Some(tunnel));
+        assert_eq!(read.tunnel("dancer"), None);
+        assert_eq!(read.clients(), clients);
+        let mut bare = Target { gateway_addresses: Vec::new(), ..target.clone() };
+        read.add_addresses(&mut bare);
+        assert_eq!(bare, target);
+    }
+
+    #[test]
+    fn a_recording_without_its_end_has_a_control_of_which_nothing_was_sent() {
+        let text = serde_json::to_string(&Head::new(&control())).unwrap();
+        let read: Head = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.tokens().len(), 2);
+        assert!(read.control().tokens.iter().all(|token| token.sent.is_none()));
     }
 }

@@ -161,8 +161,7 @@ pub fn watch(
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
         let watched: Vec<_> =
             plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
-        let dropped = seen.losses.channel_dropped;
-        let tail = Tail::new(control.record(), &watched, &facts.clients, dropped);
+        let tail = Tail::new(control.record(), &watched, &facts.clients);
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);

@@ -39,11 +39,10 @@ pub fn judge_recording(
     }
     let own = source.is_own();
     let closed = source.is_closed();
-    let mut losses = source.losses();
+    let losses = source.losses();
     let tail: Option<Tail> =
         source.tail_annotation().and_then(|text| serde_json::from_str(text).ok());
     let control = tail.as_ref().map_or_else(|| head.control(), Tail::control);
-    losses.channel_dropped += tail.as_ref().map_or(0, Tail::channel_dropped);
     let facts = SourceFacts {
         source: Source::Recording { own, closed: closed && (!own || tail.is_some()) },
         interfaces: source.interfaces(),

@@ -11,11 +11,12 @@ use crate::model::{
 
 const CLAIM: ClaimKind = ClaimKind::Carried;
 
-/// Changes of sides that an SSH login alone may take: service request, several keys offered, global requests, host keys
-/// proven. An idle `ssh -N` with one key takes about 12; the shortest POP3 session adds 12 or more.
+/// Changes of sides that an SSH login alone may take. OpenSSH with one key takes 9; each key refused before it 2 more, and
+/// a server allows five of those (`MaxAuthTries` 6). The shortest POP3 session adds 12: channel, four commands, end.
 const SSH_LOGIN_TURNS: u64 = 20;
 
-/// Octets of ciphertext, both ways together, that an SSH login alone may take: certificates and host keys of all types.
+/// Octets of ciphertext, both ways together, that an SSH login alone may take: 1.6 KB with one small key, much more with
+/// certificates and host keys of all types.
 const SSH_LOGIN_BYTES: u64 = 32 * 1024;
 
 /// Changes of sides behind the seal that a TLS (or other) handshake alone may take: certificate, finished, ticket.
@@ -370,7 +371,7 @@ fn not_seen(case: &Case<'_>, scope: &Scope<'_>, attempted: bool) -> Reason {
     if !elsewhere.is_empty() {
         text.push_str("; ssh goes to another host: ");
         text.push_str(&elsewhere);
-        text.push_str(" (wrong host?)");
+        text.push_str(" (wrong host or port?)");
     }
     Reason::new("tunnel-not-seen", text)
         .with_next("start the tunnel while the capture runs, on the interface that its route uses")

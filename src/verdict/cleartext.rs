@@ -151,12 +151,15 @@ fn secret(conn: &ConnSummary, hits: &[&Hit]) -> Reason {
 /// Evidence of a readable conn: its hits, or the conn itself where nothing was named.
 fn readable(conn: &ConnSummary, reason: &Reason, ledger: &mut Ledger) {
     let mut none = true;
-    for hit in &conn.hits {
-        let telling =
-            matches!(hit.rule, Rule::Credential | Rule::Content | Rule::Banner | Rule::WeakCrypto);
-        if telling && !hit.in_ciphertext {
-            none = false;
-            ledger.hit(CLAIM, format!("{} {}", what(hit), whereabouts(hit, conn.dialect)), hit);
+    let mut verbs = 0;
+    // What matters most first: a report shows the first ones.
+    for rule in [Rule::Credential, Rule::Content, Rule::WeakCrypto, Rule::Banner] {
+        for hit in conn.hits.iter().filter(|hit| hit.rule == rule && !hit.in_ciphertext) {
+            verbs += u32::from(hit.field == Some(Field::VERB));
+            if hit.field != Some(Field::VERB) || verbs == 1 {
+                none = false;
+                ledger.hit(CLAIM, format!("{} {}", what(hit), whereabouts(hit, conn.dialect)), hit);
+            }
         }
     }
     if none {

@@ -195,7 +195,7 @@ fn by_no_conn_is_unproven_and_names_other_hosts() {
     let judgement = with(recorded(), |w| w.tunnel_conn().record.id.resp.ip = ip(OTHER));
     assert_eq!(judgement.outcome(Carried), Unproven);
     assert!(judgement.says("tunnel-not-seen"));
-    assert!(judgement.row(Carried).unwrap().reasons[0].text.contains("wrong host?"));
+    assert!(judgement.row(Carried).unwrap().reasons[0].text.contains("wrong host or port?"));
     assert_eq!(judgement.verdict, Inconclusive);
 }
 
