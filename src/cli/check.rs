@@ -121,6 +121,7 @@ fn live(plans: Vec<Plan>, check: &Check, common: &Common) -> anyhow::Result<Vec<
 }
 
 #[cfg(not(feature = "live"))]
+#[expect(clippy::needless_pass_by_value, reason = "the live check takes the plans")]
 fn live(plans: Vec<Plan>, _: &Check, _: &Common) -> anyhow::Result<Vec<Outcome>> {
     let target = plans.first().map(|plan| plan.target.name.clone()).unwrap_or_default();
     Err(crate::run::RunError::Feature { target, feature: "live" }.into())

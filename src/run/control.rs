@@ -123,14 +123,8 @@ fn send_datagram(destination: IpAddr, text: &str) -> std::io::Result<()> {
     socket.send_to(text.as_bytes(), (destination, DISCARD_PORT)).map(|_| ())
 }
 
-#[cfg(feature = "live")]
 fn set_hop_limit(socket: &UdpSocket) -> std::io::Result<()> {
     socket2::SockRef::from(socket).set_unicast_hops_v6(TTL)
-}
-
-#[cfg(not(feature = "live"))]
-fn set_hop_limit(_: &UdpSocket) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Never: argv, stdout, a format.
 
 mod annotation;
+#[cfg(feature = "live")]
 mod control;
 #[cfg(feature = "live")]
 mod dial;

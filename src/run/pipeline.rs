@@ -2,8 +2,10 @@
 
 use crate::decode::Decoder;
 use crate::flow::{ConnTable, Limits};
+#[cfg(feature = "live")]
+use crate::inspect::News;
 use crate::inspect::matcher::Matcher;
-use crate::inspect::{Inspection, Inspector, News};
+use crate::inspect::{Inspection, Inspector};
 use crate::model::{Coverage, Frame, Identifier};
 use crate::run::RunError;
 use crate::source::{Losses, Next, Source};
@@ -41,6 +43,7 @@ impl Pipeline {
     }
 
     /// What became known since the last call, for a screen.
+    #[cfg(feature = "live")]
     pub(super) fn drain_news(&mut self) -> Vec<News> {
         self.inspector.drain_news()
     }
