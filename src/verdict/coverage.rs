@@ -269,7 +269,8 @@ fn place(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     let concerns = |placed: &Placed<'_>| placed.place != Place::Elsewhere;
     let seen_inside = scope.conns.iter().any(|placed| placed.inside && concerns(placed));
     let wire = scope.in_scope().next().is_some();
-    if all_inner || seen_inside && !wire {
+    let nothing_else = !scope.conns.is_empty() && scope.conns.iter().all(|placed| placed.inside);
+    if all_inner || nothing_else || seen_inside && !wire {
         let names: Vec<_> = case
             .interfaces
             .iter()
@@ -278,7 +279,8 @@ fn place(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             .map(|(interface, vantage)| format!("{} ({vantage})", interface.name))
             .collect();
         let text = if names.is_empty() {
-            "everything that concerns the target was seen between loopback addresses, inside the tunnel".to_owned()
+            let what = if nothing_else { "" } else { " that concerns the target" };
+            format!("everything{what} was seen between loopback addresses, inside the tunnel")
         } else {
             format!(
                 "the frames were taken inside the tunnel, not on the wire: {}",

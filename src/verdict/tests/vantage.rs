@@ -29,6 +29,15 @@ fn between_loopback_addresses_is_inconclusive() {
     assert_eq!(judgement.verdict, Inconclusive);
 }
 
+#[test]
+fn of_nothing_but_loopback_is_inconclusive_whatever_is_spoken_there() {
+    let judgement = with(recorded(), |w| {
+        w.conns = vec![readable(tcp(("127.0.0.1", 50_000), ("127.0.0.1", 2151)), "blitzmail")];
+    });
+    assert!(judgement.spoiled_by("wrong-vantage"));
+    assert_eq!(judgement.verdict, Inconclusive);
+}
+
 fn beside_loopback() -> World {
     let mut world = live();
     world.interfaces.push(InterfaceRecord {
