@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// A host that is not the target's.
-const OTHER: &str = "10.77.9.9";
-const GATEWAY: &str = "10.77.0.20";
+pub(crate) const OTHER: &str = "10.77.9.9";
+pub(crate) const GATEWAY: &str = "10.77.0.20";
 /// Ethernet, IPv4 and TCP without options: where the payload of our own frames begins.
 const HEADERS: usize = 54;
 
@@ -32,12 +32,12 @@ pub(crate) fn derived() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn recorded(name: &str) -> Vec<u8> {
+pub(crate) fn recorded(name: &str) -> Vec<u8> {
     fs::read(Path::new("captures").join(name)).unwrap()
 }
 
 /// BlitzMail through OpenSSH.
-fn tunnelled() -> Wire {
+pub(crate) fn tunnelled() -> Wire {
     Wire::read(&recorded("ssh-blitzmail.pcap"))
 }
 
@@ -158,27 +158,37 @@ fn two_links() -> Vec<u8> {
     let mut direct = tunnelled();
     direct.frames.clear();
     blitzmail(&mut direct, &at(CLIENT, 49_306), &at(MAIL, 2151));
-    let mut file = Vec::new();
-    let mut section = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
-    section.extend_from_slice(&[1, 0, 0, 0]);
-    section.extend_from_slice(&[0xff; 8]);
-    block(&mut file, 0x0a0d_0d0a, &section);
-    let interface = |link_type: u16, options: &[u8]| {
-        let mut body = link_type.to_le_bytes().to_vec();
-        body.extend_from_slice(&[0; 6]);
-        body.extend_from_slice(options);
-        body
-    };
-    block(&mut file, 1, &interface(1, &[]));
+    let mut file = tunnel.pcapng();
     // if_tsresol = 9, then the end of the options.
     block(&mut file, 1, &interface(101, &[9, 0, 1, 0, 9, 0, 0, 0, 0, 0, 0, 0]));
-    for shot in &tunnel.frames {
-        packet(&mut file, 0, shot.time_ns / 1000, &shot.octets);
-    }
     for shot in &direct.frames {
         packet(&mut file, 1, shot.time_ns, &shot.octets[14..]);
     }
     file
+}
+
+impl Wire {
+    /// A pcapng of one section with one Ethernet interface, in microseconds.
+    pub(crate) fn pcapng(&self) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut section = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
+        section.extend_from_slice(&[1, 0, 0, 0]);
+        section.extend_from_slice(&[0xff; 8]);
+        block(&mut file, 0x0a0d_0d0a, &section);
+        block(&mut file, 1, &interface(1, &[]));
+        for shot in &self.frames {
+            packet(&mut file, 0, shot.time_ns / 1000, &shot.octets);
+        }
+        file
+    }
+}
+
+/// The body of an interface description block.
+fn interface(link_type: u16, options: &[u8]) -> Vec<u8> {
+    let mut body = link_type.to_le_bytes().to_vec();
+    body.extend_from_slice(&[0; 6]);
+    body.extend_from_slice(options);
+    body
 }
 
 /// An enhanced packet block.
@@ -193,7 +203,7 @@ fn packet(file: &mut Vec<u8>, interface: u32, time: u64, octets: &[u8]) {
     block(file, 6, &body);
 }
 
-fn block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
+pub(crate) fn block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
     let padded = body.len().next_multiple_of(4);
     let total = u32::try_from(padded + 12).unwrap().to_le_bytes();
     file.extend_from_slice(&kind.to_le_bytes());
@@ -211,7 +221,7 @@ fn cut_file() -> Vec<u8> {
 }
 
 /// A gzip member of stored blocks: no compressor, so that every version of one gives the same octets.
-fn gzip(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(octets: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new()
         .operating_system(255)
         .write(Vec::new(), flate2::Compression::none());

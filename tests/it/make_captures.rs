@@ -5,7 +5,8 @@
 //! those by leaving frames out or adding some.
 
 use crate::derive_captures::derived;
-use crate::wire::{ACK, PSH, Shot, Wire};
+use crate::fooling_captures::fooling;
+use crate::wire::{ACK, PSH, Shot, Tcp, Wire};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,7 @@ pub(crate) const MAIL: &str = "10.77.1.30";
 #[test]
 fn the_synthetic_captures_are_as_committed() {
     let mut wrong = Vec::new();
-    for (name, octets) in synthetic().into_iter().chain(derived()) {
+    for (name, octets) in synthetic().into_iter().chain(derived()).chain(fooling()) {
         let path = Path::new("captures").join(name);
         if std::env::var_os("UPDATE_CAPTURES").is_some() {
             fs::write(&path, &octets).unwrap();
@@ -211,7 +212,13 @@ pub(crate) fn blitzmail(wire: &mut Wire, client: &str, server: &str) {
 /// A POP3 session straight to the server.
 fn pop3_direct() -> Wire {
     let mut wire = Wire::default();
-    let mut tcp = wire.connect(&at(CLIENT, 49_201), &at(MAIL, 110));
+    pop3(&mut wire, &at(CLIENT, 49_201), &at(MAIL, 110));
+    wire
+}
+
+/// A POP3 session between two ends.
+pub(crate) fn pop3(wire: &mut Wire, client: &str, server: &str) {
+    let mut tcp = wire.connect(client, server);
     wire.server(&mut tcp, b"+OK BlitzMail POP3 Server Ready.\r\n");
     for (said, answered) in [
         ("USER jsmith\r\n", "+OK Password required.\r\n"),
@@ -227,7 +234,6 @@ fn pop3_direct() -> Wire {
         wire.server(&mut tcp, answered.as_bytes());
     }
     wire.close(&mut tcp);
-    wire
 }
 
 /// A message that PGP seals, in an envelope that SMTP shows.
@@ -373,7 +379,22 @@ fn name_vlan() -> Wire {
 /// A whole SSH handshake with the names of real algorithms, and readable lines where the ciphertext should be.
 fn ssh_faked_handshake() -> Wire {
     let mut wire = Wire::default();
-    let mut tcp = wire.connect(&at(CLIENT, 49_207), &at("10.77.0.20", 22));
+    let mut tcp = ssh_handshake(&mut wire, &at(CLIENT, 49_207), &at("10.77.0.20", 22));
+    for (said, answered) in [
+        ("open the box named In Box\r\n", "it holds one message from Marion about the list\r\n"),
+        ("read it to me, please\r\n", "the list is in your folder, and the snow is deep\r\n"),
+        ("and the next one, if there is any\r\n", "there is none, that was the last of them\r\n"),
+    ] {
+        wire.client(&mut tcp, said.as_bytes());
+        wire.server(&mut tcp, answered.as_bytes());
+    }
+    wire.close(&mut tcp);
+    wire
+}
+
+/// A conn with a handshake of SSH that agrees on AES: well formed, and all of it invented.
+pub(crate) fn ssh_handshake(wire: &mut Wire, client: &str, server: &str) -> Tcp {
+    let mut tcp = wire.connect(client, server);
     wire.server(&mut tcp, b"SSH-2.0-OpenSSH_9.2p1\r\n");
     wire.client(&mut tcp, b"SSH-2.0-OpenSSH_9.2p1\r\n");
     let kexinit = |cookie: u8| {
@@ -407,16 +428,7 @@ fn ssh_faked_handshake() -> Wire {
     wire.server(&mut tcp, &ssh_packet(&reply.concat()));
     wire.server(&mut tcp, &ssh_packet(&[21]));
     wire.client(&mut tcp, &ssh_packet(&[21]));
-    for (said, answered) in [
-        ("open the box named In Box\r\n", "it holds one message from Marion about the list\r\n"),
-        ("read it to me, please\r\n", "the list is in your folder, and the snow is deep\r\n"),
-        ("and the next one, if there is any\r\n", "there is none, that was the last of them\r\n"),
-    ] {
-        wire.client(&mut tcp, said.as_bytes());
-        wire.server(&mut tcp, answered.as_bytes());
-    }
-    wire.close(&mut tcp);
-    wire
+    tcp
 }
 
 /// A binary packet of SSH without encryption. RFC 4253 s6.

@@ -83,12 +83,17 @@ impl Wire {
     /// Opens a TCP conversation with a handshake.
     pub(crate) fn connect(&mut self, client: &str, server: &str) -> Tcp {
         let mut tcp = Tcp::midstream(client, server, 1000, 5000);
-        self.segment(&tcp, true, tcp.client_seq, 0, SYN, b"");
-        self.segment(&tcp, false, tcp.server_seq, tcp.client_seq + 1, SYN | ACK, b"");
+        self.open(&mut tcp);
+        tcp
+    }
+
+    /// The handshake of a conversation whose numbers are known.
+    pub(crate) fn open(&mut self, tcp: &mut Tcp) {
+        self.segment(tcp, true, tcp.client_seq, 0, SYN, b"");
+        self.segment(tcp, false, tcp.server_seq, tcp.client_seq + 1, SYN | ACK, b"");
         tcp.client_seq += 1;
         tcp.server_seq += 1;
-        self.segment(&tcp, true, tcp.client_seq, tcp.server_seq, ACK, b"");
-        tcp
+        self.segment(tcp, true, tcp.client_seq, tcp.server_seq, ACK, b"");
     }
 
     /// Payload from the client, acknowledged.
@@ -170,6 +175,7 @@ impl Wire {
 
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
 pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
 
@@ -230,6 +236,9 @@ impl Tcp {
         }
         if flags & SYN != 0 {
             tcp = tcp.syn();
+        }
+        if flags & RST != 0 {
+            tcp = tcp.rst();
         }
         if flags & PSH != 0 {
             tcp = tcp.psh();
