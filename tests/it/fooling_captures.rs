@@ -9,12 +9,17 @@ pub(crate) fn fooling() -> Vec<(&'static str, Vec<u8>)> {
         ("ssh-one-way-text.pcap", ssh_one_way_text().pcap()),
         ("ssh-faked-base64.pcap", ssh_faked(&base64_lines()).pcap()),
         ("ssh-faked-utf16.pcap", ssh_faked(&utf16_lines()).pcap()),
+        ("ssh-faked-mixed.pcap", ssh_faked_mixed().pcap()),
+        ("ssh-faked-xor.pcap", ssh_faked(&changed_lines(|octet, _| octet ^ 0xa5)).pcap()),
+        ("ssh-faked-interleaved.pcap", ssh_faked(&interleaved_lines()).pcap()),
+        ("ssh-second-short-text.pcap", ssh_second_short_text().pcap()),
+        ("tls-then-bare-record.pcap", tls_then(|text| record(23, text)).pcap()),
         ("ssh-port-reused.pcap", ssh_port_reused().pcap()),
         ("ssh-second-midstream.pcap", ssh_second_midstream().pcap()),
         ("ssh-twice.pcap", ssh_twice().pcap()),
         ("ssh-one-side.pcap", ssh_one_side().pcap()),
         ("tls-faked.pcap", tls_faked().pcap()),
-        ("tls-then-text.pcap", tls_then_text().pcap()),
+        ("tls-then-text.pcap", tls_then(<[u8]>::to_vec).pcap()),
         ("tls-refused.pcap", tls_refused().pcap()),
         ("gateway-http.pcap", gateway_http().pcap()),
         ("name-after-rst.pcap", name_after_rst().pcap()),
@@ -45,6 +50,46 @@ fn base64_lines() -> Vec<Vec<u8>> {
 
 fn utf16_lines() -> Vec<Vec<u8>> {
     LINES.iter().map(|line| line.encode_utf16().flat_map(u16::to_le_bytes).collect()).collect()
+}
+
+/// The lines with each octet changed by its place.
+fn changed_lines(change: impl Fn(u8, usize) -> u8) -> Vec<Vec<u8>> {
+    let line =
+        |line: &&str| line.bytes().enumerate().map(|(at, octet)| change(octet, at)).collect();
+    LINES.iter().map(line).collect()
+}
+
+/// An octet of text, an octet of noise, and so on.
+fn interleaved_lines() -> Vec<Vec<u8>> {
+    let noise = noise(9, 200);
+    let line = |line: &&str| line.bytes().zip(&noise).flat_map(|(a, b)| [a, *b]).collect();
+    LINES.iter().map(line).collect()
+}
+
+/// Much noise, and one readable line of each side in its midst.
+fn ssh_faked_mixed() -> Wire {
+    let mut wire = Wire::default();
+    let mut tcp = ssh_handshake(&mut wire, &at(CLIENT, 49_412), &at(GATEWAY, 22));
+    for round in 1..40 {
+        wire.client(&mut tcp, &noise(round, 200));
+        wire.server(&mut tcp, &noise(round + 100, 300));
+        if round == 20 {
+            wire.client(&mut tcp, LINES[2].as_bytes());
+            wire.server(&mut tcp, LINES[3].as_bytes());
+        }
+    }
+    wire.close(&mut tcp);
+    wire
+}
+
+/// Beside the good tunnel a conn to the same gateway with a faked handshake and one line.
+fn ssh_second_short_text() -> Wire {
+    let mut wire = tunnelled();
+    let mut tcp = ssh_handshake(&mut wire, &at(CLIENT, 49_413), &at(GATEWAY, 22));
+    wire.client(&mut tcp, LINES[0].as_bytes());
+    wire.server(&mut tcp, LINES[1].as_bytes());
+    wire.close(&mut tcp);
+    wire
 }
 
 /// A faked handshake, and then these lines from both sides in turn, several times over.
@@ -163,8 +208,8 @@ fn tls_faked() -> Wire {
     wire
 }
 
-/// Real TLS, and behind its last record a talk in the clear on the same conn.
-fn tls_then_text() -> Wire {
+/// Real TLS, and behind its last record a talk in the clear on the same conn: as it is, or in records that seal nothing.
+fn tls_then(write: impl Fn(&[u8]) -> Vec<u8>) -> Wire {
     let mut wire = pop3s();
     let first = &wire.frames[tcp_frames(&wire)[0]].octets;
     let port = u16::from_be_bytes([first[34], first[35]]);
@@ -179,14 +224,14 @@ fn tls_then_text() -> Wire {
         let syn = u32::from(shot.octets[47] & SYN != 0);
         let next = number(38).wrapping_add(u32::try_from(len).unwrap() + syn);
         if shot.octets[26..30] == [10, 77, 0, 10] {
-            tcp.client_seq = next
+            tcp.client_seq = next;
         } else {
-            tcp.server_seq = next
+            tcp.server_seq = next;
         }
     }
     for pair in LINES.chunks(2) {
-        wire.client(&mut tcp, pair[0].as_bytes());
-        wire.server(&mut tcp, pair[1].as_bytes());
+        wire.client(&mut tcp, &write(pair[0].as_bytes()));
+        wire.server(&mut tcp, &write(pair[1].as_bytes()));
     }
     wire.close(&mut tcp);
     wire
