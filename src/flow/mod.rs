@@ -35,7 +35,8 @@ pub struct Limits {
     /// Frames of the conn that are awaited before a hole that is acknowledged and has data behind it is a gap: they may
     /// have been captured in another order.
     pub gap_patience: u32,
-    /// How long a closed TCP conn takes stray segments, in nanoseconds of capture time.
+    /// How long a closed TCP conn takes stray segments, in nanoseconds of capture time. One that was reset after it carried
+    /// payload does not count as closed: the reset may not have been believed.
     pub linger_ns: i64,
     /// How long a conn of another protocol may be silent, likewise.
     pub datagram_idle_ns: i64,

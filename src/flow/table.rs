@@ -51,7 +51,11 @@ impl ConnTable {
         let slot = match self.index.get(key) {
             Some(slot) if self.is_reused(slot, segment) => {
                 self.close(slot, false, sink);
-                self.open(key, segment, sink)
+                let slot = self.open(key, segment, sink);
+                if let Some(Some(Conn { tcp: Some(tcp), .. })) = self.slots.get_mut(slot as usize) {
+                    tcp.is_reused = true;
+                }
+                slot
             }
             Some(slot) => slot,
             None => self.open(key, segment, sink),
@@ -245,7 +249,7 @@ fn kind(conn: &Conn) -> Kind {
 fn kind_of(tcp: Option<&Tcp>) -> Kind {
     match tcp {
         None => Kind::Datagram,
-        Some(tcp) if tcp.is_closed() => Kind::Closed,
+        Some(tcp) if tcp.is_gone() => Kind::Closed,
         Some(tcp) if tcp.has_data() => Kind::Open,
         Some(_) => Kind::Embryo,
     }

@@ -15,6 +15,8 @@ pub(super) struct Tcp {
     pub(super) resp: Stream,
     is_reset: bool,
     has_syn: bool,
+    /// Its ends belonged to another conn before.
+    pub(super) is_reused: bool,
 }
 
 impl Tcp {
@@ -35,6 +37,13 @@ impl Tcp {
     /// Whether it has ended, by FIN of both sides or by RST.
     pub(super) const fn is_closed(&self) -> bool {
         self.is_reset || (self.orig.fin.is_some() && self.resp.fin.is_some())
+    }
+
+    /// Whether nothing more is to be expected of it. A reset may be one that the receiver never got or never believed
+    /// (a wrong sequence number, a TTL too short): where payload was seen, more of it may follow at any time.
+    pub(super) fn is_gone(&self) -> bool {
+        let both_said_fin = self.orig.fin.is_some() && self.resp.fin.is_some();
+        both_said_fin || (self.is_reset && !self.has_data())
     }
 
     /// Whether payload was seen.
@@ -94,6 +103,11 @@ impl Tcp {
         if flags.has(TcpFlags::ACK) {
             self.stream_mut(dir.reverse()).acknowledge(header.ack, is_syn);
         }
+        if flags.has(TcpFlags::URG) && !segment.payload.is_empty() {
+            // One octet is urgent: a receiver takes it out of the stream or leaves it there (RFC 6093 s2), and which one
+            // it is has two readings. The stream with and without it are versions of the same octets.
+            out.conflict(1);
+        }
         let stream = self.stream_mut(dir);
         stream.push(seq, segment.payload, segment.cut, segment.frames, out);
         if flags.has(TcpFlags::FIN) {
@@ -106,6 +120,15 @@ impl Tcp {
 
     /// Ends both streams.
     pub(super) fn flush<S: ChunkSink>(&mut self, out: &mut Out<'_, S>) {
+        let is_answered = self.orig.anchor == Anchor::Syn && self.resp.anchor == Anchor::Syn;
+        if self.is_reused && !is_answered {
+            // A SYN that nobody answered does not end the conn before it (RFC 5961 s4): its streams may go on in this one.
+            for dir in Direction::BOTH {
+                if self.stream(dir).has_data() {
+                    out.of(dir).conflict(1);
+                }
+            }
+        }
         for dir in Direction::BOTH {
             self.stream_mut(dir).flush(&mut out.of(dir));
         }

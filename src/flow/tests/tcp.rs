@@ -565,3 +565,42 @@ fn segment_of(seq: u32, payload: &[u8]) -> Segment<'_> {
         cut: 0,
     }
 }
+
+#[test]
+fn a_syn_that_nobody_answers_ends_no_conn_and_is_a_conflict() {
+    // It stands where the stream goes on: nothing else would show.
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(A, 1001, 5001, "USER ch");
+    talk.c(S, 1007, 0, "");
+    talk.c(A, 1008, 5001, "ris");
+    let heard = talk.finish().0.conns;
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[1].record().conflict_bytes, [1, 0]);
+    // The other side's stream goes on.
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.s(A, 5001, 1001, "+OK ch");
+    talk.c(S, 77_000, 0, "");
+    talk.s(A, 5007, 1001, "ris");
+    assert_eq!(talk.finish().0.conns[1].record().conflict_bytes, [0, 1]);
+}
+
+#[test]
+fn an_urgent_octet_has_two_readings() {
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(A | TcpFlags::URG, 1001, 5001, "ch#ris");
+    assert_eq!(talk.only().record().conflict_bytes, [1, 0]);
+}
+
+#[test]
+fn a_reset_that_nobody_believes_does_not_end_a_stream() {
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(A, 1001, 5001, "USER ch");
+    talk.s(R, 5001, 0, "");
+    talk.millis += 90_000;
+    talk.c(A, 1008, 5001, "ris");
+    assert_eq!(talk.only().orig(), "USER chris");
+}
