@@ -84,12 +84,17 @@ const fn without_ip(ether_type: u16) -> Stop {
         0x8035 => "rarp",
         0x0842 => "wake-on-lan",
         0x6002 => "dec-mop",
+        0x8137 => "ipx",
+        0x886d => "intel-ans",
+        0x8899 => "loop-detection",
         0x8808 => "ethernet-flow-control",
         0x8809 => "slow-protocols",
         0x8863 => "pppoe-discovery",
         0x887b | 0x88e1 | 0x8912 => "homeplug",
         0x888e | 0x88c7 => "eapol",
         0x88cc => "lldp",
+        0x88d9 => "lltd",
+        0x88f5 | 0x88f6 => "mrp",
         0x88f7 => "ptp",
         0x8902 => "cfm",
         0x890d => "tdls",
@@ -102,11 +107,17 @@ const fn without_ip(ether_type: u16) -> Stop {
 /// LLC (IEEE 802.2) and SNAP (IEEE 802a).
 fn llc(view: View<'_>) -> Result<Packet<'_>, Stop> {
     let [dsap, _, control] = view.array(0).ok_or(SHORT)?;
+    if matches!(control & 0xef, 0xaf | 0xe3) {
+        // XID and TEST (IEEE 802.2 s5.4.1): what a link can do; stations and access points send them when they meet.
+        return Err(Stop::LinkOnly("llc-test"));
+    }
     match (dsap & 0xfe, control) {
         (0xaa, 0x03) => snap(view.skip(3).ok_or(SHORT)?),
         (0x06, 0x03) => Ok(Packet::V4(view.skip(3).ok_or(SHORT)?)),
         (0x42, 0x03) => Err(Stop::LinkOnly("stp")),
         (0xfe, 0x03) => Err(Stop::LinkOnly("osi-routing")),
+        (0xe0, 0x03) => Err(Stop::LinkOnly("ipx")),
+        (0xf0, _) => Err(Stop::LinkOnly("netbeui")),
         _ => Err(Stop::Undecoded(Weird::UnknownLlc)),
     }
 }

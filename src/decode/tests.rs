@@ -250,13 +250,18 @@ fn protocols_without_ip_are_counted_by_name_and_searched_raw() {
     assert_eq!(link_only(&ether(38, &[&[0x42, 0x42, 3][..], &[0; 35]].concat())), "stp");
     assert_eq!(link_only(&ether(9, &[0xaa, 0xaa, 3, 0, 0, 0xc, 0x20, 0, 1])), "cdp");
     assert_eq!(link_only(&ether(0x8100, &[0, 1, 8, 6])), "arp");
+    for control in [0xaf, 0xbf, 0xe3, 0xf3] {
+        assert_eq!(link_only(&ether(6, &[0, 1, control, 0x81, 1, 0])), "llc-test");
+    }
+    assert_eq!(link_only(&ether(3, &[0xe0, 0xe0, 3])), "ipx");
+    assert_eq!(link_only(&ether(3, &[0xf0, 0xf0, 3])), "netbeui");
 }
 
 #[test]
 fn what_is_unknown_is_counted_by_its_reason() {
     assert_eq!(refused(LinkType(147), b"x"), Weird::UnknownLinkType(LinkType(147)));
     assert_eq!(refused(ETHER, &ether(0x88b5, b"x")), Weird::UnknownEtherType(0x88b5));
-    assert_eq!(refused(ETHER, &ether(3, &[0xe0, 0xe0, 3])), Weird::UnknownLlc);
+    assert_eq!(refused(ETHER, &ether(3, &[0x82, 0x82, 3])), Weird::UnknownLlc);
     assert_eq!(refused(ETHER, &[0; 13]), Weird::ShortLinkHeader);
     assert_eq!(refused(ETHER, &[]), Weird::ShortLinkHeader);
     assert_eq!(refused(ETHER, &ether(0x0800, &[])), Weird::ShortIpHeader);

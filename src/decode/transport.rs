@@ -43,10 +43,19 @@ fn begins_tunnel(port: u16, payload: &[u8]) -> bool {
         2152 => b0 >> 5 == 1 && b1 == 255,                    // GTP-U G-PDU (3GPP TS 29.281 s5.1)
         3544 => b0 >> 4 == 6 || (b0 == 0 && b1 <= 1),         // Teredo (RFC 4380 s5.1.1)
         4789 | 8472 => b0 & 0x08 != 0 && b1 == 0 && b2 == 0 && b7 == 0, // VXLAN (RFC 7348 s5)
-        6081 => b0 >> 6 == 0 && matches!([b2, b3], [0x65, 0x58] | [0x08, 0] | [0x86, 0xdd]), // Geneve (RFC 8926 s3.4)
-        6635 => true, // MPLS-in-UDP (RFC 7510 s3)
+        4790 => b0 & 0x08 != 0 && matches!(b3, 1..=5), // VXLAN-GPE: an inner protocol is named
+        4754 => b0 & 0x4f == 0 && b1 & 0xf8 == 0 && is_carried([b2, b3]), // GRE-in-UDP (RFC 8086 s3)
+        4341 => matches!(payload.get(8).map(|octet| octet >> 4), Some(4 | 6)), // LISP data (RFC 9300 s5)
+        37_008 => b0 == 1 && b1 <= 5 && [b2, b3] == [0, 1],                    // TZSP of Ethernet
+        6081 => b0 >> 6 == 0 && is_carried([b2, b3]), // Geneve (RFC 8926 s3.4)
+        6635 => true,                                 // MPLS-in-UDP (RFC 7510 s3)
         _ => false,
     }
+}
+
+/// Whether an ether type is Ethernet inside a tunnel, IPv4 or IPv6.
+const fn is_carried(ether_type: [u8; 2]) -> bool {
+    matches!(ether_type, [0x65, 0x58] | [0x08, 0] | [0x86, 0xdd])
 }
 
 /// Reads the transport header of a whole datagram.
