@@ -18,6 +18,9 @@ const MAX_LAYERS: usize = 4;
 /// Octets in front of a chunk that are kept for the surroundings of a field that began there.
 const TAIL: usize = 192;
 
+/// Octets, its neighbours included, from which an alternate may be taken for another version of ciphertext.
+const MIN_SEALED_ALTERNATE: usize = 384;
+
 /// Remarks kept of one conn.
 const MAX_REMARKS: usize = 16;
 
@@ -484,7 +487,15 @@ impl Findings {
                 pick_mut(&mut self.tails, dir).clear();
             }
             Chunk::Alternate { offset, bytes, .. } => {
-                if offset == 0 || sealed.is_none_or(|from| offset < from) {
+                // Small pieces in the place of ciphertext may add up to a text; only a large one is seen to be none.
+                let mut look = Tally::default();
+                look.add(bytes);
+                let is_sealed = sealed.is_some_and(|from| offset > 0 && offset >= from)
+                    && bytes.len() >= MIN_SEALED_ALTERNATE
+                    && look.look() == Look::Random
+                    && !look.has_text()
+                    && !look.is_mixed();
+                if !is_sealed {
                     *pick_mut(&mut self.alternate_in_clear, dir) += bytes.len() as u64;
                 }
             }
