@@ -127,8 +127,9 @@ fn secrets(conn: &ConnSummary) -> Vec<&Hit> {
             !hit.in_ciphertext
                 && match hit.rule {
                     Rule::Credential | Rule::Content => true,
-                    // In octets that look random chance may explain it; the claim `no-identifier` weighs that.
-                    Rule::Identifier => conn.class != Class::Opaque,
+                    // In octets that look random, keys among them, chance may explain it; the claim `no-identifier`
+                    // weighs that.
+                    Rule::Identifier => !matches!(conn.class, Class::Opaque | Class::Encrypted),
                     Rule::Banner | Rule::Metadata | Rule::WeakCrypto => false,
                 }
         })

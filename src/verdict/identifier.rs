@@ -12,18 +12,34 @@ use std::collections::BTreeMap;
 
 const CLAIM: ClaimKind = ClaimKind::NoIdentifier;
 
+/// Printable octets around a hit that make it part of a text: random octets give so many in one of 300 000 places.
+const TEXT_AROUND: usize = 16;
+
+/// Printable octets around a hit from which a conn of no known protocol may be saying it.
+const SOME_TEXT_AROUND: usize = 4;
+
+/// The same in front of ciphertext, where a host name in a hello is shorter.
+const NAME_AROUND: usize = 6;
+
+/// Expected number of hits outside of ciphertext from which one may be chance: time stamps of TCP, keys, and fragments
+/// of ciphertext lie there as well as padding with what stood in memory.
+const OPEN_BY_CHANCE: f64 = 0.01;
+
 /// Judges the claim.
 pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> Row {
     let mut sheet = Sheet::new(CLAIM, case.strict);
     let mut counted: Vec<(&Hit, String)> = Vec::new();
     let mut by_chance = Vec::new();
     let mut cut_short = Vec::new();
+    let mut in_text = Vec::new();
+    let mut raw_by_chance = Vec::new();
     for placed in &scope.conns {
         let first = by_chance.len();
         for hit in identifiers(&placed.conn.hits) {
             match weigh(scope, placed, hit) {
                 Weight::Counts => counted.push((hit, whereabouts(hit, placed.conn.dialect))),
                 Weight::MayBeChance => by_chance.push(hit),
+                Weight::Unclear => in_text.push(hit),
                 Weight::Nothing(why) => ledger.explain(why, hit),
             }
         }
@@ -34,11 +50,19 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     for hit in identifiers(case.raw_hits) {
         if all_inside(case) {
             ledger.explain("seen inside the tunnel only, not on the wire", hit);
+        } else if may_be_chance(hit) && stands_in_text(hit) < TEXT_AROUND {
+            raw_by_chance.push(hit);
         } else {
             counted.push((hit, whereabouts(hit, None)));
         }
     }
-    let mut unclear = Vec::new();
+    let mut unclear: Vec<(f64, Vec<&Hit>)> = Vec::new();
+    for hit in raw_by_chance {
+        unclear.push((hit.chance.unwrap_or_default().min(1.0), vec![hit]));
+    }
+    for hit in in_text {
+        unclear.push((hit.chance.unwrap_or_default().min(1.0), vec![hit]));
+    }
     let mut chances = 0;
     for (luck, hits) in chance::judge(by_chance) {
         match luck {
@@ -68,12 +92,12 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             Reason::new(
                 "chance-unclear",
                 format!(
-                    "the identifier \"{}\" stands in ciphertext, where chance may explain it (probability {p:.1e}): {}",
+                    "the identifier \"{}\" stands where chance may explain it (probability {p:.1e}): {}",
                     label(first),
                     whereabouts(first, None)
                 ),
             )
-            .with_next("repeat the run: chance does not strike twice in the same place")
+            .with_next("repeat the run, or give a longer identifier: chance does not strike twice in the same place")
             .about(hits.iter().filter_map(|hit| hit.uid)),
         );
         for hit in hits {
@@ -109,6 +133,8 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
 enum Weight {
     Counts,
     MayBeChance,
+    /// Chance may explain it, and is never said to.
+    Unclear,
     Nothing(String),
 }
 
@@ -120,7 +146,39 @@ fn weigh(scope: &Scope<'_>, placed: &Placed<'_>, hit: &Hit) -> Weight {
         return Weight::Nothing(format!("exempt \"{}\": {}", exempt.name, exempt.reason));
     }
     let proven = hit.in_ciphertext && matches!(seal(placed.conn), Seal::Real(_));
-    if proven || placed.conn.class == Class::Opaque { Weight::MayBeChance } else { Weight::Counts }
+    match placed.conn.class {
+        _ if proven => {}
+        Class::Opaque => {}
+        // In front of ciphertext stand keys and random numbers, and names in text.
+        Class::Encrypted if may_be_chance(hit) && stands_in_text(hit) < NAME_AROUND => {
+            return Weight::Unclear;
+        }
+        _ => return Weight::Counts,
+    }
+    match stands_in_text(hit) {
+        TEXT_AROUND.. => Weight::Counts,
+        SOME_TEXT_AROUND.. if !proven && !is_certain(hit) => Weight::Unclear,
+        _ => Weight::MayBeChance,
+    }
+}
+
+/// Whether one such hit somewhere outside of ciphertext is to be expected now and then.
+fn may_be_chance(hit: &Hit) -> bool {
+    hit.chance.is_some_and(|expected| expected >= OPEN_BY_CHANCE)
+}
+
+/// Whether chance is out of the question whatever stands around.
+fn is_certain(hit: &Hit) -> bool {
+    hit.chance.is_some_and(|expected| expected < 1e-6)
+}
+
+/// Printable octets that touch a hit on both sides, as far as its excerpt reaches.
+fn stands_in_text(hit: &Hit) -> usize {
+    let excerpt = &hit.excerpt;
+    let is_text = |octet: &&u8| matches!(**octet, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    let (before, rest) = excerpt.bytes.split_at_checked(excerpt.start).unwrap_or((&[], &[]));
+    let after = rest.get(excerpt.len..).unwrap_or_default();
+    before.iter().rev().take_while(is_text).count() + after.iter().take_while(is_text).count()
 }
 
 /// One reason a label, and every hit as evidence.

@@ -7,7 +7,7 @@ use crate::model::{
     Vantage,
 };
 use std::collections::{BTreeSet, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How the addresses of the watched host came to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,9 +168,10 @@ impl<'a> Scope<'a> {
 
     /// Whether an address is of a family (IPv4, IPv6) of which no address of the client is known.
     pub(super) fn is_of_unknown_family(&self, ip: IpAddr) -> bool {
-        !self.clients.iter().any(|client| {
-            client.is_ipv4() == ip.to_canonical().is_ipv4() && !is_link_local(*client)
-        })
+        !self
+            .clients
+            .iter()
+            .any(|client| client.is_ipv4() == plain(ip).is_ipv4() && !is_link_local(*client))
     }
 
     /// Whether a service is allowed to be readable by an exemption of its host and port.
@@ -209,7 +210,7 @@ impl<'a> Scope<'a> {
             self.client_basis = ClientBasis::Given;
         }
         if let Some(tunnel) = case.tunnel {
-            self.clients.insert(tunnel.local.ip().to_canonical());
+            self.clients.insert(plain(tunnel.local.ip()));
             if self.client_basis == ClientBasis::Unknown {
                 self.client_basis = ClientBasis::Inferred;
             }
@@ -232,7 +233,7 @@ impl<'a> Scope<'a> {
             } else {
                 continue;
             };
-            let ip = other.ip.to_canonical();
+            let ip = plain(other.ip);
             if !self.gateway.contains(&ip) {
                 found.insert(ip);
             }
@@ -246,14 +247,12 @@ impl<'a> Scope<'a> {
             TunnelMode::External => proto.has_ports(),
             TunnelMode::None => false,
         };
-        carries
-            && end.port == case.target.gateway_port
-            && self.gateway.contains(&end.ip.to_canonical())
+        carries && end.port == case.target.gateway_port && self.gateway.contains(&plain(end.ip))
     }
 
     /// The service at an address and port.
     fn service_at(&self, end: Endpoint) -> Option<usize> {
-        let ip = end.ip.to_canonical();
+        let ip = plain(end.ip);
         self.services.iter().position(|(service, at)| service.port == end.port && at.contains(&ip))
     }
 
@@ -408,7 +407,7 @@ fn is_inside(case: &Case<'_>, conn: &ConnSummary) -> bool {
         return false;
     }
     let record = &conn.record;
-    let loopback = |end: Endpoint| end.ip.to_canonical().is_loopback();
+    let loopback = |end: Endpoint| plain(end.ip).is_loopback();
     loopback(record.id.orig) && loopback(record.id.resp)
         || !record.interfaces.is_empty()
             && record.interfaces.iter().all(|id| is_inner_interface(case, *id))
@@ -451,7 +450,7 @@ fn addresses_of<'c>(case: &Case<'c>, host: &'c str) -> impl Iterator<Item = IpAd
         names
             .iter()
             .filter(move |answer| answer.name.eq_ignore_ascii_case(host))
-            .map(|answer| answer.address.to_canonical()),
+            .map(|answer| plain(answer.address)),
     )
 }
 
@@ -462,15 +461,29 @@ fn is_link_local(ip: IpAddr) -> bool {
 
 fn literal(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+    bare.parse::<IpAddr>().ok().map(plain)
+}
+
+/// The prefix by which IPv6 hosts reach IPv4 ones through a translator (RFC 6052 s2.1).
+const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+
+/// The IPv4 address that an IPv6 one stands for (mapped, or behind a translator), else the address itself.
+fn plain(ip: IpAddr) -> IpAddr {
+    if let IpAddr::V6(v6) = ip
+        && let [prefix @ .., high, low] = v6.segments()
+        && prefix == NAT64
+    {
+        return IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    }
+    ip.to_canonical()
 }
 
 fn canonical(addresses: &[IpAddr]) -> BTreeSet<IpAddr> {
-    addresses.iter().map(IpAddr::to_canonical).collect()
+    addresses.iter().copied().map(plain).collect()
 }
 
 fn canonical_id(id: &ConnId) -> ConnId {
-    let end = |end: Endpoint| Endpoint { ip: end.ip.to_canonical(), port: end.port };
+    let end = |end: Endpoint| Endpoint { ip: plain(end.ip), port: end.port };
     ConnId { orig: end(id.orig), resp: end(id.resp), proto: id.proto }
 }
 
@@ -479,5 +492,5 @@ const fn reversed(id: &ConnId) -> ConnId {
 }
 
 fn endpoint(socket: SocketAddr) -> Endpoint {
-    Endpoint { ip: socket.ip().to_canonical(), port: socket.port() }
+    Endpoint { ip: plain(socket.ip()), port: socket.port() }
 }

@@ -60,6 +60,14 @@ fn a_mapped_address_is_the_same_service() {
 }
 
 #[test]
+fn a_service_behind_an_address_translator_is_the_same_service() {
+    let judgement = with(live(), |w| {
+        w.add(tcp((CLIENT, 50_000), ("64:ff9b::10.77.1.30", 2151)));
+    });
+    assert_eq!(judgement.outcome(NoBypass), Broken);
+}
+
+#[test]
 fn a_conn_seen_from_its_middle_is_broken_whoever_seems_to_have_opened_it() {
     let judgement = with(live(), |w| {
         w.add(readable(tcp((MAIL, 2151), (CLIENT, 50_000)), "blitzmail"));

@@ -121,3 +121,56 @@ fn no_text_of_a_judgement_holds_an_identifier() {
     let shown = format!("{judgement:?}");
     assert!(!shown.contains("jsmith") && !shown.contains("hunter2"), "{shown}");
 }
+
+/// An identifier of three letters, expected `chance` times by chance, with these octets around it.
+fn short(chance: f64, before: &str, after: &str) -> Hit {
+    let mut hit = identifier();
+    hit.chance = Some(chance);
+    hit.excerpt.bytes = format!("{before}woz{after}").into_bytes();
+    (hit.excerpt.start, hit.excerpt.len) = (before.len(), 3);
+    hit
+}
+
+fn opaque_with(hit: Hit) -> Judgement {
+    with(recorded(), |w| {
+        let mut talk = tcp((OTHER, 50_000), ("192.0.2.1", 7070));
+        talk.class = Class::Opaque;
+        talk.hits.push(hit);
+        w.add(talk);
+    })
+}
+
+#[test]
+fn a_short_hit_that_stands_in_a_text_is_broken() {
+    let judgement = opaque_with(short(0.4, "; login name = ", ", password: sleigh"));
+    only(&judgement, NoIdentifier, Broken, "identifier");
+    let judgement = with(recorded(), |w| {
+        let mut hit = short(0.4, "; login name = ", ", password: sleigh");
+        hit.in_ciphertext = true;
+        w.tunnel_conn().hits.push(hit);
+    });
+    only(&judgement, NoIdentifier, Broken, "identifier");
+}
+
+#[test]
+fn a_short_hit_in_a_few_octets_is_unproven() {
+    let judgement = opaque_with(short(0.4, "user ", "\r\n"));
+    only(&judgement, NoIdentifier, Unproven, "chance-unclear");
+}
+
+#[test]
+fn a_short_hit_outside_of_streams_that_chance_may_explain_is_unproven() {
+    let judgement = with(recorded(), |w| w.raw_hits.push(short(0.4, "\0", "\0")));
+    only(&judgement, NoIdentifier, Unproven, "chance-unclear");
+    let judgement = with(recorded(), |w| w.raw_hits.push(short(0.001, "\0", "\0")));
+    only(&judgement, NoIdentifier, Broken, "identifier");
+}
+
+#[test]
+fn a_short_hit_among_the_keys_of_a_handshake_is_unproven() {
+    let judgement = with(recorded(), |w| w.tunnel_conn().hits.push(short(0.4, "\0", "\0")));
+    only(&judgement, NoIdentifier, Unproven, "chance-unclear");
+    let judgement =
+        with(recorded(), |w| w.tunnel_conn().hits.push(short(0.4, "mail.", ".example")));
+    only(&judgement, NoIdentifier, Broken, "identifier");
+}
