@@ -13,6 +13,7 @@
 mod captures;
 mod cli;
 mod derive_captures;
+mod evasion;
 mod fooling_captures;
 mod house;
 mod make_captures;

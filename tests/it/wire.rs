@@ -54,6 +54,11 @@ impl Wire {
         wire
     }
 
+    /// Lets time pass.
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
+        self.clock_ns += ms * 1_000_000;
+    }
+
     /// Adds a frame as it is.
     pub(crate) fn frame(&mut self, octets: Vec<u8>) {
         self.clock_ns += STEP_NS;

@@ -1,0 +1,282 @@
+//! The canon of evasion: order, overlap, loss, resets, fragments.
+
+use super::base::{ethernet, ipv4, ipv6, udp};
+use super::*;
+
+/// Sends a segment of the client at `from` octets behind the handshake.
+fn at(scene: &mut Scene, tcp: &Tcp, from: u32, flags: u8, payload: &[u8]) {
+    let seq = tcp.client_seq.wrapping_add(from);
+    scene.wire.segment(tcp, true, seq, tcp.server_seq, flags, payload);
+}
+
+fn end(scene: &mut Scene, tcp: &mut Tcp, len: u32) {
+    tcp.client_seq = tcp.client_seq.wrapping_add(len);
+    scene.wire.ack(tcp, false);
+    scene.wire.close(tcp);
+}
+
+/// Fragments of a UDP datagram: first octet of the body, octets, whether more follow.
+fn fragments(scene: &mut Scene, parts: &[(u16, &[u8], bool)]) {
+    for (from, body, more) in parts {
+        let field = (from / 8) | if *more { 0x2000 } else { 0 };
+        let packet = ipv4(CLIENT, "10.77.9.9", 17, 77, field, body);
+        scene.wire.frame(ethernet(0x0800, &packet));
+    }
+}
+
+fn fragments6(scene: &mut Scene, parts: &[(u16, &[u8], bool)]) {
+    for (from, body, more) in parts {
+        let field = (from & 0xfff8) | u16::from(*more);
+        let header = [17, 0, (field >> 8) as u8, (field & 0xff) as u8, 0, 0, 0, 77];
+        let packet = ipv6("2001:db8:9::1", "2001:db8:9::2", 44, &[&header[..], body].concat());
+        scene.wire.frame(ethernet(0x86dd, &packet));
+    }
+}
+
+/// A datagram that holds the name across the octets 32 and 40 of its body.
+fn datagram() -> Vec<u8> {
+    udp(5000, 7070, b"...........................John Smith........")
+}
+
+#[test]
+fn a_name_is_not_lost_between_segments() {
+    expect(&[
+        ("one octet a segment", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            for octet in b"name: John Smith." {
+                s.wire.client(&mut tcp, &[*octet]);
+                s.carry(u64::from(*octet), 1);
+            }
+            s.wire.close(&mut tcp);
+        }),
+        ("by the server", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.server(&mut tcp, b"\x01\x02John Sm");
+            s.wire.server(&mut tcp, b"ith\x03");
+            s.wire.close(&mut tcp);
+        }),
+        ("at the very end, without a close", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.send(&mut tcp, true, b"John Smith");
+        }),
+        ("backwards", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            for from in (0..10).rev() {
+                let octet = NAME[from as usize];
+                at(s, &tcp, from, PSH | ACK, &[octet]);
+            }
+            end(s, &mut tcp, 10);
+        }),
+        ("without ack", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 0, 0, b"John ");
+            at(s, &tcp, 5, 0, b"Smith");
+            end(s, &mut tcp, 10);
+        }),
+        ("syn with data", Want::Fail, |s| {
+            let tcp = Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 77, 0);
+            s.wire.segment(&tcp, true, 77, 0, SYN, b"John ");
+            s.wire.segment(&tcp, true, 83, 0, PSH | ACK, b"Smith");
+        }),
+        ("fin, then data", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            at(s, &tcp, 0, FIN | ACK, b"");
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("rst, then data", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            at(s, &tcp, 0, RST, b"");
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("rst of the other side, a silence, then data", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            s.wire.segment(&tcp, false, tcp.server_seq, 0, RST, b"");
+            s.wire.wait_ms(40_000);
+            s.carry(31, 1);
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("rst that carries data", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            at(s, &tcp, 0, RST, b"Smith");
+        }),
+        ("a syn that goes on where the stream stands", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            s.wire.segment(&tcp, true, tcp.client_seq.wrapping_sub(1), 0, SYN, b"");
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("a syn, and the server goes on", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"x");
+            s.wire.server(&mut tcp, b"John ");
+            s.wire.segment(&tcp, true, 0x7777_7777, 0, SYN, b"");
+            s.wire.server(&mut tcp, b"Smith");
+        }),
+        ("a syn far away", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            s.wire.segment(&tcp, true, tcp.client_seq.wrapping_add(0x4000_0000), 0, SYN, b"");
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("wrap-around", Want::Fail, |s| {
+            let mut tcp = Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 0xffff_fffa, 5000);
+            s.wire.segment(&tcp, true, tcp.client_seq, 0, SYN, b"");
+            s.wire.segment(&tcp, false, 4999, tcp.client_seq.wrapping_add(1), SYN | ACK, b"");
+            tcp.client_seq = tcp.client_seq.wrapping_add(1);
+            for octet in NAME {
+                s.wire.client(&mut tcp, &[*octet]);
+            }
+        }),
+        ("split handshake", Want::Fail, |s| {
+            let mut tcp = Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 100, 500);
+            s.wire.segment(&tcp, true, 100, 0, SYN, b"");
+            s.wire.segment(&tcp, false, 500, 0, SYN, b"");
+            s.wire.segment(&tcp, true, 100, 501, SYN | ACK, b"");
+            s.wire.segment(&tcp, false, 501, 101, ACK, b"");
+            (tcp.client_seq, tcp.server_seq) = (101, 501);
+            s.wire.client(&mut tcp, b"John ");
+            s.wire.client(&mut tcp, b"Smith");
+        }),
+        ("port used again with another start", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"hello");
+            s.wire.close(&mut tcp);
+            let mut tcp =
+                Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 0x7000_0000, 0x2000_0000);
+            s.wire.segment(&tcp, true, tcp.client_seq, 0, SYN, b"");
+            s.wire.segment(&tcp, false, tcp.server_seq, tcp.client_seq + 1, SYN | ACK, b"");
+            tcp.client_seq += 1;
+            tcp.server_seq += 1;
+            s.wire.client(&mut tcp, b"John ");
+            s.wire.client(&mut tcp, b"Smith");
+        }),
+        ("overlap, the name first", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 0, PSH | ACK, b"John Smith");
+            at(s, &tcp, 0, PSH | ACK, b"Jane Brown");
+            end(s, &mut tcp, 10);
+        }),
+        ("overlap, the name second", Want::Fail, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 0, PSH | ACK, b"Jane Brown");
+            at(s, &tcp, 0, PSH | ACK, b"John Smith");
+            end(s, &mut tcp, 10);
+        }),
+        ("overlap behind a hole", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 1, PSH | ACK, b"ane Brown");
+            at(s, &tcp, 1, PSH | ACK, b"ohn Smith");
+            at(s, &tcp, 0, PSH | ACK, b"J");
+            end(s, &mut tcp, 10);
+        }),
+        ("the name of two versions", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 0, PSH | ACK, b"JxhnxSxith");
+            for (place, octet) in [(1, b"o"), (4, b" "), (6, b"m")] {
+                at(s, &tcp, place, PSH | ACK, octet);
+            }
+            end(s, &mut tcp, 10);
+        }),
+        ("chaff in front of the octets", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            for (place, octet) in (0_u32..).zip(NAME) {
+                at(s, &tcp, place, PSH | ACK, b"#");
+                at(s, &tcp, place, PSH | ACK, &[*octet]);
+            }
+            end(s, &mut tcp, 10);
+        }),
+        ("an urgent octet", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            let mut frame =
+                tcp.octets(true, tcp.client_seq, tcp.server_seq, PSH | ACK, b"Jo#hn Smith");
+            frame[14 + 20 + 13] |= 0x20;
+            frame[14 + 20 + 19] = 3;
+            s.wire.frame(frame);
+            end(s, &mut tcp, 11);
+        }),
+        ("out of the window", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            at(s, &tcp, 0x5000_0000, PSH | ACK, b"John ");
+            at(s, &tcp, 0x5000_0005, PSH | ACK, b"Smith");
+            end(s, &mut tcp, 0);
+        }),
+        ("a hole where the name is", Want::Inconclusive, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            tcp.client_seq += 2;
+            s.wire.client(&mut tcp, b"ith");
+            s.wire.close(&mut tcp);
+        }),
+        ("a hole at the end", Want::Inconclusive, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"USER ");
+            tcp.client_seq += 6;
+            s.wire.ack(&tcp, false);
+            s.wire.close(&mut tcp);
+        }),
+        ("one side alone", Want::Fail, |s| {
+            let mut tcp = Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 77, 0);
+            s.wire.send(&mut tcp, true, b"John ");
+            s.wire.send(&mut tcp, true, b"Smith");
+        }),
+    ]);
+}
+
+#[test]
+fn a_name_is_not_lost_between_fragments() {
+    expect(&[
+        ("in order", Want::Fail, |s| {
+            let d = datagram();
+            fragments(s, &[(0, &d[..40], true), (40, &d[40..], false)]);
+        }),
+        ("backwards", Want::Fail, |s| {
+            let d = datagram();
+            fragments(s, &[(40, &d[40..], false), (0, &d[..40], true)]);
+        }),
+        ("tiny", Want::Fail, |s| {
+            let d = datagram();
+            for from in (0..d.len()).step_by(8) {
+                let to = d.len().min(from + 8);
+                fragments(s, &[(u16::try_from(from).unwrap(), &d[from..to], to < d.len())]);
+            }
+        }),
+        ("without the last", Want::NoPass, |s| {
+            let d = datagram();
+            fragments(s, &[(0, &d[..32], true), (32, &d[32..40], true)]);
+        }),
+        ("without the first", Want::NoPass, |s| {
+            let d = datagram();
+            fragments(s, &[(32, &d[32..40], true), (40, &d[40..], false)]);
+        }),
+        ("twice with other content", Want::NoPass, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len() - 40];
+            fragments(s, &[(0, &d[..40], true), (40, &other, false), (40, &d[40..], false)]);
+        }),
+        ("overlap with other content", Want::NoPass, |s| {
+            let d = datagram();
+            fragments(
+                s,
+                &[
+                    (0, &d[..32], true),
+                    (32, &[b'#'; 8], true),
+                    (32, &d[32..40], true),
+                    (40, &d[40..], false),
+                ],
+            );
+        }),
+        ("ipv6", Want::Fail, |s| {
+            let d = datagram();
+            fragments6(s, &[(40, &d[40..], false), (0, &d[..40], true)]);
+        }),
+        ("ipv6 atomic", Want::Fail, |s| fragments6(s, &[(0, &datagram(), false)])),
+        ("ipv6 overlap", Want::NoPass, |s| {
+            let d = datagram();
+            fragments6(s, &[(0, &d[..40], true), (32, &[b'#'; 16], true), (32, &d[32..], false)]);
+        }),
+    ]);
+}
