@@ -6,7 +6,8 @@ use super::ledger::{Ledger, Sheet};
 use super::scope::{Place, Placed, Scope, is_inner_interface};
 use super::transport::hides_nothing;
 use crate::model::{
-    ClaimKind, Class, ConnSummary, ControlPath, Direction, Rule, TunnelMode, TunnelRecord,
+    Agreement, ClaimKind, Class, ConnSummary, ControlPath, Direction, Rule, TunnelMode,
+    TunnelRecord,
 };
 
 const CLAIM: ClaimKind = ClaimKind::Carried;
@@ -69,7 +70,20 @@ pub(super) fn seal(conn: &ConnSummary) -> Seal {
         Class::Cleartext => Seal::None(
             Reason::new(
                 "cleartext",
-                format!("{uid} {id} is readable{}", super::cleartext::what_is_readable(conn)),
+                match &conn.agreement {
+                    // The names of real ciphers are no encryption.
+                    Some(agreed) => format!(
+                        "{uid} {id} agreed on {} with {}, but what follows is not all ciphertext",
+                        agreed.version,
+                        ciphers(agreed),
+                    ),
+                    None => {
+                        format!(
+                            "{uid} {id} is readable{}",
+                            super::cleartext::what_is_readable(conn)
+                        )
+                    }
+                },
             )
             .about([uid]),
         ),
@@ -472,9 +486,7 @@ fn both_ways(placed: &Placed<'_>, sheet: &mut Sheet, ledger: &mut Ledger) -> boo
 
 fn describe(conn: &ConnSummary) -> String {
     let agreed = conn.agreement.as_ref().map(|agreement| {
-        let [a, b] = &agreement.cipher;
-        let cipher = if a == b { a.clone() } else { format!("{a} and {b}") };
-        format!(": {}, {}, {cipher}", agreement.version, agreement.kex)
+        format!(": {}, {}, {}", agreement.version, agreement.kex, ciphers(agreement))
     });
     format!(
         "{} {}{}, {} and {} octets of ciphertext",
@@ -484,6 +496,12 @@ fn describe(conn: &ConnSummary) -> String {
         conn.sealed_bytes[0],
         conn.sealed_bytes[1]
     )
+}
+
+/// The cipher of both directions, or of each.
+fn ciphers(agreement: &Agreement) -> String {
+    let [a, b] = &agreement.cipher;
+    if a == b { a.clone() } else { format!("{a} and {b}") }
 }
 
 const fn pair(values: [u64; 2], dir: Direction) -> u64 {
