@@ -1,9 +1,10 @@
 //! The judgement of a case: claims, coverage and control, and the answer that follows.
 
+use super::bypass::count;
 use super::case::Case;
 use super::judgement::{Judgement, Outcome, Reason, Row, ScopedConn};
 use super::ledger::Ledger;
-use super::scope::{ClientBasis, Scope};
+use super::scope::{ClientBasis, Scope, is_control_of_another_run};
 use super::{
     bypass, carried, cleartext, control, coverage, identifier, metadata, prose, transport,
 };
@@ -85,6 +86,19 @@ fn notes(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Reason> {
             )
             .with_next(format!("client = [..] in [target.{}]", case.target.name)),
         );
+    }
+    let foreign: Vec<_> = scope
+        .conns
+        .iter()
+        .filter(|placed| is_control_of_another_run(placed.conn))
+        .map(super::scope::Placed::uid)
+        .collect();
+    if !foreign.is_empty() {
+        let text = format!(
+            "{} of another run of tunnelcheck, set aside",
+            count(foreign.len(), "control datagram")
+        );
+        notes.push(Reason::new("control-of-another-run", text).about(foreign));
     }
     if !case.source.is_ours() {
         notes.push(Reason::new(

@@ -299,7 +299,7 @@ impl<'a> Scope<'a> {
         }) {
             return Place::Gateway { ours: true };
         }
-        if tokens.is_control(conn) {
+        if tokens.is_control(conn) || is_control_of_another_run(conn) {
             return Place::Control;
         }
         if excluded.contains(id) || excluded.contains(&back) {
@@ -386,6 +386,15 @@ impl Tokens {
             && self.clear.contains(&uid)
             && !self.tunnel.contains(&uid)
     }
+}
+
+/// One datagram that is a control token and nothing else, of a run that is not judged here: the sniffer stands on another
+/// machine, or somebody else checks at the same time. Identifiers are searched in it as in any other.
+pub(super) fn is_control_of_another_run(conn: &ConnSummary) -> bool {
+    conn.dialect == Some("control")
+        && conn.record.id.proto == Proto::UDP
+        && conn.record.frames == 1
+        && !conn.is_control
 }
 
 /// Whether an interface stands inside the tunnel.

@@ -5,6 +5,7 @@
 
 mod blitzmail;
 mod bulletins;
+mod control;
 mod dnd;
 mod dns;
 mod ftp;
@@ -169,6 +170,7 @@ pub trait Dialect: Send {
 pub static ALL: &[&Spec] = &[
     &blitzmail::SPEC,
     &bulletins::SPEC,
+    &control::SPEC,
     &dnd::SPEC,
     &dns::OVER_TCP,
     &dns::SPEC,

@@ -36,6 +36,36 @@ fn readable_conns_of_others_are_listed_and_nothing_else() {
     assert_eq!(judgement.explained.len(), 1);
 }
 
+/// A control datagram that no token of this case explains.
+fn foreign_control() -> ConnSummary {
+    let mut control = readable(conn(Proto::UDP, (CLIENT, 40_000), (GATEWAY, 9)), "control");
+    control.record.frames = 1;
+    control
+}
+
+#[test]
+fn a_control_of_another_run_is_set_aside_and_said() {
+    for world in [live(), recorded()] {
+        let judgement = with(world, |w| {
+            w.add(foreign_control());
+        });
+        assert_eq!(judgement.verdict, Pass, "{judgement:#?}");
+        assert!(judgement.notes.iter().any(|note| note.code == "control-of-another-run"));
+    }
+    let two = with(recorded(), |w| {
+        let mut two = foreign_control();
+        two.record.frames = 2;
+        w.add(two);
+    });
+    only(&two, NoCleartext, Broken, "cleartext");
+    let named = with(recorded(), |w| {
+        let mut named = foreign_control();
+        named.hits.push(identifier());
+        w.add(named);
+    });
+    only(&named, NoIdentifier, Broken, "identifier");
+}
+
 #[test]
 fn an_upgraded_conn_holds_and_is_broken_if_strict() {
     let upgraded = |strict, hits: Vec<Hit>| {
