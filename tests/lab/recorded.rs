@@ -125,6 +125,20 @@ fn the_snoopers_recording_passes_for_the_tunnel_and_fails_beside_it() {
 }
 
 #[test]
+fn the_controls_of_the_run_that_the_snooper_overheard_are_no_cleartext_of_the_users() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    for (line, status) in [(THROUGH, PASS), (DIRECT, FAIL)] {
+        let snooper = Snooper::start(world);
+        run_with(world, &config, &[], line).expect(status);
+        let file = snooper.end();
+        run(world, &config, &["--expect-encrypted", "dasher", "-r", file.to_str().unwrap()])
+            .expect(status)
+            .tells("control-of-another-run");
+    }
+}
+
+#[test]
 fn behind_a_switch_that_learns_the_snooper_sees_too_little() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT).write(world);
