@@ -64,7 +64,12 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             ledger.evidence(it);
         }
     }
-    sheet.row("names of the target's hosts are not seen beside the content")
+    let quiet = sheet.outcome() == Outcome::Holds;
+    sheet.row(if quiet {
+        "names of the target's hosts are not seen beside the content"
+    } else {
+        ""
+    })
 }
 
 /// Names of the target's hosts; addresses and names of the own machine say nothing.
