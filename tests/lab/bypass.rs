@@ -1,6 +1,6 @@
 //! The client goes past the tunnel: FAIL, and it says where.
 
-use crate::check::{FAIL, PASS, run_with};
+use crate::check::{FAIL, INCONCLUSIVE, PASS, run_with};
 use crate::target::TargetFile;
 use crate::world::lab;
 
@@ -59,4 +59,34 @@ fn bulletins_that_are_exempt_pass_and_are_listed() {
     let config = TargetFile::blitzmail(world, ROOT).exempt_bulletins().write(world);
     let line = "$T lab user dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151 bulletins@10.77.1.30:1119";
     run_with(world, &config, &[], line).expect(PASS).tells("\"role\": \"exempt").tells("1119");
+}
+
+#[test]
+fn services_known_by_name_alone_are_found_on_the_wire() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).without_addresses().write(world);
+    let through = "$T lab user dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151";
+    run_with(world, &config, &[], through).expect(PASS);
+    run_with(world, &config, &[], "$T lab user dnd@10.77.1.30:902 blitzmail@127.0.0.1:2151")
+        .expect(FAIL)
+        .claim("no-bypass", "broken", "bypass");
+}
+
+#[test]
+fn names_aliased_to_the_mouths_hide_where_the_services_are() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).without_addresses().write(world);
+    // The first paper's hosts file.
+    let names = "127.0.0.1 localhost dnd.dartmouth.edu dasher.dartmouth.edu\n";
+    let judge = |line: &str| world.with_client_hosts(names, || run_with(world, &config, &[], line));
+    judge("$T lab user dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151").expect(INCONCLUSIVE).claim(
+        "no-bypass",
+        "unproven",
+        "service-address-unknown",
+    );
+    judge("$T lab user dnd@10.77.1.30:902 blitzmail@127.0.0.1:2151").expect(FAIL).claim(
+        "no-identifier",
+        "broken",
+        "",
+    );
 }

@@ -39,6 +39,15 @@ fn the_wrong_interface_is_inconclusive() {
 }
 
 #[test]
+fn two_interfaces_of_which_one_leads_nowhere_are_inconclusive() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    run_with(world, &config, &["-i", "eth0", "-i", "other0"], THROUGH)
+        .expect(INCONCLUSIVE)
+        .spoiled_by("control-not-seen");
+}
+
+#[test]
 fn loopback_is_the_wrong_place_to_stand() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT).write(world);

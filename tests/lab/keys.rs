@@ -51,6 +51,14 @@ fn a_key_that_the_gateway_does_not_know_is_refused() {
 }
 
 #[test]
+fn a_gateway_that_offers_nothing_but_weak_ciphers_is_refused() {
+    let Some((world, _one)) = lab() else { return };
+    let _sshd = world.sshd(Host::Gateway, 2225, "Ciphers 3des-cbc\nMACs hmac-sha1\n");
+    let config = TargetFile::blitzmail(world, "root@10.77.0.20:2225").write(world);
+    run_with(world, &config, &[], THROUGH).expect(COULD_NOT_RUN).says("3des-cbc");
+}
+
+#[test]
 fn a_taken_mouth_names_its_holder() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT)

@@ -211,6 +211,16 @@ impl World {
         text(&output.stdout).split_whitespace().nth(1).unwrap().to_owned()
     }
 
+    /// Runs something while the client's hosts file says this.
+    pub(crate) fn with_client_hosts<T>(&self, names: &str, act: impl FnOnce() -> T) -> T {
+        let path = Path::new("/etc/netns").join(self.netns(Host::Client)).join("hosts");
+        let before = fs::read(&path).unwrap();
+        fs::write(&path, names).unwrap();
+        let done = act();
+        fs::write(&path, before).unwrap();
+        done
+    }
+
     fn netns(&self, host: Host) -> String {
         let name = HOSTS.iter().find(|(it, _)| *it == host).unwrap().1;
         format!("{}-{name}", self.prefix)
