@@ -18,8 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// For `ethtool -K IF`: no offload, so that frames are those of a wire.
 const QUIET: &str = "tso off gso off gro off tx off rx off >/dev/null 2>&1";
 /// What the lab runs, beside the shell.
-const PROGRAMS: [&str; 9] =
-    ["ip", "ethtool", "tcpdump", "openssl", "dovecot", "ssh", "ssh-keygen", "ss", "setpriv"];
+const PROGRAMS: [&str; 10] = [
+    "ip",
+    "ethtool",
+    "tcpdump",
+    "openssl",
+    "dovecot",
+    "ssh",
+    "ssh-keygen",
+    "ss",
+    "setpriv",
+    "bash",
+];
 
 /// The hosts. Each is a network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,13 +87,16 @@ pub(crate) fn lab() -> Option<(&'static World, MutexGuard<'static, ()>)> {
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let build = || match std::panic::catch_unwind(World::build) {
         Ok(Ok(world)) => Built::Up(world),
-        Ok(Err(why)) => Built::Skipped(why),
+        Ok(Err(why)) => {
+            // Past the harness, which keeps what a test that passes prints to itself.
+            let _ = writeln!(std::io::stderr(), "SKIPPED lab (every test of it): {why}");
+            Built::Skipped(why)
+        }
         Err(_) => Built::Broken,
     };
     match WORLD.get_or_init(build) {
         Built::Up(world) => Some((world, guard)),
         Built::Skipped(why) => {
-            eprintln!("SKIPPED lab: {why}");
             let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
             assert!(!required, "{REQUIRED} is set, and the lab cannot run: {why}");
             None
