@@ -213,7 +213,8 @@ impl Conn {
         match *chunk {
             Chunk::Data { offset, bytes, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
-                if id.proto == Proto::TCP {
+                // Datagrams between two ports may carry one text in pieces, as segments do.
+                if matches!(id.proto, Proto::TCP | Proto::UDP) {
                     let mut out = |one: Match<'_>| found(one, false, false);
                     matcher.scan(scanner, offset, bytes, frames, &mut out);
                 } else {

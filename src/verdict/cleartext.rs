@@ -113,7 +113,11 @@ pub(super) fn what_is_readable(conn: &ConnSummary) -> String {
 fn is_aside(placed: &Placed<'_>) -> bool {
     let conn = placed.conn;
     let proto = conn.record.id.proto;
-    let tells_names = conn.dialect.is_some_and(|dialect| METADATA_DIALECTS.contains(&dialect));
+    // What does not follow the protocol is content.
+    let has_content =
+        conn.hits.iter().any(|hit| matches!(hit.rule, Rule::Content | Rule::Credential));
+    let tells_names =
+        !has_content && conn.dialect.is_some_and(|dialect| METADATA_DIALECTS.contains(&dialect));
     proto == Proto::ICMP
         || proto == Proto::ICMPV6
         || tells_names && !matches!(placed.place, Place::Service(_) | Place::Gateway { .. })

@@ -272,7 +272,19 @@ fn message(
     frames: FrameSpan,
     out: &mut dyn FnMut(Event<'_>),
 ) {
-    let Some(head) = header(octets) else { return out(Event::Lost { dir, offset }) };
+    let Some(head) = header(octets) else {
+        out(Event::Lost { dir, offset });
+        return out(Event::Found(Found {
+            rule: Rule::Content,
+            field: Field::TEXT,
+            value: octets,
+            dir,
+            offset,
+            len: u32::try_from(octets.len()).unwrap_or(u32::MAX),
+            frames,
+            encoding: Encoding::Ascii,
+        }));
+    };
     let mut walker = Walker::new(octets, head);
     let mut addresses: Vec<(Vec<u8>, IpAddr)> = Vec::new();
     let mut aliases: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();

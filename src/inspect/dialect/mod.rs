@@ -6,6 +6,7 @@
 mod blitzmail;
 mod bulletins;
 mod control;
+mod dhcp;
 mod dnd;
 mod dns;
 mod ftp;
@@ -13,6 +14,7 @@ mod http1;
 mod imap;
 mod nntp;
 mod notify;
+mod ntp;
 mod pop3;
 mod smtp;
 mod ssh;
@@ -171,6 +173,7 @@ pub static ALL: &[&Spec] = &[
     &blitzmail::SPEC,
     &bulletins::SPEC,
     &control::SPEC,
+    &dhcp::SPEC,
     &dnd::SPEC,
     &dns::OVER_TCP,
     &dns::SPEC,
@@ -178,6 +181,7 @@ pub static ALL: &[&Spec] = &[
     &imap::SPEC,
     &nntp::SPEC,
     &notify::SPEC,
+    &ntp::SPEC,
     &http1::SPEC,
     &pop3::SPEC,
     &smtp::SPEC,

@@ -244,6 +244,17 @@ fn tls_by_its_looks_is_no_pass() {
             s.wire.server(&mut tcp, b"+OK\r\n");
             s.wire.close(&mut tcp);
         }),
+        ("a login in a protocol of its own, then tls", Want::NoPass, |s| {
+            s.target = PLAIN.replace("pop3", "generic");
+            let mut tcp = s.wire.connect("10.77.0.10:49701", "10.77.1.30:995");
+            s.wire.server(&mut tcp, &text(900));
+            s.wire.client(&mut tcp, &text(900));
+            s.wire.client(&mut tcp, &hello(1, 0x1301, true));
+            s.wire.server(&mut tcp, &hello(2, 0x1301, true));
+            s.wire.client(&mut tcp, &record(23, &seeded(61, 900)));
+            s.wire.server(&mut tcp, &record(23, &seeded(62, 900)));
+            s.wire.close(&mut tcp);
+        }),
         ("starttls, then text", Want::Fail, |s| {
             s.target = PLAIN.replace("995", "110");
             let mut tcp = s.wire.connect("10.77.0.10:49701", "10.77.1.30:110");

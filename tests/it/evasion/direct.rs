@@ -195,6 +195,17 @@ fn a_direct_conn_is_seen_by_every_way_round() {
             );
             s.wire.frame(ethernet(0x0800, &syn(CLIENT, MAIL, 110)));
         }),
+        ("text behind a question of names to the gateway", Want::Fail, |s| {
+            let asked = question(&answer("www.example.org", None, [10, 77, 5, 5]));
+            s.wire.udp("10.77.0.10:49510", "10.77.0.20:53", &asked);
+            s.wire.udp("10.77.0.10:49510", "10.77.0.20:53", b"PASS sleigh-bells\r\n");
+        }),
+        ("text behind a request for the time to the gateway", Want::Fail, |s| {
+            let mut asked = [0; 48];
+            asked[0] = 0x23;
+            s.wire.udp("10.77.0.10:49511", "10.77.0.20:123", &asked);
+            s.wire.udp("10.77.0.10:49511", "10.77.0.20:123", b"PASS sleigh-bells\r\n");
+        }),
         ("no identifiers", Want::Fail, |s| {
             s.target = TARGET.replace(
                 "identifiers = { username = [\"jsmith\", \"John Smith\"], folders = [\"Reindeer Games\"] }\n",

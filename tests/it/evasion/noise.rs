@@ -114,6 +114,14 @@ fn noise_of_the_network_spoils_nothing() {
         ("ntp of a server", Want::Pass, |s| {
             frame4(s, CLIENT, "10.77.0.1", 17, &udp(123, 123, &ntp(0x23)))
         }),
+        ("dhcp of the gateway", Want::Pass, |s| {
+            frame4(s, CLIENT, GATEWAY, 17, &udp(68, 67, &dhcp(1)));
+            frame4(s, GATEWAY, CLIENT, 17, &udp(67, 68, &dhcp(2)));
+        }),
+        ("ntp of the gateway", Want::Pass, |s| {
+            frame4(s, CLIENT, GATEWAY, 17, &udp(49_123, 123, &ntp(0x23)));
+            frame4(s, GATEWAY, CLIENT, 17, &udp(123, 49_123, &ntp(0x24)));
+        }),
         ("dns of the gateway", Want::Pass, |s| {
             frame4(s, CLIENT, GATEWAY, 17, &udp(49_124, 53, &question("www.example.org", 1)));
         }),

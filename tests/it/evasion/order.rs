@@ -218,6 +218,10 @@ fn a_name_is_not_lost_between_segments() {
             s.wire.ack(&tcp, false);
             s.wire.close(&mut tcp);
         }),
+        ("two datagrams", Want::NoPass, |s| {
+            s.datagram(b"the name is John ");
+            s.datagram(b"Smith, of course");
+        }),
         ("one side alone", Want::Fail, |s| {
             let mut tcp = Tcp::midstream("10.77.0.10:49300", "10.77.9.9:7070", 77, 0);
             s.wire.send(&mut tcp, true, b"John ");
