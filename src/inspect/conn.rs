@@ -50,6 +50,8 @@ struct Findings {
     agreement: Option<Agreement>,
     /// TLS began inside a conn whose protocol is not known.
     has_preamble: bool,
+    /// Readable octets in front of it.
+    unread_preamble: u64,
     sealed: [Option<u64>; 2],
     lost: [Option<u64>; 2],
     clear: [Tally; 2],
@@ -86,6 +88,7 @@ impl Conn {
                 book: HitBook::default(),
                 agreement: None,
                 has_preamble: false,
+                unread_preamble: 0,
                 sealed: [None; 2],
                 lost: [None; 2],
                 clear: Default::default(),
@@ -184,6 +187,7 @@ impl Conn {
             } else {
                 record.conflict_bytes
             },
+            unread_preamble: findings.unread_preamble,
             sealed_turns: if proven { findings.turns.finish() } else { 0 },
             hits,
             hits_omitted,
@@ -302,6 +306,8 @@ impl Conn {
             let uid = self.findings.uid;
             log.news(|| News::Recognised { uid, dialect: tls::SPEC.name });
             self.findings.has_preamble = true;
+            let readable = self.findings.clear.iter().filter(|it| it.look() == Look::Readable);
+            self.findings.unread_preamble = readable.map(Tally::octets).sum();
             self.layers.push(Layer { spec: &tls::SPEC, reader: (tls::SPEC.open)() });
             // The other direction is read from its own hello on.
             *pick_mut(&mut self.current, dir.reverse()) = 1;

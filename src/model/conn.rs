@@ -177,6 +177,8 @@ pub struct ConnSummary {
     pub missed_in_clear: [u64; 2],
     /// Conflicting octets in front of that point, likewise.
     pub conflict_in_clear: [u64; 2],
+    /// Readable octets in front of TLS in a protocol that is not known: whether they say something secret cannot be told.
+    pub unread_preamble: u64,
     /// How often the talk changed sides after both directions were sealed; a pair of single small
     /// segments with at least half a second of silence around it (a keepalive) is not counted.
     pub sealed_turns: u64,

@@ -44,6 +44,21 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             }
             Seal::Unknown(_) | Seal::Real(_) => {}
         }
+        if conn.unread_preamble > 0 {
+            sheet.unproven(
+                Reason::new(
+                    "unread-preamble",
+                    format!(
+                        "{} {} says {} octets of readable text in a protocol that is not known, before it turns to TLS",
+                        placed.uid(),
+                        conn.record.id,
+                        conn.unread_preamble
+                    ),
+                )
+                .with_next("use the port of the service that speaks TLS from its first octet")
+                .about([placed.uid()]),
+            );
+        }
         if conn.class == Class::Upgraded {
             upgraded += 1;
             if case.strict {

@@ -139,6 +139,7 @@ pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSu
         sealed_bytes: [0, 0],
         missed_in_clear: [0, 0],
         conflict_in_clear: [0, 0],
+        unread_preamble: 0,
         sealed_turns: 0,
         hits: vec![],
         hits_omitted: 0,

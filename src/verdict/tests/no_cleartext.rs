@@ -148,3 +148,14 @@ fn only_the_clear_token_makes_a_datagram_a_control() {
     assert_eq!(judgement.outcome(NoCleartext), Broken);
     assert_eq!(judgement.outcome(Carried), Broken);
 }
+
+#[test]
+fn a_preamble_that_nobody_can_read_is_unproven() {
+    let judgement = with(services(), |w| {
+        for conn in &mut w.conns {
+            conn.class = Class::Upgraded;
+            conn.unread_preamble = 900;
+        }
+    });
+    only(&judgement, NoCleartext, Unproven, "unread-preamble");
+}
