@@ -244,7 +244,7 @@ const fn permission_remedy() -> &'static str {
     if cfg!(target_os = "macos") {
         "join the group access_bpf by installing Wireshark's ChmodBPF, or run it with sudo"
     } else if cfg!(target_os = "linux") {
-        "run once: sudo setcap cap_net_raw,cap_net_admin=eip \"$(command -v tunnelcheck)\"; or run it with sudo"
+        "run once: sudo setcap cap_net_raw,cap_net_bind_service+ep \"$(command -v tunnelcheck)\"; or run it with sudo"
     } else {
         "run it with sudo"
     }

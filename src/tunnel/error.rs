@@ -293,7 +293,7 @@ impl TunnelError {
             }
             Self::Mouth { listen, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => format!(
-                    "ports below 1024 need root: run with sudo, or `sudo setcap cap_net_bind_service,cap_net_raw+ep \
+                    "ports below 1024 need root: run with sudo, or `sudo setcap cap_net_raw,cap_net_bind_service+ep \
                      $(command -v tunnelcheck)`, or set `listen` to a port such as {}",
                     u32::from(listen.port()) + 10_000
                 ),
