@@ -7,7 +7,11 @@ use super::out::{Out, Shared};
 use super::queue::{Entry, Kind, Queue};
 use super::tcp::Tcp;
 use super::udp;
-use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, Uid};
+use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid};
+use std::collections::HashSet;
+
+/// Ends of closed conns that are remembered, about 1 MiB: those that closed last are the ones that may go on.
+const MAX_GONE: usize = 1 << 14;
 
 /// Every conn that is open, and what was missed in all.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct ConnTable {
     /// The highest time seen: the time of a capture may go back, that of the table does not.
     now: i64,
     shared: Shared,
+    /// Ends of conns with payload that closed and left the table.
+    gone: HashSet<Key>,
 }
 
 impl ConnTable {
@@ -40,6 +46,7 @@ impl ConnTable {
                 is_starved: false,
                 scratch: Vec::new(),
             },
+            gone: HashSet::new(),
         }
     }
 
@@ -52,13 +59,19 @@ impl ConnTable {
             Some(slot) if self.is_reused(slot, segment) => {
                 self.close(slot, false, sink);
                 let slot = self.open(key, segment, sink);
-                if let Some(Some(Conn { tcp: Some(tcp), .. })) = self.slots.get_mut(slot as usize) {
-                    tcp.is_reused = true;
-                }
+                self.mark_reused(slot);
                 slot
             }
             Some(slot) => slot,
-            None => self.open(key, segment, sink),
+            None => {
+                let slot = self.open(key, segment, sink);
+                // Payload without a SYN, where a conn was closed: its FINs may not have been believed, and it goes on.
+                let opens = segment.tcp.is_some_and(|it| it.flags.has(TcpFlags::SYN));
+                if !opens && self.gone.contains(&key) {
+                    self.mark_reused(slot);
+                }
+                slot
+            }
         };
         let Some(conn) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let before = kind(conn);
@@ -109,6 +122,12 @@ impl ConnTable {
         segment.tcp.is_some_and(|header| tcp.is_reused_by(&header, meta.direction(segment)))
     }
 
+    fn mark_reused(&mut self, slot: u32) {
+        if let Some(Some(Conn { tcp: Some(tcp), .. })) = self.slots.get_mut(slot as usize) {
+            tcp.is_reused = true;
+        }
+    }
+
     fn open<S: ChunkSink>(&mut self, key: Key, segment: &Segment<'_>, sink: &mut S) -> u32 {
         if self.slots.len() - self.free.len() >= self.shared.limits.max_conns.max(1) {
             self.evict(sink);
@@ -144,6 +163,13 @@ impl ConnTable {
             return;
         };
         let kind = kind_of(tcp.as_ref());
+        let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto);
+        if kind == Kind::Closed && tcp.as_ref().is_some_and(Tcp::has_data) {
+            if self.gone.len() >= MAX_GONE {
+                self.gone.clear();
+            }
+            self.gone.insert(key);
+        }
         self.queue(kind).live -= 1;
         self.sweep(kind);
         if let Some(tcp) = &mut tcp {
@@ -151,7 +177,7 @@ impl ConnTable {
             let shared = &mut self.shared;
             tcp.flush(&mut Out { sink, slot: ConnSlot(slot), dir, meta: &mut meta, shared });
         }
-        self.index.remove(Key::of(meta.id.orig, meta.id.resp, meta.id.proto));
+        self.index.remove(key);
         self.free.push(slot);
         sink.closed(ConnSlot(slot), meta.record(is_evicted));
     }

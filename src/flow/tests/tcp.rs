@@ -604,3 +604,15 @@ fn a_reset_that_nobody_believes_does_not_end_a_stream() {
     talk.c(A, 1008, 5001, "ris");
     assert_eq!(talk.only().orig(), "USER chris");
 }
+
+#[test]
+fn payload_behind_fins_that_nobody_believes_is_a_conflict() {
+    let mut talk = Talk::new();
+    talk.handshake();
+    talk.c(A, 1001, 5001, "USER ch");
+    talk.c(F | A, 1008, 5001, "");
+    talk.s(F | A, 5001, 1008, "");
+    talk.millis += 90_000;
+    talk.c(A, 1008, 5001, "ris");
+    assert_eq!(talk.finish().0.conns[1].record().conflict_bytes, [1, 0]);
+}
