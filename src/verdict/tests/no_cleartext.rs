@@ -139,6 +139,16 @@ fn only_the_clear_token_makes_a_datagram_a_control() {
         w.sightings.push(sighting);
     });
     only(&judgement, NoCleartext, Broken, "cleartext");
+    // What goes to a service is none.
+    let judgement = with(live(), |w| {
+        let mut fake = readable(conn(Proto::UDP, (CLIENT, 50_000), (MAIL, 2151)), "tftp");
+        fake.is_control = true;
+        let uid = w.add(fake);
+        let mut sighting = w.sightings[0].clone();
+        sighting.uid = Some(uid);
+        w.sightings.push(sighting);
+    });
+    assert_eq!(judgement.outcome(NoBypass), Broken);
     // One that carries the tunnel's token too is none.
     let judgement = with(live(), |w| {
         let mut sighting = w.sightings[0].clone();
