@@ -118,6 +118,29 @@ fn a_conn_in_the_clear_beside_the_tunnel_is_no_pass() {
             }
             s.wire.client(&mut tcp, &seeded(59, 900));
         }),
+        ("a handshake that lacks a segment", Want::NoPass, |s| {
+            let mut tcp = s.wire.connect("10.77.0.10:49600", "10.77.0.20:22");
+            for (at, (by_client, payload)) in base::opening().into_iter().enumerate() {
+                if at == 3 {
+                    tcp.advance(by_client, payload.len());
+                } else if by_client {
+                    s.wire.client(&mut tcp, &payload);
+                } else {
+                    s.wire.server(&mut tcp, &payload);
+                }
+            }
+            s.wire.client(&mut tcp, &seeded(59, 900));
+            s.wire.server(&mut tcp, &seeded(60, 900));
+        }),
+        ("a handshake, then deflated text", Want::NoPass, |s| {
+            let mut tcp = second(s);
+            let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            std::io::Write::write_all(&mut zipped, &text(90_000)).unwrap();
+            let zipped = zipped.finish().unwrap();
+            s.wire.client(&mut tcp, &zipped);
+            s.wire.server(&mut tcp, &zipped);
+            s.wire.close(&mut tcp);
+        }),
         ("telnet on the gateway", Want::Fail, |s| {
             let mut tcp = s.wire.connect("10.77.0.10:49600", "10.77.0.20:23");
             s.wire.server(&mut tcp, b"\xff\xfd\x18\r\nnimbus login: ");

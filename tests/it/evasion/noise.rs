@@ -261,6 +261,40 @@ fn noise_of_the_network_spoils_nothing() {
             s.wire.segment(&tcp, true, 5, 0, SYN, b"");
             s.wire.segment(&tcp, false, 0, 6, RST | ACK, b"");
         }),
+        ("a scan of the gateway, the client inferred", Want::Pass, |s| {
+            s.target = TARGET.replace("client = [\"10.77.0.10\", \"2001:db8:77::10\"]\n", "");
+            let tcp = Tcp::midstream("10.77.0.99:50005", "10.77.0.20:22", 5, 0);
+            s.wire.segment(&tcp, true, 5, 0, SYN, b"");
+            s.wire.segment(&tcp, false, 0, 6, RST | ACK, b"");
+        }),
+        ("web of other people at the gateway", Want::Pass, |s| {
+            let mut tcp = s.wire.connect("10.77.0.88:50006", "10.77.0.20:80");
+            s.wire.client(&mut tcp, b"GET / HTTP/1.1\r\nHost: nimbus\r\n\r\n");
+            s.wire.server(&mut tcp, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            s.wire.close(&mut tcp);
+        }),
+        ("every interface at once, the forward's mouth among them", Want::Pass, |s| {
+            let mut tcp = s.wire.connect("127.0.0.1:50007", "127.0.0.1:2110");
+            s.wire.server(&mut tcp, b"+OK ready\r\n");
+            s.wire.client(&mut tcp, b"USER jsmith\r\n");
+            s.wire.server(&mut tcp, b"+OK\r\n");
+            s.wire.close(&mut tcp);
+            s.carry(5, 4);
+            s.wire.close(&mut s.tunnel);
+            s.is_left_open = true;
+            for shot in &mut s.wire.frames {
+                let ip = shot.octets.split_off(14);
+                let mut cooked = vec![8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6];
+                cooked.extend_from_slice(&shot.octets[6..12]);
+                cooked.extend_from_slice(&[0, 0]);
+                cooked.extend_from_slice(&ip);
+                shot.len = u32::try_from(cooked.len()).unwrap();
+                shot.octets = cooked;
+            }
+            let mut file = s.wire.pcap();
+            file[20..22].copy_from_slice(&276_u16.to_le_bytes());
+            s.files = Some(vec![file]);
+        }),
         ("times of zero", Want::Pass, |s| {
             for shot in &mut s.wire.frames {
                 shot.time_ns = 0;

@@ -218,6 +218,24 @@ fn a_name_is_not_lost_between_segments() {
             s.wire.ack(&tcp, false);
             s.wire.close(&mut tcp);
         }),
+        ("both say fin, a silence, then data", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            s.wire.client(&mut tcp, b"John ");
+            at(s, &tcp, 0, FIN | ACK, b"");
+            s.wire.segment(&tcp, false, tcp.server_seq, tcp.client_seq, FIN | ACK, b"");
+            s.wire.wait_ms(40_000);
+            s.carry(32, 1);
+            at(s, &tcp, 0, PSH | ACK, b"Smith");
+        }),
+        ("on two vlans", Want::NoPass, |s| {
+            let mut tcp = s.stranger();
+            for (tag, text) in [(5, &b"Jane Brown"[..]), (6, NAME)] {
+                let mut frame = tcp.octets(true, tcp.client_seq, tcp.server_seq, PSH | ACK, text);
+                frame.splice(12..12, [0x81, 0, 0, tag]);
+                s.wire.frame(frame);
+            }
+            end(s, &mut tcp, 10);
+        }),
         ("two datagrams", Want::NoPass, |s| {
             s.datagram(b"the name is John ");
             s.datagram(b"Smith, of course");
