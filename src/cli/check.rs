@@ -114,7 +114,7 @@ fn live(plans: Vec<Plan>, check: &Check, common: &Common) -> anyhow::Result<Vec<
     };
     let interrupted = super::screen::on_interrupt()?;
     let mut screen = super::screen::Screen::new(common, check.traffic.is_empty());
-    let mut prompt = crate::tunnel::TerminalPrompt;
+    let mut prompt = crate::tunnel::TerminalPrompt::until(interrupted);
     let outcomes = watch(plans, &options, &mut prompt, &mut screen, interrupted)?;
     screen.close();
     Ok(outcomes)

@@ -431,7 +431,7 @@ impl TargetError {
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
-            Self::Read { .. } => "check the path and its permissions; `tunnelcheck target init generic` writes a file to begin with".to_owned(),
+            Self::Read { .. } => "check the path and its permissions, or name another file with --config or --ssh-config; `tunnelcheck target init generic` writes a target file to begin with".to_owned(),
             Self::TooLarge { .. } => "name a target file with --config; a capture is given with -r".to_owned(),
             Self::Syntax { .. } => "mend the line; docs/target.md shows every key, `tunnelcheck target init generic` writes a file to begin with".to_owned(),
             Self::UnknownKey { suggestion: Some(word), known, .. } => {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 const MAX_TRIES: usize = 3; // NumberOfPasswordPrompts of OpenSSH, for passwords and for rounds of questions
+const TRY_AGAIN: &str = "Permission denied, please try again."; // as ssh says it
 const MAX_ROUNDS: usize = 32; // questions within one try; a server that never ends is given up
 const MAX_STEPS: usize = 8; // methods that a server may demand one after the other (AuthenticationMethods)
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120); // LoginGraceTime of OpenSSH
@@ -266,7 +267,10 @@ impl Attempt<'_> {
     async fn questions(&mut self) -> Result<Outcome, TunnelError> {
         use KeyboardInteractiveAuthResponse as Response;
         const METHOD: &str = "keyboard-interactive";
-        for _ in 0..MAX_TRIES {
+        for attempt in 0..MAX_TRIES {
+            if attempt > 0 {
+                self.asker.banner(TRY_AGAIN);
+            }
             let user = self.hop.user.clone();
             let start =
                 self.handle.authenticate_keyboard_interactive_start(user, Option::<String>::None);
@@ -329,7 +333,10 @@ impl Attempt<'_> {
 
     async fn password(&mut self) -> Result<Outcome, TunnelError> {
         const METHOD: &str = "password";
-        for _ in 0..MAX_TRIES {
+        for attempt in 0..MAX_TRIES {
+            if attempt > 0 {
+                self.asker.banner(TRY_AGAIN);
+            }
             let Some(password) = self.asker.password(self.hop.user_at_host()).await else {
                 self.nobody_to_ask = true;
                 self.tried.push(format!("{METHOD} (nobody to ask)"));

@@ -336,7 +336,7 @@ impl TunnelError {
                 "run at a terminal to be asked for the password or passphrase, or load the key: `ssh-add`".to_owned()
             }
             Self::Denied { .. } => {
-                "check the user name, and the key: `identity_file` in the target, IdentityFile in ~/.ssh/config, or `ssh-add`"
+                "check the user name, the password, and the key: `identity_file` in the target, IdentityFile in ~/.ssh/config, or `ssh-add`"
                     .to_owned()
             }
             Self::AuthCut { reason, .. } if reason.contains("Too many authentication failures") => {

@@ -168,7 +168,7 @@ impl Verifier {
                     bad_lines: self.records.bad_lines(),
                 };
                 if asker.accept_host_key(question).await {
-                    return Ok(self.keep(shown, fingerprint, "accepted at the terminal"));
+                    return Ok(self.keep(shown, fingerprint, "a person at the terminal"));
                 }
                 let bad_lines = self.records.bad_lines();
                 Err(TunnelError::HostKeyUnknown { host, key_type, fingerprint, bad_lines })

@@ -95,7 +95,10 @@ impl KeyFile {
                 "its old PEM encryption {cipher} is not supported: convert it with `ssh-keygen -p -f {path}`"
             )));
         }
-        for _ in 0..MAX_PASSPHRASE_TRIES {
+        for attempt in 0..MAX_PASSPHRASE_TRIES {
+            if attempt > 0 {
+                asker.banner("Wrong passphrase, please try again.");
+            }
             let Some(passphrase) = asker.passphrase(self.path.clone()).await else {
                 return Err(KeyTrouble::Locked("nobody to ask for its passphrase"));
             };

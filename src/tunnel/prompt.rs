@@ -4,11 +4,12 @@ use super::client::Dialed;
 use super::error::TunnelError;
 use super::hostkey::HostKeyQuestion;
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Whoever can answer questions; called on the thread that brings the tunnel up.
@@ -28,7 +29,7 @@ pub trait Prompt: Send {
     ) -> Option<Vec<String>>;
     /// Asks whether an unknown host key is the right one.
     fn accept_host_key(&mut self, question: &HostKeyQuestion) -> bool;
-    /// Shows what the server wants to be read before authentication (RFC 4252 s5.4).
+    /// Shows what the server wants to be read before authentication (RFC 4252 s5.4), or why a question comes again.
     fn banner(&mut self, text: &str) {
         let _ = text;
     }
@@ -55,16 +56,65 @@ impl Prompt for NoPrompt {
 
 /// Asks on the controlling terminal, `/dev/tty`; without one, nobody is there.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TerminalPrompt;
+pub struct TerminalPrompt {
+    stop: Option<&'static AtomicBool>,
+}
+
+impl TerminalPrompt {
+    /// Asks until `stop` becomes true, as the handler of Ctrl-C makes it.
+    #[must_use]
+    pub const fn until(stop: &'static AtomicBool) -> Self {
+        Self { stop: Some(stop) }
+    }
+
+    /// Asks without showing what is typed.
+    fn ask_hidden(self, text: String) -> Option<String> {
+        let answer = rpassword::prompt_password(text);
+        let is_interrupted =
+            answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted);
+        if is_interrupted && let Some(stop) = self.stop {
+            // Ctrl-C has raised the signal: without its handler's word the run would go on without an answer.
+            for _ in 0..MAX_STOP_CHECKS {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                std::thread::sleep(STOP_CHECK);
+            }
+        }
+        answer.ok()
+    }
+
+    /// Asks for a line. A read that has begun cannot be called off, so it waits on a thread of its own.
+    fn ask_line(self, text: &str) -> Option<String> {
+        say(text)?;
+        let (to_us, line) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Whoever asked may have given up.
+            let _ = to_us.send(read_line());
+        });
+        loop {
+            match line.recv_timeout(STOP_CHECK) {
+                Ok(line) => return line,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                        let _ = say("\n");
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
 
 impl Prompt for TerminalPrompt {
     fn password(&mut self, user_at_host: &str) -> Option<String> {
-        rpassword::prompt_password(format!("{}'s password: ", plain(user_at_host))).ok()
+        self.ask_hidden(format!("{}'s password: ", plain(user_at_host)))
     }
 
     fn passphrase(&mut self, file: &Path) -> Option<String> {
         let file = plain(&file.display().to_string());
-        rpassword::prompt_password(format!("Enter passphrase for key '{file}': ")).ok()
+        self.ask_hidden(format!("Enter passphrase for key '{file}': "))
     }
 
     fn interactive(
@@ -82,7 +132,7 @@ impl Prompt for TerminalPrompt {
             .iter()
             .map(|(text, echo)| {
                 let text = plain_lines(text);
-                if *echo { ask_line(&text) } else { rpassword::prompt_password(text).ok() }
+                if *echo { self.ask_line(&text) } else { self.ask_hidden(text) }
             })
             .collect()
     }
@@ -91,7 +141,7 @@ impl Prompt for TerminalPrompt {
         let mut text =
             format!("{question}\nAre you sure you want to continue connecting (yes/no)? ");
         for _ in 0..MAX_YES_NO_TRIES {
-            match ask_line(&text).as_deref().map(str::trim) {
+            match self.ask_line(&text).as_deref().map(str::trim) {
                 Some("yes") => return true,
                 Some("no") | None => return false,
                 Some(_) => "Please type 'yes' or 'no': ".clone_into(&mut text),
@@ -106,14 +156,15 @@ impl Prompt for TerminalPrompt {
 }
 
 const MAX_YES_NO_TRIES: usize = 10; // then it is no
+const STOP_CHECK: Duration = Duration::from_millis(100); // a person does not notice it
+const MAX_STOP_CHECKS: u32 = 10; // a handler needs no second
 
 fn say(text: &str) -> Option<()> {
     let mut tty = OpenOptions::new().write(true).open("/dev/tty").ok()?;
     tty.write_all(text.as_bytes()).and_then(|()| tty.flush()).ok()
 }
 
-fn ask_line(text: &str) -> Option<String> {
-    say(text)?;
+fn read_line() -> Option<String> {
     let tty = OpenOptions::new().read(true).open("/dev/tty").ok()?;
     let mut line = String::new();
     let read = BufReader::new(tty).read_line(&mut line).ok()?;

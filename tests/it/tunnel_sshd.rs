@@ -383,7 +383,7 @@ fn an_unknown_host_is_asked_about_kept_and_then_known() {
 
     let mut person = Scripted { accept: true, ..Scripted::default() };
     let tunnel = Tunnel::open(spec.clone(), &mut person).unwrap();
-    assert_eq!(tunnel.record().host_key_source, "accepted at the terminal");
+    assert_eq!(tunnel.record().host_key_source, "a person at the terminal");
     assert_eq!(person.questions[0].fingerprint, fingerprint);
     assert_eq!(person.questions[0].key_type, "ED25519");
     assert_eq!(person.questions[0].host, format!("[127.0.0.1]:{}", sshd.port));
