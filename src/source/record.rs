@@ -72,6 +72,8 @@ impl<W: Write + Send> Recorder<W> {
         for interface in interfaces {
             this.announce(interface)?;
         }
+        // A run that comes to nothing leaves a recording without frames, not a file that is none.
+        this.flush()?;
         Ok(this)
     }
 
@@ -417,7 +419,12 @@ mod tests {
         let data = vec![0; 100_000];
         let failed = (0..20).find_map(|_| recorder.write(&frame(0, 1, &data)).err()).unwrap();
         assert!(matches!(failed, SourceError::Write { frames: 1.., .. }));
-        let mut recorder = Recorder::create(Full(100), &interfaces(), "", NAME).unwrap();
+        // The head goes out at once, a frame waits in the buffer.
+        let none = Recorder::create(Full(100), &interfaces(), "", NAME);
+        assert!(matches!(none, Err(SourceError::Write { frames: 0, .. })));
+        let head = Recorder::create(Vec::new(), &interfaces(), "", NAME).unwrap();
+        let space = head.out.get_ref().len() + 10;
+        let mut recorder = Recorder::create(Full(space), &interfaces(), "", NAME).unwrap();
         recorder.write(&frame(0, 1, b"x")).unwrap();
         assert!(matches!(recorder.finish(&[], ""), Err(SourceError::Write { frames: 1, .. })));
     }
