@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+const USAGE: &str = "tunnelcheck [OPTIONS] --expect-encrypted <TARGET> [-- <COMMAND>...]
+       tunnelcheck [OPTIONS] --expect-encrypted <TARGET> -r <FILE>...
+       tunnelcheck [OPTIONS] <COMMAND>";
+
 /// Is this traffic really encrypted, or is the tunnel being bypassed?
 ///
 /// Brings up the SSH tunnel of TARGET, captures packets in parallel, and answers PASS, FAIL or INCONCLUSIVE with the
@@ -15,7 +19,7 @@ use std::time::Duration;
 ///
 /// Exit status: 0 PASS, 1 FAIL, 2 could not run, 3 INCONCLUSIVE, 130 interrupted before a verdict.
 #[derive(Debug, Parser)]
-#[command(name = "tunnelcheck", version, args_conflicts_with_subcommands = true)]
+#[command(name = "tunnelcheck", version, override_usage = USAGE)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Option<Sub>,
@@ -28,7 +32,7 @@ pub(super) struct Args {
 }
 
 /// The check itself.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, PartialEq, Eq, ClapArgs)]
 pub(super) struct Check {
     /// Target to be proven encrypted: a name of tunnelcheck.toml, or a Host of ~/.ssh/config. May be repeated.
     #[arg(long = "expect-encrypted", value_name = "TARGET")]
@@ -51,7 +55,7 @@ pub(super) struct Check {
     pub(super) record: Option<PathBuf>,
 
     /// Accept this host key, though it is not in known_hosts, and keep it there. May be repeated.
-    #[arg(long = "accept-host-key", value_name = "SHA256:...")]
+    #[arg(long = "accept-host-key", value_name = "SHA256:...", value_parser = parse_fingerprint)]
     pub(super) accept_host_keys: Vec<String>,
 
     /// Let other hosts use the mouths of the forwards too (ssh -g).
@@ -285,6 +289,22 @@ fn parse_forward(text: &str) -> Result<(SocketAddr, String, u16), String> {
     Ok((mouth, host.to_owned(), port.parse().map_err(|_| wrong())?))
 }
 
+/// `SHA256:` and 43 digits of base64, as `ssh-keygen -lf` shows it; the prefix may be missing.
+fn parse_fingerprint(text: &str) -> Result<String, String> {
+    const DIGITS: usize = 43; // 32 octets in base64, without padding
+    let digest = match text.split_at_checked("SHA256:".len()) {
+        Some((head, digest)) if head.eq_ignore_ascii_case("SHA256:") => digest,
+        _ => text,
+    };
+    let digest = digest.trim_end_matches('=');
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+    if digest.len() == DIGITS && digest.chars().all(is_base64) {
+        return Ok(text.to_owned());
+    }
+    Err("not a fingerprint: write SHA256: and 43 characters, as `ssh-keygen -lf KEY.pub` shows it"
+        .to_owned())
+}
+
 /// `60`, `60s`, `5m`, `1h`, `500ms`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -310,6 +330,26 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_every_command_may_stand_in_front_of_it() {
+        let args =
+            Args::try_parse_from(["tunnelcheck", "--config", "a.toml", "target", "list"]).unwrap();
+        assert!(matches!(args.command, Some(Sub::Target { .. })));
+        assert_eq!(args.common.config, Some(PathBuf::from("a.toml")));
+        assert_eq!(args.check, Check::default());
+    }
+
+    #[test]
+    fn a_fingerprint_is_told_from_anything_else() {
+        let digits = "P9R/K03yEjoJS6BPtfTuBYUeLlOTFG7416cvw+2wwlk";
+        for right in [format!("SHA256:{digits}"), format!("sha256:{digits}="), digits.to_owned()] {
+            assert_eq!(parse_fingerprint(&right), Ok(right));
+        }
+        for wrong in ["", "foo", "SHA256:", "MD5:00:11:22", &format!("SHA256:{digits}k")] {
+            assert!(parse_fingerprint(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::args::{Common, DemoRole};
 use super::check::report;
 use super::exit::Exit;
-use super::output::{options, say};
+use super::output::{options, say, text_alone};
 use super::screen::{Screen, on_interrupt};
 use super::story::{Folder, tell};
 use crate::lab::{World, world_available};
@@ -28,6 +28,7 @@ pub(super) fn demo(role: Option<DemoRole>, common: &Common) -> anyhow::Result<Ex
 
 /// Enters namespaces of its own and plays there.
 fn stage(common: &Common) -> anyhow::Result<Exit> {
+    text_alone("demo", common)?;
     if !world_available() {
         return tell(common);
     }

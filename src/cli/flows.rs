@@ -1,6 +1,6 @@
 //! `tunnelcheck flows FILE...`: every conn of a capture.
 
-use super::args::Common;
+use super::args::{Common, FormatArg};
 use super::exit::Exit;
 use super::output::{deliver, format, options};
 use crate::model::Identifier;
@@ -11,6 +11,11 @@ use std::path::PathBuf;
 
 /// Reads the captures, taken as one, and lists their conns. Judges nothing: the exit status is 0.
 pub(super) fn flows(files: &[PathBuf], common: &Common) -> anyhow::Result<Exit> {
+    if common.format == FormatArg::Junit {
+        anyhow::bail!(
+            "flows judges nothing, so it has no JUnit report: take --format text, json or ndjson"
+        );
+    }
     let identifiers: Vec<Identifier> = common
         .identifiers
         .iter()

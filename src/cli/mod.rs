@@ -21,7 +21,7 @@ mod targets;
 
 use crate::run::RunError;
 use crate::target::TargetError;
-use args::{Args, Sub};
+use args::{Args, Check, Sub};
 use clap::Parser as _;
 use exit::Exit;
 use output::complain;
@@ -57,6 +57,12 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: &Args) -> anyhow::Result<Exit> {
+    // clap's own rule would refuse --config in front of a command as well.
+    if args.command.is_some() && args.check != Check::default() {
+        anyhow::bail!(
+            "a check and a command at once: leave out --expect-encrypted and its options, or the command"
+        );
+    }
     match &args.command {
         None => check::check(&args.check, &args.common),
         Some(Sub::Flows { files }) => flows::flows(files, &args.common),

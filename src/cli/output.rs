@@ -49,6 +49,14 @@ pub(super) fn complain(error: &anyhow::Error, remedy: Option<&str>) {
     }
 }
 
+/// Refuses a form that a command does not have.
+pub(super) fn text_alone(command: &str, common: &Common) -> anyhow::Result<()> {
+    if common.format != FormatArg::Text {
+        anyhow::bail!("`tunnelcheck {command}` writes text alone: leave --format out");
+    }
+    Ok(())
+}
+
 /// The report's form.
 pub(super) fn format(common: &Common) -> Format {
     match common.format {

@@ -3,7 +3,7 @@
 use super::args::{Common, TargetAction};
 use super::check::overrides;
 use super::exit::Exit;
-use super::output::{deliver, say};
+use super::output::{deliver, say, text_alone};
 use crate::model::{Target, TunnelMode};
 use crate::report::escape;
 use crate::target::{Environment, KINDS, Plan, list, load, template};
@@ -14,6 +14,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 pub(super) fn target(action: &TargetAction, common: &Common) -> anyhow::Result<Exit> {
+    text_alone("target", common)?;
     match action {
         TargetAction::Init { kind, file } => init(kind, file, common)?,
         TargetAction::List => show_list(common)?,
