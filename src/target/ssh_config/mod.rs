@@ -177,6 +177,14 @@ impl<'a> Reading<'a> {
                 {
                     continue;
                 }
+                // As ssh does with a file that nobody named; but what stands in it is then missing, so it is said.
+                Err(TargetError::Read { source: io, .. })
+                    if io.kind() == std::io::ErrorKind::PermissionDenied && !source.required =>
+                {
+                    let file = self.env.shown(&source.path);
+                    self.settings.warnings.push(format!("{file} was left out: permission denied"));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             self.read(&source.path, &text, source.is_user, false, &mut active, 0)?;
