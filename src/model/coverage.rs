@@ -105,6 +105,8 @@ pub struct Coverage {
     pub searched_raw_bytes: u64,
     /// Inputs that ended in the middle of a record, with what was missing in words.
     pub inputs_cut: Vec<String>,
+    /// Live: routes of the target's services that leave by an interface which nobody watched, in words. Set by run.
+    pub unwatched_routes: Vec<String>,
     /// Hits found beyond the bound per conn.
     pub hits_omitted: u64,
     /// Search patterns left out because an encoding cannot write the identifier, or for a bound: `label: encoding`.
@@ -145,6 +147,7 @@ impl Coverage {
         self.searched_bytes += other.searched_bytes;
         self.searched_raw_bytes += other.searched_raw_bytes;
         self.inputs_cut.extend(other.inputs_cut.iter().cloned());
+        self.unwatched_routes.extend(other.unwatched_routes.iter().cloned());
         self.hits_omitted += other.hits_omitted;
         self.patterns_dropped.extend(other.patterns_dropped.iter().cloned());
     }

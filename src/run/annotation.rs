@@ -31,6 +31,8 @@ pub(super) struct Tail {
     tunnels: BTreeMap<String, Tunnel>,
     addresses: BTreeMap<String, Addresses>,
     clients: Vec<IpAddr>,
+    #[serde(default)]
+    unwatched: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,6 +113,11 @@ impl Tail {
     /// The tunnel of that target.
     pub(super) fn tunnel(&self, target: &str) -> Option<TunnelRecord> {
         self.tunnels.get(target).map(Tunnel::to_model)
+    }
+
+    /// Routes of services that nobody watched, in words.
+    pub(super) fn unwatched(&self) -> &[String] {
+        &self.unwatched
     }
 
     /// Addresses of the machine that was watched.

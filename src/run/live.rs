@@ -1,7 +1,7 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::model::{ForwardRecord, Phase, TunnelMode, TunnelRecord};
+use crate::model::{ForwardRecord, Phase, TunnelMode, TunnelRecord, Vantage};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
@@ -116,6 +116,7 @@ pub fn watch(
     }
     let chosen = choose_interfaces(&plans, &watch.interfaces)?;
     let destinations = control_destinations(&plans, &chosen);
+    let unwatched = unwatched_routes(&plans, &chosen, &destinations);
     let clients = own_addresses()?;
     let through_tunnel = plans.iter().any(|plan| plan.target.tunnel == TunnelMode::Builtin);
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
@@ -151,6 +152,7 @@ pub fn watch(
     let seen = capture.stop()?;
 
     let facts = SourceFacts {
+        unwatched: unwatched.clone(),
         source: Source::Live,
         interfaces: seen.interfaces,
         inputs,
@@ -161,7 +163,7 @@ pub fn watch(
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
         let watched: Vec<_> =
             plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
-        let tail = Tail::new(control.record(), &watched, &facts.clients);
+        let tail = Tail::new(control.record(), &watched, &facts.clients, &unwatched);
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
@@ -231,6 +233,36 @@ fn control_destinations(plans: &[Plan], chosen: &[String]) -> Vec<IpAddr> {
         fitting.or(all.first()).copied()
     };
     chosen.iter().filter_map(pick).collect()
+}
+
+/// The services whose route leaves by an interface that is neither watched nor the one by which a control datagram leaves
+/// (that one is proven to be seen: a bridge above a watched port, say). Loopback and the devices of tunnels are not the wire.
+fn unwatched_routes(plans: &[Plan], chosen: &[String], controls: &[IpAddr]) -> Vec<String> {
+    /// Linux's name for all interfaces at once.
+    const EVERY_INTERFACE: &str = "any";
+
+    if chosen.iter().any(|name| name == EVERY_INTERFACE) {
+        return Vec::new();
+    }
+    let proven: Vec<String> = controls
+        .iter()
+        .filter_map(|address| interface_towards(*address).ok())
+        .map(|interface| interface.name)
+        .collect();
+    let mut unwatched = Vec::new();
+    for service in plans.iter().flat_map(|plan| &plan.target.services) {
+        for address in &service.addresses {
+            let Ok(interface) = interface_towards(*address) else { continue };
+            let seen = chosen.contains(&interface.name) || proven.contains(&interface.name);
+            if interface.vantage == Vantage::Wire && !seen {
+                unwatched.push(format!(
+                    "the way to service {} ({address}) leaves by {}",
+                    service.name, interface.name
+                ));
+            }
+        }
+    }
+    unwatched
 }
 
 /// The addresses of this machine, without loopback.

@@ -44,6 +44,8 @@ pub struct SourceFacts {
     pub clients: Vec<IpAddr>,
     /// The control tokens and phases.
     pub control: ControlRecord,
+    /// Routes of services that leave by an interface which nobody watched, in words.
+    pub unwatched: Vec<String>,
     /// `--strict`.
     pub strict: bool,
 }

@@ -47,6 +47,7 @@ pub fn judge_recording(
         source: Source::Recording { own, closed: closed && (!own || tail.is_some()) },
         interfaces: source.interfaces(),
         inputs: files.iter().map(|file| file.display().to_string()).collect(),
+        unwatched: tail.as_ref().map(|tail| tail.unwatched().to_vec()).unwrap_or_default(),
         clients: tail.as_ref().map(|tail| tail.clients().to_vec()).unwrap_or_default(),
         control,
         strict,
@@ -64,10 +65,11 @@ pub fn judge_recording(
 /// The judgement over what a pipeline found.
 pub(super) fn conclude(
     plan: Plan,
-    analysis: Analysis,
+    mut analysis: Analysis,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Outcome {
+    analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
     let judgement = judge(&case(&plan, &analysis, facts, tunnel.as_ref()));
     Outcome { plan, judgement, analysis, facts: facts.clone(), tunnel, command: None }
 }

@@ -126,6 +126,12 @@ fn frames(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
                 .with_next("copy the file again, or end the capture properly"),
         );
     }
+    for route in &coverage.unwatched_routes {
+        found.spoils.push(
+            Reason::new("unwatched-route", format!("{route}, which was not watched"))
+                .with_next("watch that interface too (-i may be repeated), or leave -i out"),
+        );
+    }
 }
 
 /// A cut shows as octets missing from a stream. Only where every octet cut is one that proven ciphertext lacks, and

@@ -60,7 +60,10 @@ fn lose(world: &mut World, kind: u8, amount: u64) {
         7 => coverage.inputs_cut.push("cut".to_owned()),
         8 => coverage.hits_omitted += amount,
         9 => coverage.patterns_dropped.push("label: hex".to_owned()),
-        10 => coverage.drops = Drops::Unknown,
+        10 => {
+            coverage.drops = Drops::Unknown;
+            coverage.unwatched_routes.push("the way to mail leaves by eth1".to_owned());
+        }
         11 => coverage.frames = 0,
         12 => {
             coverage.missed_bytes += amount;

@@ -48,6 +48,17 @@ fn two_interfaces_of_which_one_leads_nowhere_are_inconclusive() {
 }
 
 #[test]
+fn a_service_whose_route_leaves_by_an_interface_that_is_not_watched_is_inconclusive() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT)
+        .replace("\"fd77:1::30\"]", "\"192.0.2.55\"]")
+        .write(world);
+    run_with(world, &config, &["-i", "eth0"], THROUGH)
+        .expect(INCONCLUSIVE)
+        .spoiled_by("unwatched-route");
+}
+
+#[test]
 fn loopback_is_the_wrong_place_to_stand() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT).write(world);

@@ -22,6 +22,7 @@ impl Tail {
         control: &ControlRecord,
         watched: &[(&Target, Option<&TunnelRecord>)],
         clients: &[IpAddr],
+        unwatched: &[String],
     ) -> Self {
         let tunnels = watched.iter().filter_map(|(target, tunnel)| {
             tunnel.map(|tunnel| (target.name.clone(), Tunnel::from(tunnel)))
@@ -35,6 +36,7 @@ impl Tail {
             tunnels: tunnels.collect(),
             addresses: addresses.collect(),
             clients: clients.to_vec(),
+            unwatched: unwatched.to_vec(),
         }
     }
 }
@@ -171,13 +173,14 @@ mod tests {
     fn what_was_written_into_a_recording_is_read_back() {
         let (control, tunnel, target) = (control(), tunnel(), target());
         let clients = ["10.77.0.10".parse().unwrap()];
-        let tail = Tail::new(&control, &[(&target, Some(&tunnel))], &clients);
+        let tail = Tail::new(&control, &[(&target, Some(&tunnel))], &clients, &["mail".to_owned()]);
         let text = serde_json::to_string(&tail).unwrap();
         let read: Tail = serde_json::from_str(&text).unwrap();
         assert_eq!(read.control(), control);
         assert_eq!(read.tunnel("dasher"), Some(tunnel));
         assert_eq!(read.tunnel("dancer"), None);
         assert_eq!(read.clients(), clients);
+        assert_eq!(read.unwatched(), ["mail"]);
         let mut bare = Target { gateway_addresses: Vec::new(), ..target.clone() };
         read.add_addresses(&mut bare);
         assert_eq!(bare, target);

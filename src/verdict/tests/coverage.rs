@@ -191,6 +191,13 @@ fn evictions_spoil_a_pass() {
 }
 
 #[test]
+fn a_route_that_nobody_watched_spoils_a_pass() {
+    let route = "the way to service mail (10.0.0.3) leaves by eth1";
+    let judgement = with(live(), |w| w.coverage.unwatched_routes.push(route.to_owned()));
+    spoiled(&judgement, "unwatched-route");
+}
+
+#[test]
 fn an_input_that_was_cut_spoils_a_pass() {
     let judgement =
         with(recorded(), |w| w.coverage.inputs_cut.push("a.pcap: 3 of 60 octets".to_owned()));
