@@ -10,8 +10,8 @@ use super::udp;
 use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid};
 use std::collections::HashSet;
 
-/// Ends of closed conns that are remembered, about 1 MiB: those that closed last are the ones that may go on.
-const MAX_GONE: usize = 1 << 14;
+/// Ends of closed conns that are remembered, about 1 MiB; beyond it every conn without a beginning is taken for one that goes on.
+pub(super) const MAX_GONE: usize = 1 << 14;
 
 /// Every conn that is open, and what was missed in all.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct ConnTable {
     shared: Shared,
     /// Ends of conns with payload that closed and left the table.
     gone: HashSet<Key>,
+    /// `gone` was full: any conn without a beginning may then be the end of one that was closed.
+    has_forgotten: bool,
 }
 
 impl ConnTable {
@@ -47,6 +49,7 @@ impl ConnTable {
                 scratch: Vec::new(),
             },
             gone: HashSet::new(),
+            has_forgotten: false,
         }
     }
 
@@ -67,7 +70,7 @@ impl ConnTable {
                 let slot = self.open(key, segment, sink);
                 // Payload without a SYN, where a conn was closed: its FINs may not have been believed, and it goes on.
                 let opens = segment.tcp.is_some_and(|it| it.flags.has(TcpFlags::SYN));
-                if !opens && self.gone.contains(&key) {
+                if !opens && (self.has_forgotten || self.gone.contains(&key)) {
                     self.mark_reused(slot);
                 }
                 slot
@@ -165,10 +168,11 @@ impl ConnTable {
         let kind = kind_of(tcp.as_ref());
         let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto);
         if kind == Kind::Closed && tcp.as_ref().is_some_and(Tcp::has_data) {
-            if self.gone.len() >= MAX_GONE {
-                self.gone.clear();
+            if self.gone.len() < MAX_GONE {
+                self.gone.insert(key);
+            } else {
+                self.has_forgotten = true;
             }
-            self.gone.insert(key);
         }
         self.queue(kind).live -= 1;
         self.sweep(kind);

@@ -20,6 +20,19 @@ fn judge(target: &str, files: &[&str], more: &[&str]) -> Ran {
 }
 
 #[test]
+fn a_capture_of_somebody_else_does_not_excuse_an_unfinished_recording_beside_it() {
+    for files in [
+        &["own-run-unclosed.pcapng", "empty.pcap"][..],
+        &["empty.pcap", "own-run-unclosed.pcapng"],
+        &["empty.pcap", "own-run-unclosed.pcapng", "empty.pcap"],
+    ] {
+        let ran = judge("own", files, &["--format", "json"]);
+        assert_eq!(ran.status, 3, "{files:?}");
+        assert!(ran.out.contains("recording-not-closed"), "{files:?}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_status_2_and_help_is_0() {
     for wrong in [
         &["--no-such-flag"][..],

@@ -1,4 +1,5 @@
-use super::{A, F, Limits, R, S, Talk, client, server};
+use super::{A, F, Heard, Limits, R, S, Talk, client, server};
+use crate::flow::table::MAX_GONE;
 use crate::model::{Endpoint, Proto};
 
 fn end(host: u8, port: u16) -> Endpoint {
@@ -106,6 +107,31 @@ fn a_closed_conn_takes_stray_segments_for_a_while() {
     talk.udp(end(1, 1), end(2, 2), b"time passes");
     assert!(talk.recorder.conns[0].record.is_some());
     assert_eq!(talk.finish().1.midstream_conns, 0);
+}
+
+#[test]
+fn a_conn_that_goes_on_after_its_end_is_noticed_however_many_were_closed_since() {
+    let mut talk = Talk::new();
+    let last = u32::try_from(MAX_GONE).unwrap() + 1;
+    for number in 0..=last {
+        let from =
+            Endpoint { ip: std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), port: 4000 };
+        talk.tcp(from, server(), S, 1, 0, b"");
+        talk.tcp(from, server(), A, 2, 1, b"Jo");
+        talk.tcp(server(), from, S | A, 0, 2, b"");
+        talk.tcp(from, server(), F | A, 4, 1, b"");
+        talk.tcp(server(), from, F | A, 1, 5, b"");
+    }
+    talk.millis += 40_000;
+    // The first one was remembered, the last one was not.
+    for number in [0, last] {
+        let from =
+            Endpoint { ip: std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), port: 4000 };
+        talk.tcp(from, server(), A, 5, 2, b"hn");
+    }
+    let (recorder, _) = talk.finish();
+    let goes_on = |heard: &&Heard| heard.orig() == "hn" && heard.record().conflict_bytes[0] > 0;
+    assert_eq!(recorder.conns.iter().filter(goes_on).count(), 2);
 }
 
 #[test]
