@@ -2,9 +2,9 @@
 
 use super::args::{Common, FormatArg};
 use super::exit::Exit;
-use super::output::{deliver, format, options};
+use super::output::{format, options, sink};
 use crate::model::Identifier;
-use crate::report::write_flows;
+use crate::report::{FlowsWriter, ReportError};
 use crate::run::analyze;
 use crate::source::Files;
 use std::path::PathBuf;
@@ -22,16 +22,21 @@ pub(super) fn flows(files: &[PathBuf], common: &Common) -> anyhow::Result<Exit> 
         .map(|text| Identifier { label: "identifier".to_owned(), text: text.clone() })
         .collect();
     let mut source = Files::open(files).map_err(crate::run::RunError::from)?;
-    let analysis = analyze(&mut source, &identifiers, &[])?;
-    let mut octets = Vec::new();
-    write_flows(
-        &analysis.inspection.conns,
-        &analysis.inspection.raw_hits,
-        &analysis.coverage,
-        format(common),
-        &options(common),
-        &mut octets,
-    )?;
-    deliver(&octets, common)?;
-    Ok(Exit::Pass)
+    let mut analysis = analyze(&mut source, &identifiers, &[])?;
+    let options = options(common);
+    let mut out = sink(common)?;
+    let mut writer = FlowsWriter::new(format(common), &options, &mut out)?;
+    let written = analysis
+        .conns
+        .read(|conn| Ok::<_, anyhow::Error>(writer.conn(&conn)?))
+        .and_then(|()| Ok(writer.finish(&analysis.inspection.raw_hits, &analysis.coverage)?));
+    match written {
+        // A reader that has seen enough changes no exit status.
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(Exit::Pass),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ReportError>().is_some_and(ReportError::is_broken_pipe)
 }

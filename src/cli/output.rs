@@ -20,6 +20,14 @@ pub(super) fn deliver(report: &[u8], common: &Common) -> anyhow::Result<()> {
     }
 }
 
+/// Where a report goes that is written as it is made.
+pub(super) fn sink(common: &Common) -> anyhow::Result<Box<dyn std::io::Write>> {
+    let Some(path) = &common.output else { return Ok(Box::new(std::io::stdout())) };
+    let file = std::fs::File::create(path)
+        .with_context(|| format!("cannot write the report to {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
 /// One line for the person at the terminal, on standard error.
 pub(super) fn say(line: &str) {
     // Nobody is there to hear it: no reason to stop.

@@ -76,8 +76,13 @@ pub enum News {
 /// What was found in everything that was handed in.
 #[derive(Debug, Default)]
 pub struct Inspection {
-    /// Every conn, by uid.
+    /// Every conn that `Inspector::take_ended` did not give, by uid.
     pub conns: Vec<ConnSummary>,
+    /// Octets searched behind the sealing of conns that are ciphertext. The chance of a hit that `take_ended` gave is that
+    /// of one position there, if it is `in_ciphertext`.
+    pub searched_sealed: u64,
+    /// Octets searched everywhere else, likewise.
+    pub searched_open: u64,
     /// Hits in frames outside of any stream.
     pub raw_hits: Vec<Hit>,
     /// Names answered with addresses, each pair once, in the order of the capture.
@@ -150,6 +155,11 @@ impl Inspector {
         });
     }
 
+    /// Gives a conn that has ended; the chance of its hits is yet to be multiplied (see `Inspection::searched_open`).
+    pub fn take_ended(&mut self) -> Option<ConnSummary> {
+        self.summaries.pop()
+    }
+
     /// What happened since the last call, oldest first.
     pub fn drain_news(&mut self) -> Vec<News> {
         self.log.news.drain(..).collect()
@@ -175,6 +185,8 @@ impl Inspector {
         }
         Inspection {
             conns: self.summaries,
+            searched_sealed: log.searched_sealed,
+            searched_open: open,
             raw_hits,
             names: std::mem::take(&mut log.names),
             sightings: std::mem::take(&mut log.sightings),

@@ -19,7 +19,7 @@ mod tests;
 
 pub use document::{CommandRun, Document, Facts};
 pub use error::ReportError;
-pub use flows::write_flows;
+pub use flows::FlowsWriter;
 
 use body::Body;
 use std::io::Write;

@@ -27,7 +27,11 @@ fn written(world: &World, format: Format, options: &Options) -> String {
 
 fn flows(world: &World, format: Format, options: &Options) -> String {
     let mut out = Vec::new();
-    write_flows(&world.conns, &world.raw_hits, &world.coverage, format, options, &mut out).unwrap();
+    let mut writer = FlowsWriter::new(format, options, &mut out).unwrap();
+    for conn in &world.conns {
+        writer.conn(conn).unwrap();
+    }
+    writer.finish(&world.raw_hits, &world.coverage).unwrap();
     String::from_utf8(out).unwrap()
 }
 

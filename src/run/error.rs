@@ -80,6 +80,13 @@ pub enum RunError {
         /// What is wrong.
         detail: String,
     },
+    /// The summaries of conns could not be kept on disk.
+    #[error("cannot keep the list of conns in a temporary file")]
+    Archive {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The user ended the run before there was a verdict.
     #[error("interrupted before a verdict")]
     Interrupted,
@@ -106,6 +113,10 @@ impl RunError {
             }
             Self::Manifest { .. } => Some(
                 "docs/target.md and docs/verdicts.md describe the keys of a manifest".to_owned(),
+            ),
+            Self::Archive { .. } => Some(
+                "make room in the temporary folder, or name another one: TMPDIR=/var/tmp"
+                    .to_owned(),
             ),
             _ => None,
         }

@@ -167,13 +167,13 @@ pub fn watch(
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
-    Ok(outcomes
+    outcomes
         .map(|((plan, pipeline), tunnel)| {
-            let mut outcome = conclude(plan, pipeline.finish(&seen.losses), &facts, tunnel);
+            let mut outcome = conclude(plan, pipeline.finish(&seen.losses), &facts, tunnel)?;
             outcome.command.clone_from(&command);
-            outcome
+            Ok(outcome)
         })
-        .collect())
+        .collect()
 }
 
 /// Fills in what only the live run can know, and refuses what it cannot do.

@@ -4,6 +4,7 @@
 //! Never: argv, stdout, a format.
 
 mod annotation;
+mod archive;
 #[cfg(feature = "live")]
 mod control;
 #[cfg(feature = "live")]
@@ -19,6 +20,7 @@ mod resolve;
 mod sniffer;
 mod suite;
 
+pub use archive::Archive;
 pub use error::RunError;
 #[cfg(feature = "live")]
 pub use live::{Observer, Progress, Watch, watch};
@@ -26,7 +28,7 @@ pub use pipeline::{Analysis, analyze};
 pub use recorded::judge_recording;
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
 
-use crate::model::{ControlRecord, InterfaceRecord, TunnelRecord};
+use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord};
 use crate::target::Plan;
 use crate::verdict::{Case, Judgement, Source};
 use std::net::IpAddr;
@@ -57,6 +59,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// The answer.
     pub judgement: Judgement,
+    /// The conns that were judged, in the order of their first frame.
+    pub conns: Vec<ConnSummary>,
     /// What was found, and what was not seen.
     pub analysis: Analysis,
     /// Where the frames came from.
@@ -71,13 +75,14 @@ impl Outcome {
     /// What was judged.
     #[must_use]
     pub fn case(&self) -> Case<'_> {
-        case(&self.plan, &self.analysis, &self.facts, self.tunnel.as_ref())
+        case(&self.plan, &self.conns, &self.analysis, &self.facts, self.tunnel.as_ref())
     }
 }
 
 /// What is judged.
 fn case<'a>(
     plan: &'a Plan,
+    conns: &'a [ConnSummary],
     analysis: &'a Analysis,
     facts: &'a SourceFacts,
     tunnel: Option<&'a TunnelRecord>,
@@ -86,7 +91,7 @@ fn case<'a>(
     Case {
         target: &plan.target,
         source: facts.source,
-        conns: &inspection.conns,
+        conns,
         raw_hits: &inspection.raw_hits,
         names: &inspection.names,
         coverage: &analysis.coverage,

@@ -6,8 +6,12 @@ use crate::flow::{ConnTable, Limits};
 use crate::inspect::News;
 use crate::inspect::matcher::Matcher;
 use crate::inspect::{Inspection, Inspector};
-use crate::model::{Coverage, Frame, Identifier};
+use crate::model::{
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Coverage, Direction, Frame, FrameRef,
+    Identifier, Uid,
+};
 use crate::run::RunError;
+use crate::run::archive::Archive;
 use crate::source::{Losses, Next, Source};
 use std::sync::Arc;
 
@@ -16,6 +20,30 @@ pub(super) struct Pipeline {
     decoder: Decoder,
     table: ConnTable,
     inspector: Inspector,
+    archive: Archive,
+}
+
+/// Takes what flow hands on; files what has ended.
+struct Filing<'p> {
+    inspector: &'p mut Inspector,
+    archive: &'p mut Archive,
+}
+
+impl ChunkSink for Filing<'_> {
+    fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef) {
+        self.inspector.opened(slot, uid, id, at);
+    }
+
+    fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
+        self.inspector.chunk(slot, dir, chunk);
+    }
+
+    fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
+        self.inspector.closed(slot, record);
+        while let Some(conn) = self.inspector.take_ended() {
+            self.archive.add(&conn);
+        }
+    }
 }
 
 impl Pipeline {
@@ -26,6 +54,7 @@ impl Pipeline {
             decoder: Decoder::default(),
             table: ConnTable::new(Limits::default()),
             inspector: Inspector::new(matcher),
+            archive: Archive::default(),
         })
     }
 
@@ -38,7 +67,8 @@ impl Pipeline {
             self.inspector.raw(frame.at(), frame.interface_id, offset, bytes);
         }
         if let Some(segment) = &decoded.segment {
-            self.table.push(segment, &mut self.inspector);
+            let Self { table, inspector, archive, .. } = self;
+            table.push(segment, &mut Filing { inspector, archive });
         }
     }
 
@@ -51,7 +81,8 @@ impl Pipeline {
     /// Ends every conn and adds up what was not seen.
     pub(super) fn finish(mut self, losses: &Losses) -> Analysis {
         self.decoder.finish();
-        self.table.finish(&mut self.inspector);
+        let Self { table, inspector, archive, .. } = &mut self;
+        table.finish(&mut Filing { inspector, archive });
         let mut coverage = self.decoder.coverage().clone();
         coverage.add(self.table.coverage());
         let inspection = self.inspector.finish();
@@ -60,14 +91,17 @@ impl Pipeline {
         coverage.interface_drops = losses.interface_drops;
         coverage.channel_dropped += losses.channel_dropped;
         coverage.inputs_cut.extend(losses.inputs_cut.iter().cloned());
-        Analysis { inspection, coverage }
+        self.archive.scale(inspection.searched_open, inspection.searched_sealed);
+        Analysis { conns: self.archive, inspection, coverage }
     }
 }
 
 /// What was found in a capture, and what was not seen of it.
 #[derive(Debug)]
 pub struct Analysis {
-    /// Conns, hits, names, control tokens.
+    /// Every conn, in the order of their first frame.
+    pub conns: Archive,
+    /// Hits outside of conns, names, control tokens; its list of conns is empty.
     pub inspection: Inspection,
     /// All rooms together.
     pub coverage: Coverage,

@@ -59,19 +59,27 @@ pub fn judge_recording(
         });
         conclude(plan, pipeline.finish(&losses), &facts, tunnel)
     });
-    Ok(outcomes.collect())
+    outcomes.collect()
 }
 
 /// The judgement over what a pipeline found.
+///
+/// # Errors
+/// `RunError::Archive` where the list of conns cannot be read.
 pub(super) fn conclude(
     plan: Plan,
     mut analysis: Analysis,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
-) -> Outcome {
+) -> Result<Outcome, RunError> {
+    let mut conns = Vec::new();
+    analysis.conns.read(|conn| {
+        conns.push(conn);
+        Ok::<_, RunError>(())
+    })?;
     analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
-    let judgement = judge(&case(&plan, &analysis, facts, tunnel.as_ref()));
-    Outcome { plan, judgement, analysis, facts: facts.clone(), tunnel, command: None }
+    let judgement = judge(&case(&plan, &conns, &analysis, facts, tunnel.as_ref()));
+    Ok(Outcome { plan, judgement, conns, analysis, facts: facts.clone(), tunnel, command: None })
 }
 
 fn annotation(text: Option<&str>) -> Head {

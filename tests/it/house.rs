@@ -37,6 +37,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("ctrlc", &["cli"]),
     ("comfy_table", &["report", "cli"]),
     ("serde_json", &["report", "run", "cli"]),
+    ("tempfile", &["run", "target"]),
     ("toml", &["target", "run"]),
 ];
 
