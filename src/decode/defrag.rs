@@ -10,8 +10,9 @@ use std::net::IpAddr;
 /// Datagrams held at a time; a Linux host holds 4 MiB of them. Then the oldest is given up and counted.
 const MAX_DATAGRAMS: usize = 4096;
 
-/// Octets of buffers held at a time. Then the oldest datagram is given up and counted.
-const MAX_BYTES: usize = 32 << 20;
+/// Octets of buffers held at a time, for datagrams that are in no tunnel. Then the oldest is given up and counted. Each level
+/// of tunnels has half of the one above, so all of them stay below 32 MiB.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Ranges of one datagram that do not touch; more is an attempt to eat memory. Then the datagram is given up and counted.
 const MAX_RANGES: usize = 2048;
@@ -32,6 +33,8 @@ pub(super) struct FragmentKey {
     pub(super) dst: IpAddr,
     pub(super) id: u32,
     pub(super) proto: u8,
+    /// The tunnels that it came through, see `Encapsulation::way`.
+    pub(super) way: u64,
 }
 
 impl FragmentKey {
@@ -69,13 +72,15 @@ pub(super) struct Whole<'a> {
 }
 
 /// Holds the fragments of datagrams that are not whole, and for a while those that are, to know a repetition.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Defragmenter {
     held: HashMap<FragmentKey, Pending>,
     /// Keys by age; an entry is stale when its serial is not the one held.
     queue: VecDeque<(FragmentKey, u64)>,
     serial: u64,
     bytes: usize,
+    /// Octets of buffers allowed.
+    max_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -93,6 +98,17 @@ struct Pending {
 }
 
 impl Defragmenter {
+    /// One for the datagrams inside `level` tunnels.
+    pub(super) fn at_level(level: usize) -> Self {
+        Self {
+            held: HashMap::new(),
+            queue: VecDeque::new(),
+            serial: 0,
+            bytes: 0,
+            max_bytes: MAX_BYTES >> level,
+        }
+    }
+
     /// Takes a fragment.
     pub(super) fn insert(
         &mut self,
@@ -148,7 +164,9 @@ impl Defragmenter {
     pub(super) fn finish(&mut self, coverage: &mut Coverage) {
         let waiting = self.held.values().filter(|pending| !pending.is_done).count();
         coverage.fragments_expired += waiting as u64;
-        *self = Self { serial: self.serial, ..Self::default() };
+        self.held.clear();
+        self.queue.clear();
+        self.bytes = 0;
     }
 
     fn expire(&mut self, now: FrameRef, coverage: &mut Coverage) {
@@ -165,7 +183,7 @@ impl Defragmenter {
     }
 
     fn make_room(&mut self, coverage: &mut Coverage) {
-        while self.queue.len() >= MAX_DATAGRAMS || self.bytes > MAX_BYTES {
+        while self.queue.len() >= MAX_DATAGRAMS || self.bytes > self.max_bytes {
             let Some((key, serial)) = self.queue.pop_front() else { return };
             if self.held.get(&key).is_some_and(|pending| pending.serial == serial) {
                 self.drop_pending(&key, coverage);

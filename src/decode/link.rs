@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Stop, Walk};
-use crate::model::{LinkType, Weird};
+use crate::model::{Layer, LinkType, Weird};
 
 /// VLAN tags inside one another that are followed; two are usual, more is provider equipment or an attempt to hide.
 const MAX_VLAN_TAGS: usize = 8;
@@ -46,19 +46,25 @@ pub(super) fn read<'a>(
 }
 
 /// Destination, source, ether type or length (IEEE 802.3 s3.1.1).
-fn ethernet<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Packet<'a>, Stop> {
+pub(super) fn ethernet<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Packet<'a>, Stop> {
     let kind = view.be16(12).ok_or(SHORT)?;
     typed(kind, view.skip(14).ok_or(SHORT)?, walk)
 }
 
 /// What follows an Ethernet type-or-length field, a VLAN tag or a cooked header.
-fn typed<'a>(kind: u16, view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Packet<'a>, Stop> {
+pub(super) fn typed<'a>(
+    kind: u16,
+    view: View<'a>,
+    walk: &mut Walk<'a, '_>,
+) -> Result<Packet<'a>, Stop> {
     let (mut kind, mut view) = (kind, view);
     for _ in 0..=MAX_VLAN_TAGS {
         match kind {
             ETHER_IPV4 => return Ok(Packet::V4(view)),
             ETHER_IPV6 => return Ok(Packet::V6(view)),
             0x8100 | 0x88a8 | 0x9100 | 0x9200 => {
+                let tag = view.be16(0).ok_or(SHORT)?;
+                walk.layer(Layer::numbered("vlan", u32::from(tag & 0x0fff)))?;
                 kind = view.be16(2).ok_or(SHORT)?;
                 view = view.skip(4).ok_or(SHORT)?;
             }
@@ -198,7 +204,7 @@ fn raw(view: View<'_>) -> Result<Packet<'_>, Stop> {
 }
 
 /// PPP (RFC 1661 s2, RFC 1662 s3.1): address and control may be left out, the protocol may be one octet.
-fn ppp(view: View<'_>) -> Result<Packet<'_>, Stop> {
+pub(super) fn ppp(view: View<'_>) -> Result<Packet<'_>, Stop> {
     let view = match view.array(0) {
         Some([0xff, 0x03]) => view.skip(2).ok_or(SHORT)?,
         _ => view,

@@ -1,4 +1,4 @@
-//! One captured frame -> at most one whole transport segment: link layer, VLAN, IP, IP reassembly.
+//! One captured frame -> at most one whole transport segment: link layer, IP, IP reassembly, tunnels.
 //!
 //! In: a `Frame`. Out: a `Decoded` (segment, octets to be searched raw) and counts in `Coverage`.
 //! Never: state over time except IP fragments, a clock, a rejection for a bad checksum.
@@ -9,9 +9,12 @@ mod net;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod tunnel;
 mod view;
 
-use crate::model::{Coverage, Frame, FrameSpan, Segment, Weird};
+use crate::model::{
+    Coverage, Encapsulation, Frame, FrameSpan, Layer, MAX_OUTER, Mark, Proto, Segment, Weird,
+};
 use defrag::{Defragmenter, Fragment, Outcome};
 use link::Packet;
 use net::Datagram;
@@ -19,10 +22,23 @@ use transport::Place;
 use view::{Unread, View};
 
 /// Turns frames into segments. Holds IP fragments between frames, and what it could not read as counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
-    defrag: Defragmenter,
+    /// One for each IP header of a frame: fragments of one datagram may be inside whole datagrams and inside others that are
+    /// in fragments themselves.
+    levels: [Defragmenter; MAX_OUTER + 1],
+    path: Encapsulation,
     coverage: Coverage,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            levels: std::array::from_fn(Defragmenter::at_level),
+            path: Encapsulation::NONE,
+            coverage: Coverage::default(),
+        }
+    }
 }
 
 /// What became of one frame.
@@ -58,30 +74,39 @@ impl Decoder {
     /// Reads one frame. Ends in exactly one of: a segment, a held fragment, one more in `Coverage::link_only`,
     /// or one more in `Coverage::undecoded`. (A segment may come with a count in `undecoded` about a part of it.)
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { defrag, coverage } = self;
+        let Self { levels, path, coverage } = self;
         coverage.frames += 1;
         coverage.bytes += frame.data.len() as u64;
         if frame.cut() > 0 {
             coverage.truncated_frames += 1;
             coverage.truncated_bytes += u64::from(frame.cut());
         }
-        let mut walk = Walk { unread: Unread::new(frame.data), coverage };
-        match walk.frame(frame, defrag) {
-            Ok(segment) => Decoded { is_held: segment.is_none(), segment, unread: walk.unread },
+        path.back_to(Mark::default());
+        let mut walk = Walk { unread: Unread::new(frame.data), path, coverage };
+        let end = walk.frame(frame, levels);
+        let Walk { mut unread, path, coverage } = walk;
+        match end {
+            Ok(segment) => Decoded {
+                is_held: segment.is_none(),
+                segment: segment.map(|segment| Segment { encap: path, ..segment }),
+                unread,
+            },
             Err(stop) => {
                 match stop {
-                    Stop::LinkOnly(name) => walk.coverage.link_only(name),
-                    Stop::Undecoded(why) => walk.coverage.undecoded(why),
+                    Stop::LinkOnly(name) => coverage.link_only(name),
+                    Stop::Undecoded(why) => coverage.undecoded(why),
                 }
-                walk.unread.take_whole_frame();
-                Decoded { segment: None, is_held: false, unread: walk.unread }
+                unread.take_whole_frame();
+                Decoded { segment: None, is_held: false, unread }
             }
         }
     }
 
     /// Ends the input: fragments that still wait are counted in `Coverage::fragments_expired`.
     pub fn finish(&mut self) {
-        self.defrag.finish(&mut self.coverage);
+        for level in &mut self.levels {
+            level.finish(&mut self.coverage);
+        }
     }
 
     /// What was seen and what could not be read so far.
@@ -90,61 +115,142 @@ impl Decoder {
     }
 }
 
-/// The way through the layers of one frame: what was left unread on it, and where to count.
+/// The way through the layers of one frame: what was left unread on it, the tunnels passed, and where to count.
 struct Walk<'a, 'c> {
     unread: Unread<'a>,
+    path: &'a mut Encapsulation,
     coverage: &'c mut Coverage,
 }
 
+/// A datagram that seems to carry a tunnel, and what was known when it was read: to fall back to it.
+struct Carrier<'a> {
+    segment: Segment<'a>,
+    unread: Unread<'a>,
+    mark: Mark,
+}
+
 impl<'a> Walk<'a, '_> {
+    /// Reads the link layer, then IP header after IP header, until a datagram carries no tunnel that is known. What was
+    /// left unread and the tunnels passed are told in `self`.
     fn frame(
         &mut self,
         frame: &Frame<'a>,
-        defrag: &'a mut Defragmenter,
+        levels: &'a mut [Defragmenter],
     ) -> Result<Option<Segment<'a>>, Stop> {
-        let packet = link::read(frame.link_type, View::of(frame), self)?;
-        let datagram = self.packet(packet)?;
+        let mut packet = link::read(frame.link_type, View::of(frame), self)?;
         let mut place =
             Place { frames: FrameSpan::one(frame.at()), interface_id: frame.interface_id };
-        let Some(part) = datagram.fragment else {
-            return transport::read(&datagram, place, self).map(Some);
+        let mut carrier = None;
+        for level in levels {
+            let datagram = match self.datagram(packet, frame, level, &mut place) {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => return Ok(None),
+                Err(stop) => return self.give_up(stop, carrier),
+            };
+            let segment = match transport::read(&datagram, place, self) {
+                Ok(segment) => segment,
+                Err(stop) => return self.give_up(stop, carrier),
+            };
+            let Some(open) = tunnel::of(&segment) else { return Ok(Some(segment)) };
+            let here = Carrier { segment, unread: self.unread, mark: self.path.mark() };
+            if !self.path.push_outer(segment.src.ip, segment.dst.ip) {
+                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(here));
+            }
+            let body = View::of_segment(&segment);
+            match open(body, self) {
+                Ok(Some(inner)) => packet = inner,
+                Ok(None) => {
+                    self.unread = here.unread;
+                    self.path.back_to(here.mark);
+                    return Ok(Some(segment));
+                }
+                Err(stop) => return self.give_up(stop, Some(here)),
+            }
+            carrier = Some(here);
+        }
+        self.give_up(Stop::Undecoded(Weird::TooDeep), carrier)
+    }
+
+    /// Ends at what could not be read. Inside a tunnel, the datagram that carries it stands for it: its payload is searched as
+    /// its own conn.
+    fn give_up(
+        &mut self,
+        stop: Stop,
+        carrier: Option<Carrier<'a>>,
+    ) -> Result<Option<Segment<'a>>, Stop> {
+        let Some(Carrier { segment, unread, mark }) = carrier else { return Err(stop) };
+        let why = match stop {
+            Stop::LinkOnly(_) => {
+                self.unread.push(segment.payload);
+                return Err(stop);
+            }
+            Stop::Undecoded(why) => why,
         };
+        self.coverage.undecoded(match why {
+            Weird::UnknownEtherType(0x600..) | Weird::EncryptedLink | Weird::TooDeep => why,
+            _ => Weird::UnreadTunnel(segment.proto.0),
+        });
+        self.unread = unread;
+        self.path.back_to(mark);
+        if segment.proto != Proto::UDP {
+            self.unread.push(segment.payload);
+        }
+        Ok(Some(segment))
+    }
+
+    /// Reads an IP header, and puts together what is in fragments; none where it waits for others.
+    fn datagram(
+        &mut self,
+        packet: Packet<'a>,
+        frame: &Frame<'a>,
+        level: &'a mut Defragmenter,
+        place: &mut Place,
+    ) -> Result<Option<Datagram<'a>>, Stop> {
+        let datagram = match packet {
+            Packet::V4(view) => net::read_v4(view, self),
+            Packet::V6(view) => net::read_v6(view, self),
+        }?;
+        let Some(part) = datagram.fragment else { return Ok(Some(datagram)) };
         self.unread.push(datagram.body.bytes);
         let fragment = Fragment {
-            key: datagram.fragment_key(part),
+            key: datagram.fragment_key(part, self.path.way()),
             at: frame.at(),
             offset: part.offset,
             more: part.more,
             proto: datagram.proto,
             body: datagram.body,
         };
-        let whole = match defrag.insert(&fragment, self.coverage)? {
+        let whole = match level.insert(&fragment, self.coverage)? {
             Outcome::Held => return Ok(None),
             Outcome::Whole(whole) => whole,
         };
-        place.frames = whole.frames;
-        let inner = Datagram {
+        if whole.frames.first.number < place.frames.first.number {
+            place.frames = whole.frames;
+        }
+        self.unread.add_base(whole.bytes);
+        let joined = Datagram {
             proto: whole.proto,
             body: View::whole(whole.bytes),
             fragment: None,
             ..datagram
         };
-        let segment = net::read_extensions(inner, self).and_then(|inner| {
-            if inner.fragment.is_some() {
-                return Err(Stop::Undecoded(Weird::TooDeep));
-            }
-            transport::read(&inner, place, self)
+        let inner = net::read_extensions(joined, self).and_then(|inner| match inner.fragment {
+            Some(_) => Err(Stop::Undecoded(Weird::TooDeep)),
+            None => Ok(inner),
         });
-        if segment.is_err() {
+        if inner.is_err() {
             self.unread.push(whole.bytes);
         }
-        segment.map(Some)
+        inner.map(Some)
     }
 
-    fn packet(&mut self, packet: Packet<'a>) -> Result<Datagram<'a>, Stop> {
-        match packet {
-            Packet::V4(view) => net::read_v4(view, self),
-            Packet::V6(view) => net::read_v6(view, self),
-        }
+    /// Notes a layer of encapsulation on the way.
+    fn layer(&mut self, layer: Layer) -> Result<(), Stop> {
+        if self.path.push(layer) { Ok(()) } else { Err(Stop::Undecoded(Weird::TooDeep)) }
+    }
+
+    /// Notes a layer whose number names a network with addresses of its own.
+    fn network(&mut self, layer: Layer) -> Result<(), Stop> {
+        if self.path.push_network(layer) { Ok(()) } else { Err(Stop::Undecoded(Weird::TooDeep)) }
     }
 }

@@ -3,6 +3,8 @@ use crate::model::{FrameRef, LinkType, Proto, SeqNo, TcpFlags, Timestamp};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
+mod tunnel;
+
 const TEXT: &[u8] = b"USER chris\r\n";
 
 /// What a test looks at, free of borrows.
@@ -13,6 +15,8 @@ struct Seen {
     cut: u32,
     frames: (u64, u64),
     is_held: bool,
+    /// The layers that carried the segment.
+    encap: String,
     unread: Vec<(usize, Vec<u8>)>,
 }
 
@@ -50,6 +54,7 @@ impl Bench {
             seen.segment = Some((segment.src.to_string(), segment.dst.to_string(), segment.proto));
             seen.payload = segment.payload.to_vec();
             seen.cut = segment.cut;
+            seen.encap = segment.encap.carriage().map(|it| it.to_string()).unwrap_or_default();
             seen.frames = (segment.frames.first.number, segment.frames.last);
         }
         let counted = self.ends() > before;
@@ -381,34 +386,6 @@ fn udp_lengths_that_contradict_are_counted_and_what_is_there_is_read() {
         let unread: usize = seen.unread.iter().map(|(_, bytes)| bytes.len()).sum();
         assert_eq!(unread + seen.payload.len(), TEXT.len());
     }
-}
-
-#[test]
-fn tunnels_are_counted_and_searched_raw() {
-    for proto in [4, 41, 47, 115] {
-        let mut bench = Bench::default();
-        let seen = bench.frame(LinkType::RAW, &ip_of(proto, 0, 0, TEXT));
-        assert_eq!(bench.undecoded(), [(Weird::UnreadTunnel(proto), 1)]);
-        assert_eq!(seen.payload, TEXT);
-        assert_eq!(seen.unread, [(20, TEXT.to_vec())]);
-    }
-    let mut bench = Bench::default();
-    let seen = bench.frame(LinkType::RAW, &ip_of(50, 0, 0, TEXT));
-    assert_eq!(seen.segment.unwrap().2, Proto::ESP);
-    assert_eq!(bench.undecoded(), []);
-}
-
-#[test]
-fn a_tunnel_over_udp_is_known_by_its_first_octets_not_by_its_port_alone() {
-    let udp = |payload: &[u8]| {
-        ip_of(17, 0, 0, &[&[0x99, 0x99, 0x12, 0xb5, 0, 28, 0, 0], payload].concat())
-    };
-    let mut bench = Bench::default();
-    bench.frame(LinkType::RAW, &udp(b"\x08\0\0\0\0\0\x07\0an ether frame"[..20].as_ref()));
-    assert_eq!(bench.undecoded(), [(Weird::UnreadTunnel(17), 1)]);
-    let mut bench = Bench::default();
-    bench.frame(LinkType::RAW, &udp(b"an answer of 20 octe"));
-    assert_eq!(bench.undecoded(), []);
 }
 
 /// The same datagram in fragments of `size` octets.

@@ -3,7 +3,12 @@
 use super::net::Datagram;
 use super::view::View;
 use super::{Stop, Walk};
-use crate::model::{Endpoint, FrameSpan, Proto, Segment, SeqNo, TcpFlags, TcpHeader, Weird};
+use crate::model::{
+    Encapsulation, Endpoint, FrameSpan, Proto, Segment, SeqNo, TcpFlags, TcpHeader, Weird,
+};
+
+/// Most octets of payload that the 16 bits of length in a UDP header can tell.
+const MAX_LENGTH: usize = 65_535 - 8;
 
 const SHORT: Stop = Stop::Undecoded(Weird::ShortTransportHeader);
 
@@ -12,50 +17,6 @@ const SHORT: Stop = Stop::Undecoded(Weird::ShortTransportHeader);
 pub(super) struct Place {
     pub(super) frames: FrameSpan,
     pub(super) interface_id: u32,
-}
-
-/// IP protocols that carry packets of their own, or compressed ones (IANA protocol-numbers).
-const fn is_tunnel(proto: u8) -> bool {
-    matches!(
-        proto,
-        4 // IP-in-IP
-        | 41 // 6in4
-        | 47 // GRE
-        | 55 // minimal encapsulation
-        | 94 // IPIP
-        | 97 // EtherIP
-        | 98 // ENCAP
-        | 108 // IPComp
-        | 115 // L2TPv3
-        | 137 // MPLS-in-IP
-        | 142 // ROHC
-        | 143 // Ethernet
-        | 144 // AGGFRAG
-    )
-}
-
-/// Whether a datagram to or from `port` begins like a tunnel in the clear. The port alone does not tell: it may be any
-/// client's.
-fn begins_tunnel(port: u16, payload: &[u8]) -> bool {
-    let [b0, b1, b2, b3, _, _, _, b7, ..] = *payload else { return false };
-    match port {
-        1701 => b0 & 0x80 == 0 && matches!(b1 & 0x0f, 2 | 3), // L2TP data (RFC 2661 s3.1, RFC 3931 s4.1.2.1)
-        2152 => b0 >> 5 == 1 && b1 == 255,                    // GTP-U G-PDU (3GPP TS 29.281 s5.1)
-        3544 => b0 >> 4 == 6 || (b0 == 0 && b1 <= 1),         // Teredo (RFC 4380 s5.1.1)
-        4789 | 8472 => b0 & 0x08 != 0 && b1 == 0 && b2 == 0 && b7 == 0, // VXLAN (RFC 7348 s5)
-        4790 => b0 & 0x08 != 0 && matches!(b3, 1..=5), // VXLAN-GPE: an inner protocol is named
-        4754 => b0 & 0x4f == 0 && b1 & 0xf8 == 0 && is_carried([b2, b3]), // GRE-in-UDP (RFC 8086 s3)
-        4341 => matches!(payload.get(8).map(|octet| octet >> 4), Some(4 | 6)), // LISP data (RFC 9300 s5)
-        37_008 => b0 == 1 && b1 <= 5 && [b2, b3] == [0, 1],                    // TZSP of Ethernet
-        6081 => b0 >> 6 == 0 && is_carried([b2, b3]), // Geneve (RFC 8926 s3.4)
-        6635 => true,                                 // MPLS-in-UDP (RFC 7510 s3)
-        _ => false,
-    }
-}
-
-/// Whether an ether type is Ethernet inside a tunnel, IPv4 or IPv6.
-const fn is_carried(ether_type: [u8; 2]) -> bool {
-    matches!(ether_type, [0x65, 0x58] | [0x08, 0] | [0x86, 0xdd])
 }
 
 /// Reads the transport header of a whole datagram.
@@ -68,13 +29,7 @@ pub(super) fn read<'a>(
     let (ports, tcp, payload) = match proto {
         Proto::TCP => tcp(datagram.body, walk)?,
         Proto::UDP => udp(datagram.body, walk)?,
-        _ => {
-            if is_tunnel(proto.0) {
-                walk.coverage.undecoded(Weird::UnreadTunnel(proto.0));
-                walk.unread.push(datagram.body.bytes);
-            }
-            ((0, 0), None, datagram.body)
-        }
+        _ => ((0, 0), None, datagram.body),
     };
     Ok(Segment {
         frames: place.frames,
@@ -85,6 +40,7 @@ pub(super) fn read<'a>(
         tcp,
         payload: payload.bytes,
         cut: payload.cut(),
+        encap: &Encapsulation::NONE,
     })
 }
 
@@ -123,13 +79,12 @@ fn udp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
             walk.unread.push(trailer);
             payload
         }
+        // The length did not fit (RFC 2675 s4): what the datagram holds is the payload.
+        None if length == 0 && body.wire > MAX_LENGTH => body,
         _ => {
             walk.coverage.undecoded(Weird::BadTransportLength);
             body
         }
     };
-    if begins_tunnel(ports.0, payload.bytes) || begins_tunnel(ports.1, payload.bytes) {
-        walk.coverage.undecoded(Weird::UnreadTunnel(Proto::UDP.0));
-    }
     Ok((ports, None, payload))
 }

@@ -2,7 +2,8 @@
 
 use super::tcp::Tcp;
 use crate::model::{
-    ConnId, ConnRecord, Direction, Endpoint, FrameRef, Proto, Segment, TcpFlags, Timestamp, Uid,
+    Carriage, ConnId, ConnRecord, Direction, Endpoint, FrameRef, Proto, Segment, TcpFlags,
+    Timestamp, Uid,
 };
 use std::collections::BTreeSet;
 
@@ -45,6 +46,9 @@ pub(super) struct Meta {
     history: History,
     interfaces: u64,
     far_interfaces: BTreeSet<u32>,
+    /// The network that its addresses belong to.
+    pub(super) realm: u64,
+    carriage: Option<Box<Carriage>>,
 }
 
 impl Meta {
@@ -63,6 +67,8 @@ impl Meta {
             history: History::default(),
             interfaces: 0,
             far_interfaces: BTreeSet::new(),
+            realm: segment.encap.realm(),
+            carriage: segment.encap.carriage(),
         }
     }
 
@@ -102,6 +108,7 @@ impl Meta {
             evicted: is_evicted,
             history: self.history.text(),
             interfaces: near.chain(self.far_interfaces).collect(),
+            carriage: self.carriage,
         }
     }
 }

@@ -8,13 +8,13 @@ use std::net::IpAddr;
 /// Both ends and the protocol, the same for both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    /// Two addresses, two ports, protocol: 104 bits.
+    /// Two addresses, two ports, protocol: 104 bits. Outside of numbered networks.
     V4(u128),
     V6(WideKey),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WideKey([u64; 5]);
+pub(super) struct WideKey([u64; 6]);
 
 /// Word by word, without the length prefix of an array.
 impl Hash for WideKey {
@@ -26,16 +26,17 @@ impl Hash for WideKey {
 }
 
 impl Key {
-    pub(super) fn of(one: Endpoint, other: Endpoint, proto: Proto) -> Self {
+    /// `realm` is the network that the addresses belong to, see `Encapsulation::realm`.
+    pub(super) fn of(one: Endpoint, other: Endpoint, proto: Proto, realm: u64) -> Self {
         let (low, high) = if one <= other { (one, other) } else { (other, one) };
         let ports = u64::from(low.port) << 24 | u64::from(high.port) << 8 | u64::from(proto.0);
-        if let (IpAddr::V4(a), IpAddr::V4(b)) = (low.ip, high.ip) {
+        if let (IpAddr::V4(a), IpAddr::V4(b), 0) = (low.ip, high.ip, realm) {
             let addresses = u128::from(a.to_bits()) << 32 | u128::from(b.to_bits());
             return Self::V4(addresses << 40 | u128::from(ports));
         }
         let [a0, a1] = words(low.ip);
         let [b0, b1] = words(high.ip);
-        Self::V6(WideKey([a0, a1, b0, b1, ports]))
+        Self::V6(WideKey([a0, a1, b0, b1, ports, realm]))
     }
 }
 

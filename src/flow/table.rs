@@ -57,7 +57,7 @@ impl ConnTable {
     pub fn push<S: ChunkSink>(&mut self, segment: &Segment<'_>, sink: &mut S) {
         self.now = self.now.max(segment.at().time.as_nanos());
         self.expire(sink);
-        let key = Key::of(segment.src, segment.dst, segment.proto);
+        let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
         let slot = match self.index.get(key) {
             Some(slot) if self.is_reused(slot, segment) => {
                 self.close(slot, false, sink);
@@ -166,7 +166,7 @@ impl ConnTable {
             return;
         };
         let kind = kind_of(tcp.as_ref());
-        let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto);
+        let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto, meta.realm);
         if kind == Kind::Closed && tcp.as_ref().is_some_and(Tcp::has_data) {
             if self.gone.len() < MAX_GONE {
                 self.gone.insert(key);

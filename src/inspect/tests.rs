@@ -119,6 +119,7 @@ impl Play {
             evicted: false,
             history: String::new(),
             interfaces: vec![0],
+            carriage: None,
         };
         self.inspector.closed(ConnSlot(3), record);
         std::mem::replace(

@@ -1,5 +1,6 @@
 //! Conns (both directions) and what is known of them at their end.
 
+use super::encap::Carriage;
 use super::finding::Hit;
 use super::frame::{FrameRef, Timestamp};
 use super::segment::Proto;
@@ -85,6 +86,8 @@ pub struct ConnRecord {
     pub history: String,
     /// Interfaces that saw it, ascending.
     pub interfaces: Vec<u32>,
+    /// The layers that carried its first segment; none where it travelled plainly.
+    pub carriage: Option<Box<Carriage>>,
 }
 
 /// What the octets of a conn are. MISSION section 3, "Class of a conn".

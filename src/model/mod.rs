@@ -7,6 +7,7 @@ mod claim;
 mod conn;
 mod control;
 mod coverage;
+mod encap;
 mod finding;
 mod frame;
 mod identifier;
@@ -22,6 +23,7 @@ pub use conn::{
 };
 pub use control::{ControlPath, ControlRecord, ControlToken, Phase, PhaseMark, TokenSighting};
 pub use coverage::{Coverage, Drops, Weird};
+pub use encap::{Carriage, Encapsulation, Layer, MAX_OUTER, Mark};
 pub use finding::{Excerpt, Field, Hit, Rule};
 pub use frame::{Frame, FrameRef, FrameSpan, LinkType, Timestamp};
 pub use identifier::{Encoding, Identifier};

@@ -1,6 +1,7 @@
 //! One whole transport segment or datagram, as decode hands it to flow.
 
 use super::conn::Endpoint;
+use super::encap::Encapsulation;
 use super::frame::{FrameRef, FrameSpan};
 use std::fmt;
 
@@ -126,6 +127,8 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Octets of payload that the wire carried after `payload` and the capture lacks (a snaplen cut).
     pub cut: u32,
+    /// The layers that carried it.
+    pub encap: &'a Encapsulation,
 }
 
 impl Segment<'_> {

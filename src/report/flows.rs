@@ -168,6 +168,9 @@ struct Row {
 fn row(conn: &ConnBody, options: &Options) -> Row {
     let mut found: Vec<_> = listed(&conn.findings, options);
     found.extend(conn.remarks.iter().map(|remark| prose(remark).into_owned()));
+    if !conn.encap.is_empty() {
+        found.push(format!("in {}", conn.encap.join("/")));
+    }
     if conn.missed_bytes > 0 {
         found.push(format!("{} octets missing", conn.missed_bytes));
     }

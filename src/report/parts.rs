@@ -25,6 +25,8 @@ pub(super) struct ConnBody {
     pub(super) findings: Vec<Finding>,
     pub(super) findings_omitted: u64,
     pub(super) history: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) encap: Vec<String>,
     pub(super) midstream: bool,
     pub(super) evicted: bool,
     pub(super) conflict_bytes: u64,
@@ -176,6 +178,11 @@ impl ConnBody {
             findings: conn.hits.iter().map(|hit| Finding::of(hit, show)).collect(),
             findings_omitted: conn.hits_omitted,
             history: record.history.clone(),
+            encap: record
+                .carriage
+                .iter()
+                .flat_map(|carriage| carriage.layers.iter().map(ToString::to_string))
+                .collect(),
             midstream: record.midstream,
             evicted: record.evicted,
             conflict_bytes: total(record.conflict_bytes),

@@ -266,8 +266,8 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::model::{
-        Agreement, Basis, Class, ConnId, ConnRecord, Direction, Encoding, Endpoint, Excerpt, Field,
-        FrameRef, FrameSpan, Proto, Rule, Timestamp, Uid,
+        Agreement, Basis, Carriage, Class, ConnId, ConnRecord, Direction, Encoding, Endpoint,
+        Excerpt, Field, FrameRef, FrameSpan, Layer, Proto, Rule, Timestamp, Uid,
     };
 
     fn conn(uid: u64) -> ConnSummary {
@@ -291,6 +291,12 @@ mod tests {
                 evicted: uid % 3 == 0,
                 history: "ShADadFf".to_owned(),
                 interfaces: vec![0, 70_000],
+                carriage: (uid % 2 == 0).then(|| {
+                    Box::new(Carriage {
+                        layers: [Layer::plain("gre"), Layer::numbered("vxlan", u32::MAX)].into(),
+                        outer: [(end("10.9.0.1", 0).ip, end("2001:db8::9", 0).ip)].into(),
+                    })
+                }),
             },
             dialect: (uid % 2 == 0).then_some("pop3"),
             class: Class::Upgraded,

@@ -131,6 +131,7 @@ pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSu
             evicted: false,
             history: "ShADadFf".to_owned(),
             interfaces: vec![0],
+            carriage: None,
         },
         dialect: None,
         class: Class::Empty,

@@ -6,8 +6,8 @@ mod tcp;
 
 use super::{ConnTable, Limits};
 use crate::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, FrameSpan,
-    Proto, Segment, SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Encapsulation, Endpoint, FrameRef,
+    FrameSpan, Proto, Segment, SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
 };
 use std::collections::HashMap;
 
@@ -158,6 +158,7 @@ impl Talk {
             tcp,
             payload,
             cut: self.cut,
+            encap: &Encapsulation::NONE,
         };
         self.table.push(&segment, &mut self.recorder);
     }

@@ -2,8 +2,8 @@
 
 use super::{A, ConnTable, F, Heard, Limits, S, Talk, client, server};
 use crate::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, FrameRef, FrameSpan, Proto, Segment,
-    SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Encapsulation, FrameRef, FrameSpan,
+    Proto, Segment, SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
 };
 use proptest::prelude::*;
 
@@ -163,6 +163,7 @@ proptest! {
                 }),
                 payload,
                 cut: *cut,
+                encap: &Encapsulation::NONE,
             }, &mut sink);
             sent += payload.len() as u64;
         }

@@ -1,7 +1,7 @@
 use super::{A, F, Heard, Limits, R, S, Talk, client, server};
 use crate::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, FrameRef, FrameSpan, Proto, Segment,
-    SeqNo, TcpFlags, TcpHeader, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Encapsulation, FrameRef, FrameSpan,
+    Proto, Segment, SeqNo, TcpFlags, TcpHeader, Uid,
 };
 
 #[test]
@@ -563,6 +563,7 @@ fn segment_of(seq: u32, payload: &[u8]) -> Segment<'_> {
         tcp: Some(TcpHeader { seq: SeqNo(seq), flags: TcpFlags(A), ..Default::default() }),
         payload,
         cut: 0,
+        encap: &Encapsulation::NONE,
     }
 }
 

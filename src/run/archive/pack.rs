@@ -1,8 +1,8 @@
 //! A summary as octets: numbers as LEB128, texts with their length in front. Read by the process that wrote it alone.
 
 use crate::model::{
-    Agreement, Basis, Class, ConnId, ConnRecord, ConnSummary, Direction, Encoding, Endpoint,
-    Excerpt, Field, FrameRef, FrameSpan, Hit, Proto, Rule, Timestamp, Uid,
+    Agreement, Basis, Carriage, Class, ConnId, ConnRecord, ConnSummary, Direction, Encoding,
+    Endpoint, Excerpt, Field, FrameRef, FrameSpan, Hit, Layer, Proto, Rule, Timestamp, Uid,
 };
 use std::net::IpAddr;
 
@@ -72,6 +72,7 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
         evicted,
         history,
         interfaces,
+        carriage,
     } = record;
     let mut to = Packer { out, names };
     to.number(uid.0);
@@ -90,6 +91,7 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
     for id in interfaces {
         to.number((*id).into());
     }
+    to.carriage(carriage.as_deref());
     if let Some(dialect) = dialect {
         to.name(dialect);
     }
@@ -136,6 +138,7 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
     let [midstream, evicted, is_control, is_agreed, is_known] = from.flags()?;
     let history = from.text()?;
     let interfaces = from.list(|from| u32::try_from(from.number()?).ok())?;
+    let carriage = from.carriage()?;
     let dialect = if is_known { Some(from.name()?) } else { None };
     let class = names.classes.value(from.number()?)?;
     let basis = names.bases.value(from.number()?)?;
@@ -154,6 +157,7 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
             evicted,
             history,
             interfaces,
+            carriage,
         },
         dialect,
         class,
@@ -224,6 +228,20 @@ impl Packer<'_> {
             }
         }
         self.out.extend_from_slice(&end.port.to_be_bytes());
+    }
+
+    fn carriage(&mut self, carriage: Option<&Carriage>) {
+        let (layers, outer) = carriage.map_or((&[][..], &[][..]), |it| (&it.layers, &it.outer));
+        self.number(layers.len() as u64);
+        for layer in layers {
+            self.name(layer.name);
+            self.number(layer.id.map_or(0, |id| u64::from(id) + 1));
+        }
+        self.number(outer.len() as u64);
+        for (src, dst) in outer {
+            self.end(Endpoint { ip: *src, port: 0 });
+            self.end(Endpoint { ip: *dst, port: 0 });
+        }
     }
 
     fn at(&mut self, at: FrameRef) {
@@ -374,6 +392,17 @@ impl<'u> Unpacker<'u> {
             IpAddr::from(self.array::<16>()?)
         };
         Some(Endpoint { ip, port: u16::from_be_bytes(self.array()?) })
+    }
+
+    fn carriage(&mut self) -> Option<Option<Box<Carriage>>> {
+        let layers = self.list(|from| {
+            let name = from.name()?;
+            let id = from.number()?.checked_sub(1).map(u32::try_from).transpose().ok()?;
+            Some(Layer { name, id })
+        })?;
+        let outer = self.list(|from| Some((from.end()?.ip, from.end()?.ip)))?;
+        let carriage = Carriage { layers: layers.into(), outer: outer.into() };
+        Some((!carriage.layers.is_empty()).then(|| Box::new(carriage)))
     }
 
     fn at(&mut self) -> Option<FrameRef> {
