@@ -105,8 +105,8 @@ pub(super) fn strangers(case: &Case<'_>, scope: &Scope<'_>, sheet: &mut Sheet) {
         .iter()
         .filter(|placed| !placed.inside)
         .filter(|placed| match placed.place {
-            Place::StrangerToService { stranger, .. } => {
-                inferred || scope.is_of_unknown_family(stranger)
+            Place::StrangerToService { stranger, by_client } => {
+                by_client || inferred || scope.is_of_unknown_family(stranger)
             }
             _ => false,
         })
@@ -178,7 +178,10 @@ fn remedy(service: &Service, udp: bool) -> String {
 /// What a conn to a service was, in a few words.
 fn shape(placed: &Placed<'_>) -> String {
     let conn = placed.conn;
-    let frames = count(usize::try_from(conn.record.frames).unwrap_or(usize::MAX), "frame");
+    let mut frames = count(usize::try_from(conn.record.frames).unwrap_or(usize::MAX), "frame");
+    if let Some(tunnel) = conn.record.carriage.as_deref().filter(|it| !it.outer.is_empty()) {
+        frames = format!("{frames}, inside {tunnel}");
+    }
     let what = match (conn.class, conn.dialect) {
         (Class::Empty, _) if placed.client_dir == Some(Direction::RespToOrig) => {
             "opened by the service"

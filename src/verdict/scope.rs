@@ -50,6 +50,8 @@ pub(super) enum Place {
     StrangerToService {
         /// Who.
         stranger: IpAddr,
+        /// It travels in a tunnel that begins or ends at a client.
+        by_client: bool,
     },
     /// Somebody who is no known client, and the gateway's port.
     StrangerToGateway,
@@ -338,7 +340,9 @@ impl<'a> Scope<'a> {
                     return Place::Service(index);
                 }
                 if !self.gateway.contains(&other.ip) {
-                    return Place::StrangerToService { stranger: other.ip };
+                    let by_client =
+                        Self::carriers(conn).any(|(one, _)| self.clients.contains(&one));
+                    return Place::StrangerToService { stranger: other.ip, by_client };
                 }
             }
         }
@@ -354,7 +358,20 @@ impl<'a> Scope<'a> {
                 return Place::Other;
             }
         }
+        // Whatever its own addresses: it stands readable in a tunnel between the two.
+        if Self::carriers(conn).any(|(one, other)| known(&one) && self.clients.contains(&other)) {
+            return Place::Other;
+        }
         Place::Elsewhere
+    }
+
+    /// The ends of the tunnels that a conn was carried in, each pair both ways round.
+    fn carriers<'c>(conn: &'c ConnSummary) -> impl Iterator<Item = (IpAddr, IpAddr)> + use<'c> {
+        let pairs = conn.record.carriage.as_deref().map(|carriage| &*carriage.outer);
+        pairs.unwrap_or_default().iter().flat_map(|&(src, dst)| {
+            let (src, dst) = (plain(src), plain(dst));
+            [(src, dst), (dst, src)]
+        })
     }
 }
 

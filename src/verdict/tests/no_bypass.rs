@@ -321,3 +321,51 @@ fn an_exemption_with_an_address_is_not_widened_by_a_name() {
     });
     assert_eq!(judgement.outcome(NoBypass), Broken);
 }
+
+/// Lets a tunnel between two hosts carry the conn.
+fn carried(mut conn: ConnSummary, one: &str, other: &str) -> ConnSummary {
+    conn.record.carriage = Some(Box::new(Carriage {
+        layers: [Layer::plain("gre")].into(),
+        outer: [(ip(one), ip(other))].into(),
+    }));
+    conn
+}
+
+#[test]
+fn a_direct_conn_inside_a_readable_tunnel_is_broken_and_says_so() {
+    let judgement = with(recorded(), |w| {
+        w.add(carried(
+            readable(tcp((CLIENT, 50_000), (MAIL, 902)), "dnd"),
+            "192.0.2.1",
+            "192.0.2.2",
+        ));
+    });
+    assert_eq!(judgement.outcome(NoBypass), Broken);
+    assert!(judgement.why.contains("inside gre"), "{}", judgement.why);
+}
+
+#[test]
+fn somebody_in_a_tunnel_of_the_clients_is_unproven_even_where_the_client_is_named() {
+    for (one, other) in [(CLIENT, "192.0.2.2"), ("192.0.2.2", CLIENT)] {
+        let judgement = with(live(), |w| {
+            w.add(carried(tcp(("172.16.0.1", 50_000), (MAIL, 902)), one, other));
+        });
+        only(&judgement, NoBypass, Unproven, "client-incomplete");
+    }
+    let judgement = with(live(), |w| {
+        w.add(carried(tcp(("172.16.0.1", 50_000), (MAIL, 902)), "192.0.2.1", "192.0.2.2"));
+    });
+    assert_eq!(judgement.outcome(NoBypass), Holds);
+}
+
+#[test]
+fn what_is_readable_in_a_tunnel_between_client_and_gateway_is_in_scope_whatever_its_own_addresses()
+{
+    for (one, outcome) in [(CLIENT, Broken), ("192.0.2.1", Holds)] {
+        let judgement = with(live(), |w| {
+            let inner = readable(tcp(("172.16.0.1", 50_000), ("172.16.0.2", 80)), "http1");
+            w.add(carried(inner, one, GATEWAY));
+        });
+        assert_eq!(judgement.outcome(NoCleartext), outcome, "{one}");
+    }
+}
