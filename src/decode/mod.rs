@@ -86,12 +86,17 @@ impl Decoder {
         let end = walk.frame(frame, levels);
         let Walk { mut unread, path, coverage } = walk;
         match end {
-            Ok(segment) => Decoded {
-                is_held: segment.is_none(),
-                segment: segment.map(|segment| Segment { encap: path, ..segment }),
-                unread,
-            },
+            Ok(segment) => {
+                let in_payload = segment.map_or(0, |segment| segment.cut);
+                coverage.truncated_elsewhere += u64::from(frame.cut().saturating_sub(in_payload));
+                Decoded {
+                    is_held: segment.is_none(),
+                    segment: segment.map(|segment| Segment { encap: path, ..segment }),
+                    unread,
+                }
+            }
             Err(stop) => {
+                coverage.truncated_elsewhere += u64::from(frame.cut());
                 match stop {
                     Stop::LinkOnly(name) => coverage.link_only(name),
                     Stop::Undecoded(why) => coverage.undecoded(why),

@@ -107,6 +107,7 @@ impl Tcp {
             // One octet is urgent: a receiver takes it out of the stream or leaves it there (RFC 6093 s2), and which one
             // it is has two readings. The stream with and without it are versions of the same octets.
             out.conflict(1);
+            self.stream(dir).stray(seq, segment.payload, segment.frames, out);
         }
         let stream = self.stream_mut(dir);
         stream.push(seq, segment.payload, segment.cut, segment.frames, out);

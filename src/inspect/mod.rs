@@ -37,6 +37,7 @@ use conn::Conn;
 use hits::HitBook;
 use matcher::{Match, Matcher, Needle};
 use std::collections::{HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// News kept between two calls of `drain_news`; what is beyond is left out, since it only feeds a live screen.
@@ -105,7 +106,7 @@ pub struct Inspector {
 struct Log {
     raw: HitBook,
     names: Vec<NameAnswer>,
-    names_seen: HashSet<(String, std::net::IpAddr)>,
+    names_seen: HashSet<(String, IpAddr)>,
     sightings: Vec<TokenSighting>,
     coverage: Coverage,
     /// Octets searched behind the point from which their direction is ciphertext.
@@ -147,9 +148,19 @@ impl Inspector {
     /// Searches octets of a frame that belong to no stream: padding, trailers, headers, what could not be decoded.
     /// `offset` is where `bytes` begins in the frame.
     pub fn raw(&mut self, at: FrameRef, interface_id: u32, offset: u64, bytes: &[u8]) {
+        self.log.coverage.searched_raw_bytes += bytes.len() as u64;
+        self.search_raw(at, interface_id, offset, bytes);
+    }
+
+    /// Searches addresses, of a link or a network: octets on the wire as any others, and the same in most frames. They are
+    /// not counted as searched: only pairs not seen lately are handed in.
+    pub fn addresses(&mut self, at: FrameRef, interface_id: u32, bytes: &[u8]) {
+        self.search_raw(at, interface_id, 0, bytes);
+    }
+
+    fn search_raw(&mut self, at: FrameRef, interface_id: u32, offset: u64, bytes: &[u8]) {
         let log = &mut self.log;
         log.interface_id = interface_id;
-        log.coverage.searched_raw_bytes += bytes.len() as u64;
         self.matcher.scan_once(offset, bytes, FrameSpan::one(at), &mut |found| {
             log.raw_match(found);
         });
@@ -214,6 +225,12 @@ impl ChunkSink for Inspector {
         }
         if let Some(place) = self.conns.get_mut(index) {
             *place = Some(Box::new(Conn::new(uid, *id)));
+        }
+        // Nobody writes a text into four octets; sixteen have room for a name.
+        for end in [id.orig, id.resp] {
+            if let IpAddr::V6(ip) = end.ip {
+                self.addresses(at, self.log.interface_id, &ip.octets());
+            }
         }
         self.log.news(|| News::Opened { uid, id: *id, at });
     }

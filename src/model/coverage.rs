@@ -81,6 +81,8 @@ pub struct Coverage {
     pub truncated_frames: u64,
     /// Octets those frames lack.
     pub truncated_bytes: u64,
+    /// Those of them that lie in no segment's payload: in frames without IP, in fragments, in trailers.
+    pub truncated_elsewhere: u64,
     /// Frames that could not be read, by reason. They spoil a PASS.
     pub undecoded: BTreeMap<Weird, u64>,
     /// Frames of protocols that carry no IP (ARP, LLDP, STP, EAPOL, ...), by name. Searched raw; they spoil nothing.
@@ -131,6 +133,7 @@ impl Coverage {
         self.channel_dropped += other.channel_dropped;
         self.truncated_frames += other.truncated_frames;
         self.truncated_bytes += other.truncated_bytes;
+        self.truncated_elsewhere += other.truncated_elsewhere;
         for (why, count) in &other.undecoded {
             *self.undecoded.entry(*why).or_insert(0) += count;
         }

@@ -8,16 +8,23 @@ use crate::inspect::matcher::Matcher;
 use crate::inspect::{Inspection, Inspector};
 use crate::model::{
     Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Coverage, Direction, Frame, FrameRef,
-    Identifier, Uid,
+    Identifier, LinkType, Uid,
 };
 use crate::run::RunError;
 use crate::run::archive::Archive;
 use crate::source::{Losses, Next, Source};
 use std::sync::Arc;
 
+/// Octets of both addresses of an Ethernet frame (IEEE 802.3 s3.2.3).
+const ADDRESSES: usize = 12;
+
+/// Pairs of addresses remembered, so that the frames of a conversation or two are not searched again and again.
+const PAIRS: usize = 4;
+
 /// The way of the octets for one target.
 pub(super) struct Pipeline {
     decoder: Decoder,
+    addresses: Addresses,
     table: ConnTable,
     inspector: Inspector,
     archive: Archive,
@@ -52,6 +59,7 @@ impl Pipeline {
         let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
         Ok(Self {
             decoder: Decoder::default(),
+            addresses: Addresses::default(),
             table: ConnTable::new(Limits::default()),
             inspector: Inspector::new(matcher),
             archive: Archive::default(),
@@ -65,6 +73,9 @@ impl Pipeline {
         for (offset, bytes) in decoded.unread() {
             let offset = u64::try_from(offset).unwrap_or(u64::MAX);
             self.inspector.raw(frame.at(), frame.interface_id, offset, bytes);
+        }
+        if let Some(addresses) = self.addresses.unseen(frame) {
+            self.inspector.addresses(frame.at(), frame.interface_id, addresses);
         }
         if let Some(segment) = &decoded.segment {
             let Self { table, inspector, archive, .. } = self;
@@ -93,6 +104,31 @@ impl Pipeline {
         coverage.inputs_cut.extend(losses.inputs_cut.iter().cloned());
         self.archive.scale(inspection.searched_open, inspection.searched_sealed);
         Analysis { conns: self.archive, inspection, coverage }
+    }
+}
+
+/// The addresses of Ethernet frames: octets on the wire as any others, and the same in most frames.
+#[derive(Debug, Default)]
+struct Addresses {
+    pairs: [[u8; ADDRESSES]; PAIRS],
+    next: usize,
+}
+
+impl Addresses {
+    /// The pair of a frame, unless it was among the last ones.
+    fn unseen<'a>(&mut self, frame: &Frame<'a>) -> Option<&'a [u8]> {
+        if frame.link_type != LinkType::ETHERNET {
+            return None;
+        }
+        let pair = frame.data.first_chunk::<ADDRESSES>()?;
+        if self.pairs.contains(pair) {
+            return None;
+        }
+        if let Some(oldest) = self.pairs.get_mut(self.next) {
+            *oldest = *pair;
+        }
+        self.next = (self.next + 1) % PAIRS;
+        Some(pair)
     }
 }
 

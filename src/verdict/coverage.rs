@@ -145,7 +145,7 @@ fn cuts_lie_in_ciphertext(case: &Case<'_>, scope: &Scope<'_>) -> bool {
         clear = clear.saturating_add(hidden);
         sealed = sealed.saturating_add(missed.saturating_sub(hidden));
     }
-    clear == 0 && sealed == case.coverage.truncated_bytes
+    clear == 0 && sealed == case.coverage.truncated_bytes && case.coverage.truncated_elsewhere == 0
 }
 
 fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
@@ -189,6 +189,19 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             "conflict",
             format!("{unlisted} octets overlap in streams that are not listed"),
         ));
+    }
+    let unread: Vec<_> = audible().filter(|placed| is_unread(placed.conn)).collect();
+    if !unread.is_empty() {
+        found.spoils.push(
+            Reason::new(
+                "unread-transport",
+                format!(
+                    "a protocol that may carry streams is not put together, only searched packet by packet: {}",
+                    named(&unread)
+                ),
+            )
+            .about(unread.iter().map(|placed| placed.uid())),
+        );
     }
     let midstream = |in_scope: bool| {
         audible()
@@ -302,6 +315,33 @@ fn place(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             "wrong-vantage",
             "some frames were taken inside the tunnel; what was seen there says nothing about the wire",
         ));
+    }
+}
+
+/// IP protocols whose packets stand alone (IANA protocol-numbers): control and routing. What they say is searched in each.
+const STAND_ALONE: [u8; 13] = [
+    1,   // ICMP
+    2,   // IGMP
+    8,   // EGP
+    9,   // any interior gateway
+    46,  // RSVP
+    58,  // ICMPv6
+    59,  // no next header
+    88,  // EIGRP
+    89,  // OSPF
+    103, // PIM
+    112, // VRRP, CARP
+    124, // IS-IS
+    240, // pfsync
+];
+
+/// Whether the conn is of a protocol that may carry a text in pieces, and whose pieces are not put together. ESP is one
+/// where it encrypts nothing.
+fn is_unread(conn: &ConnSummary) -> bool {
+    match conn.record.id.proto {
+        Proto::TCP | Proto::UDP => false,
+        Proto::ESP => conn.class == Class::Cleartext,
+        Proto(other) => !STAND_ALONE.contains(&other) && total(conn.record.bytes) > 0,
     }
 }
 

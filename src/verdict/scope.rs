@@ -3,8 +3,8 @@
 use super::case::Case;
 use super::judgement::Role;
 use crate::model::{
-    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Service, TunnelMode, Uid,
-    Vantage,
+    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Service, Target,
+    TunnelMode, Uid, Vantage,
 };
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -119,6 +119,12 @@ impl<'a> Scope<'a> {
                 let mut at = canonical(&exempt.addresses);
                 if at.is_empty() {
                     at.extend(addresses_of(case, &exempt.host));
+                    if literal(&exempt.host).is_none() {
+                        // An answer in the capture never exempts the target's own hosts under another name.
+                        at.retain(|ip| {
+                            !is_anothers(target, exempt, *ip, &gateway_anywhere, &services)
+                        });
+                    }
                     if is_local_name(&exempt.host) {
                         at.extend(&gateway);
                     }
@@ -461,6 +467,28 @@ fn service_addresses(
         }
     }
     at
+}
+
+/// Whether an address that an answer gives to an exempt host is the gateway's, or that of a service of another name. One
+/// port may be exempt on a machine that has other services.
+fn is_anothers(
+    target: &Target,
+    exempt: &Exempt,
+    ip: IpAddr,
+    gateway: &BTreeSet<IpAddr>,
+    services: &[(&Service, BTreeSet<IpAddr>)],
+) -> bool {
+    let is_named = |host: &str| host.eq_ignore_ascii_case(&exempt.host);
+    let at_gateway = gateway.contains(&ip)
+        && !target.gateway_host.as_deref().is_some_and(is_named)
+        && exempt.port.is_none();
+    at_gateway
+        || services.iter().any(|(service, at)| {
+            at.contains(&ip)
+                && exempt.port.is_none_or(|port| port == service.port)
+                && !is_named(&service.host)
+                && !service.aliases.iter().any(|alias| is_named(alias))
+        })
 }
 
 /// Whether a host means the machine that asks for it.

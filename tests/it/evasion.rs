@@ -19,6 +19,7 @@ mod base;
 mod ciphertext;
 mod direct;
 mod files;
+mod hidden;
 mod noise;
 mod octets;
 mod order;

@@ -6,6 +6,7 @@ use crate::inspect::wire::Wire;
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameRef, FrameSpan, Proto, Rule,
 };
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 pub(super) static SPEC: Spec = Spec {
@@ -38,6 +39,16 @@ const MAX_KEPT: usize = 2048;
 
 /// Smallest method message of a key exchange: an X25519 value with its headers is larger (RFC 5656, RFC 8731).
 const MIN_KEX_MESSAGE: usize = 32;
+
+/// Printable octets in a row that keys, signatures and padding never have: 0.38^64 is 1e-27, and a name in a certificate
+/// of a host is shorter.
+const TEXT_RUN: usize = 64;
+
+/// Different ones among them, from which it is a text: keys that were made unreadable on purpose are filled with one letter.
+const TEXT_LETTERS: usize = 8;
+
+/// Octets of the lists of languages, which are empty in practice (RFC 4253 s7.1).
+const MAX_LANGUAGES: usize = 64;
 
 fn probe(opening: &Opening<'_>) -> Fit {
     let orig = identification(opening.orig);
@@ -270,9 +281,25 @@ impl Ssh {
             return self.lose(dir, out);
         };
         let payload = held.get(5..end.min(held.len())).unwrap_or_default();
+        if !plain.is_keyed && !self.is_exchange(dir, payload, held.get(end..).unwrap_or_default()) {
+            return self.lose(dir, out);
+        }
         let offset = self.side(dir).start;
         let after = offset.saturating_add(whole as u64).saturating_add(plain.mac.into());
         self.message(dir, payload, offset..after, span, out);
+    }
+
+    /// Whether a packet in front of NEWKEYS belongs to a key exchange. Anybody can read it, so it must say nothing else
+    /// (RFC 4253 s7: only these messages, and those that end a conn).
+    fn is_exchange(&mut self, dir: Direction, payload: &[u8], padding: &[u8]) -> bool {
+        let is_told = match payload.first() {
+            // SSH_MSG_DISCONNECT, SSH_MSG_UNIMPLEMENTED, SSH_MSG_NEWKEYS
+            Some(1 | 3 | 21) => true,
+            Some(20) => self.side(dir).proposal.is_none(),
+            Some(30..=49) => !has_text(payload),
+            _ => false,
+        };
+        is_told && !has_text(padding)
     }
 
     fn message(
@@ -474,10 +501,9 @@ impl Proposal {
             }
             *list = String::from_utf8_lossy(names).into_owned();
         }
-        wire.vec32()?; // languages
-        wire.vec32()?;
+        let languages = wire.vec32()?.len() + wire.vec32()?.len();
         wire.take(5)?; // first_kex_packet_follows, reserved
-        Some(Self { lists })
+        (languages <= MAX_LANGUAGES && wire.is_empty()).then_some(Self { lists })
     }
 
     fn list(&self, index: usize) -> &str {
@@ -488,6 +514,14 @@ impl Proposal {
 /// The first name of the client's list that the server has too (RFC 4253 s7.1).
 fn common<'a>(client: &'a str, server: &str) -> Option<&'a str> {
     client.split(',').find(|name| !name.is_empty() && server.split(',').any(|other| other == *name))
+}
+
+/// Whether octets that should be random hold a text.
+fn has_text(octets: &[u8]) -> bool {
+    octets
+        .split(|octet| !matches!(octet, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
+        .filter(|run| run.len() >= TEXT_RUN)
+        .any(|run| run.iter().collect::<BTreeSet<_>>().len() >= TEXT_LETTERS)
 }
 
 /// Whether a cipher hides nothing.

@@ -34,6 +34,9 @@ const MIN_SEALED_13: u16 = 17;
 /// Octets of one handshake message that are kept; a chain of certificates fits.
 const MAX_MESSAGE: usize = 64 * 1024;
 
+/// Printable octets in a row that a record in front of the ciphertext never has, handshakes aside: 0.38^48 is 1e-20.
+const TEXT_RUN: usize = 48;
+
 /// Octets of a record's header (RFC 5246 s6.2.1).
 const HEADER_LEN: u32 = 5;
 
@@ -118,6 +121,11 @@ pub(in crate::inspect) fn is_hello(octets: &[u8]) -> bool {
     }
 }
 
+/// Handshake messages that are in use (IANA, TLS HandshakeType).
+const fn is_message(kind: u8) -> bool {
+    matches!(kind, 0..=6 | 8 | 9 | 11..=16 | 20..=26 | 67 | 254)
+}
+
 /// A SERVER-HELLO of SSL 2.0.
 const fn is_v2_answer(header: [u8; 5]) -> bool {
     let [high, _, kind, ..] = header;
@@ -158,6 +166,8 @@ struct Side {
     left: usize,
     /// A body that is not read.
     is_skipped: bool,
+    /// Printable octets in a row at the end of what was seen of a record in front of the ciphertext.
+    text_run: usize,
     is_sealed: bool,
     has_changed: bool,
     messages: Messages,
@@ -213,6 +223,8 @@ impl Tls {
                 if !side.is_skipped {
                     side.messages.add(at, body, frames);
                     self.messages(dir, frames, out);
+                } else if side.is_clear_text(body) {
+                    self.lose(dir, out);
                 }
                 continue;
             }
@@ -261,6 +273,7 @@ impl Tls {
         }
         let start = side.start;
         side.kind = kind;
+        side.text_run = 0;
         side.left = usize::from(len);
         side.is_skipped = kind != HANDSHAKE || side.is_sealed || side.messages.is_broken;
         match agreed {
@@ -317,10 +330,11 @@ impl Tls {
             match message.kind {
                 1 => self.client_hello(dir, &message, out),
                 2 => self.server_hello(dir, &message, out),
-                11 if self.agreed.is_some_and(|agreed| !agreed.is_13) => {
-                    certificates(dir, &message, out);
-                }
-                _ => {}
+                // Behind the hello of TLS 1.3 nothing is said in the clear (RFC 8446 s4).
+                _ if self.agreed.is_some_and(|agreed| agreed.is_13) => return self.lose(dir, out),
+                11 if self.agreed.is_some() => certificates(dir, &message, out),
+                kind if is_message(kind) => {}
+                _ => return self.lose(dir, out),
             }
         }
     }
@@ -391,6 +405,22 @@ impl Tls {
 }
 
 impl Side {
+    /// Whether the next octets of a body make a text of it that nobody encrypted: alerts, changes of ciphers and the like
+    /// hold a few octets, data none at all.
+    fn is_clear_text(&mut self, body: &[u8]) -> bool {
+        if self.is_sealed || self.kind == HANDSHAKE {
+            return false;
+        }
+        for octet in body {
+            let is_text = matches!(octet, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+            self.text_run = if is_text { self.text_run + 1 } else { 0 };
+            if self.text_run >= TEXT_RUN {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Octets are missing: inside a body they do no harm to what follows, anywhere else the next header is lost.
     fn gap(&mut self, len: u64) {
         self.messages.stop();

@@ -92,6 +92,38 @@ fn cut_frames_in_ciphertext_hide_nothing() {
 }
 
 #[test]
+fn a_cut_outside_of_payload_is_not_excused_by_what_ciphertext_lacks() {
+    let judgement = with(recorded(), |w| {
+        w.coverage.truncated_frames = 1;
+        w.coverage.truncated_bytes = 700;
+        w.coverage.truncated_elsewhere = 700;
+        w.coverage.missed_bytes = 700;
+        w.tunnel_conn().record.missed_bytes = [700, 0];
+    });
+    spoiled(&judgement, "truncated-frames");
+}
+
+#[test]
+fn a_transport_that_is_not_put_together_spoils_a_pass() {
+    let world = |proto: u8, class: Class, bytes: u64| {
+        with(recorded(), |w| {
+            let mut conn = conn(Proto(proto), (OTHER, 0), ("192.0.2.1", 0));
+            conn.class = class;
+            conn.record.bytes = [bytes, 0];
+            w.add(conn);
+        })
+    };
+    for proto in [33, 132, 136, 253] {
+        spoiled(&world(proto, Class::Opaque, 20), "unread-transport");
+        assert_eq!(world(proto, Class::Empty, 0).verdict, Pass);
+    }
+    spoiled(&world(50, Class::Cleartext, 200), "unread-transport");
+    for proto in [1, 2, 50, 58, 89, 112] {
+        assert_eq!(world(proto, Class::Opaque, 200).verdict, Pass);
+    }
+}
+
+#[test]
 fn fragments_that_never_became_whole_spoil_a_pass() {
     spoiled(&with(recorded(), |w| w.coverage.fragments_expired = 1), "fragments-expired");
     spoiled(&with(recorded(), |w| w.coverage.fragment_conflicts = 1), "conflict");

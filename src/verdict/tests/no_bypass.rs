@@ -369,3 +369,31 @@ fn what_is_readable_in_a_tunnel_between_client_and_gateway_is_in_scope_whatever_
         assert_eq!(judgement.outcome(NoCleartext), outcome, "{one}");
     }
 }
+
+#[test]
+fn an_answer_never_exempts_a_service_or_the_gateway_under_another_name() {
+    let judged = |port: Option<u16>, host: &str, server: (&str, u16)| {
+        with(live(), |w| {
+            w.target.exempts.push(Exempt {
+                name: "news".to_owned(),
+                host: host.to_owned(),
+                port,
+                addresses: Vec::new(),
+                reason: "public".to_owned(),
+            });
+            w.names.push(NameAnswer {
+                name: "newshost".to_owned(),
+                address: ip(server.0),
+                at: at(3),
+            });
+            w.add(readable(tcp((CLIENT, 50_000), server), "pop3"));
+        })
+        .verdict
+    };
+    assert_eq!(judged(Some(902), "newshost", (MAIL, 902)), Fail);
+    assert_eq!(judged(None, "newshost", (MAIL, 4000)), Fail);
+    assert_eq!(judged(None, "newshost", (GATEWAY, 4000)), Fail);
+    assert_eq!(judged(Some(1119), "newshost", (MAIL, 1119)), Pass, "a port of a shared machine");
+    assert_eq!(judged(Some(1119), "newshost", (GATEWAY, 1119)), Pass, "likewise");
+    assert_eq!(judged(None, MAIL, (MAIL, 4000)), Pass, "the target itself names the address");
+}

@@ -5,12 +5,12 @@ use super::*;
 const TEXT: &str = "from marion to the elves: the sleigh list is in the folder, and the snow is deep this year\r\n";
 
 /// Text without an identifier.
-fn text(octets: usize) -> Vec<u8> {
+pub(super) fn text(octets: usize) -> Vec<u8> {
     TEXT.bytes().cycle().take(octets).collect()
 }
 
 /// A second conn to the gateway with a real handshake: the first frames of the recorded one, and then what follows.
-fn second(scene: &mut Scene) -> Tcp {
+pub(super) fn second(scene: &mut Scene) -> Tcp {
     let mut tcp = scene.wire.connect("10.77.0.10:49600", "10.77.0.20:22");
     for (by_client, payload) in base::opening() {
         if by_client {
@@ -158,13 +158,13 @@ fn a_conn_in_the_clear_beside_the_tunnel_is_no_pass() {
 }
 
 /// A record of TLS.
-fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     let len = u16::try_from(body.len()).unwrap().to_be_bytes();
     [&[kind, 3, 3, len[0], len[1]][..], body].concat()
 }
 
 /// A hello: 1 by the client, 2 by the server, with one suite; TLS 1.3 by its extension.
-fn hello(kind: u8, suite: u16, is_13: bool) -> Vec<u8> {
+pub(super) fn hello(kind: u8, suite: u16, is_13: bool) -> Vec<u8> {
     let [high, low] = suite.to_be_bytes();
     let mut body = vec![3, 3];
     body.extend_from_slice(&seeded(u64::from(kind), 32));
@@ -188,7 +188,7 @@ fn hello(kind: u8, suite: u16, is_13: bool) -> Vec<u8> {
     record(22, &[&[kind, len[1], len[2], len[3]][..], &body].concat())
 }
 
-const PLAIN: &str = r#"
+pub(super) const PLAIN: &str = r#"
 [target]
 tunnel = "none"
 client = ["10.77.0.10"]
@@ -203,7 +203,7 @@ address = ["10.77.1.30"]
 "#;
 
 /// Hellos of both, the change of ciphers, then what follows each way, in records.
-fn tls(scene: &mut Scene, suite: u16, is_13: bool, up: &[u8], down: &[u8]) {
+pub(super) fn tls(scene: &mut Scene, suite: u16, is_13: bool, up: &[u8], down: &[u8]) {
     scene.target = PLAIN.to_owned();
     let mut tcp = scene.wire.connect("10.77.0.10:49700", "10.77.1.30:995");
     scene.wire.client(&mut tcp, &hello(1, suite, is_13));
