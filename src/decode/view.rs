@@ -65,6 +65,14 @@ impl<'a> View<'a> {
         self.array(at).map(u32::from_be_bytes)
     }
 
+    pub(super) fn le16(self, at: usize) -> Option<u16> {
+        self.array(at).map(u16::from_le_bytes)
+    }
+
+    pub(super) fn le32(self, at: usize) -> Option<u32> {
+        self.array(at).map(u32::from_le_bytes)
+    }
+
     pub(super) fn array<const N: usize>(self, at: usize) -> Option<[u8; N]> {
         self.bytes.get(at..)?.first_chunk().copied()
     }
@@ -126,6 +134,11 @@ impl<'a> Unread<'a> {
             debug_assert!(false, "octets of no base");
             return;
         };
+        let last = self.count.checked_sub(1).and_then(|at| self.parts.get_mut(at));
+        if let Some(last) = last.filter(|it| it.base == part.base && it.end == part.start) {
+            last.end = part.end;
+            return;
+        }
         if let Some(free) = self.parts.get_mut(self.count) {
             *free = part;
             self.count += 1;

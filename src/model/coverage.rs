@@ -12,6 +12,12 @@ pub enum Weird {
     UnknownLinkType(LinkType),
     /// No decoder for this ether type.
     UnknownEtherType(u16),
+    /// No decoder for this protocol of PPP.
+    UnknownPppProtocol(u16),
+    /// An address family that is neither IPv4 nor IPv6.
+    UnknownFamily(u16),
+    /// Under an MPLS label stack lies neither IP nor a frame that could be told.
+    UnknownPseudowire,
     /// An LLC or SNAP header that leads to no known protocol.
     UnknownLlc,
     /// A tunnel protocol (IP protocol number) that is not decapsulated.
@@ -20,6 +26,12 @@ pub enum Weird {
     BadIpVersion,
     /// The frame ends inside a link-layer header.
     ShortLinkHeader,
+    /// A link-layer header that contradicts itself or its standard.
+    BadLinkHeader,
+    /// A fragment of a link layer (802.11, PPP multilink), which is not put together.
+    LinkFragment,
+    /// Several packets in one frame of the link: all but the first are not read.
+    LinkAggregate,
     /// The frame or datagram ends inside an IP header or one of its extensions.
     ShortIpHeader,
     /// An IP header whose lengths contradict each other.
@@ -40,10 +52,18 @@ impl fmt::Display for Weird {
         match self {
             Self::UnknownLinkType(link_type) => write!(f, "unknown-link-type {}", link_type.0),
             Self::UnknownEtherType(ether_type) => write!(f, "unknown-ether-type {ether_type:#06x}"),
+            Self::UnknownPppProtocol(protocol) => {
+                write!(f, "unknown-ppp-protocol {protocol:#06x}")
+            }
+            Self::UnknownFamily(family) => write!(f, "unknown-family {family}"),
+            Self::UnknownPseudowire => f.write_str("unknown-pseudowire"),
             Self::UnknownLlc => f.write_str("unknown-llc"),
             Self::UnreadTunnel(proto) => write!(f, "unread-tunnel ip-{proto}"),
             Self::BadIpVersion => f.write_str("bad-ip-version"),
             Self::ShortLinkHeader => f.write_str("short-link-header"),
+            Self::BadLinkHeader => f.write_str("bad-link-header"),
+            Self::LinkFragment => f.write_str("link-fragment"),
+            Self::LinkAggregate => f.write_str("link-aggregate"),
             Self::ShortIpHeader => f.write_str("short-ip-header"),
             Self::BadIpLength => f.write_str("bad-ip-length"),
             Self::ShortTransportHeader => f.write_str("short-transport-header"),

@@ -63,42 +63,140 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u16);
 
-impl LinkType {
+/// Declares the constants of `LinkType` and the table of their names.
+macro_rules! link_types {
+    ($($(#[$doc:meta])* $name:ident = $number:literal;)*) => {
+        impl LinkType {
+            $($(#[$doc])* pub const $name: Self = Self($number);)*
+
+            /// The name in the registry, where a constant has it.
+            const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+link_types! {
     /// BSD loopback, 4-octet address family in host order.
-    pub const NULL: Self = Self(0);
+    NULL = 0;
     /// Ethernet.
-    pub const ETHERNET: Self = Self(1);
+    ETHERNET = 1;
+    /// Token Ring.
+    IEEE802_5 = 6;
+    /// ARCNET, as BSD captures it.
+    ARCNET_BSD = 7;
+    /// SLIP, behind a header of 16 octets.
+    SLIP = 8;
     /// PPP.
-    pub const PPP: Self = Self(9);
+    PPP = 9;
+    /// FDDI.
+    FDDI = 10;
+    /// PPP or Cisco HDLC on a serial line.
+    PPP_HDLC = 50;
+    /// PPPoE session, from its own header on.
+    PPP_ETHER = 51;
+    /// ATM with LLC.
+    ATM_RFC1483 = 100;
     /// Raw IPv4 or IPv6.
-    pub const RAW: Self = Self(101);
+    RAW = 101;
+    /// SLIP of BSD/OS.
+    SLIP_BSDOS = 102;
+    /// Cisco HDLC.
+    C_HDLC = 104;
+    /// 802.11.
+    IEEE802_11 = 105;
+    /// Classical IP over ATM, of Linux.
+    ATM_CLIP = 106;
+    /// Frame Relay.
+    FRELAY = 107;
     /// OpenBSD loopback, 4-octet address family in network order.
-    pub const LOOP: Self = Self(108);
+    LOOP = 108;
+    /// Decrypted IPsec of OpenBSD.
+    ENC = 109;
     /// Linux cooked capture.
-    pub const LINUX_SLL: Self = Self(113);
+    LINUX_SLL = 113;
+    /// Log of the packet filter of BSD.
+    PFLOG = 117;
+    /// 802.11 behind a Prism header.
+    PRISM = 119;
+    /// IP over Fibre Channel.
+    IP_OVER_FC = 122;
+    /// ATM of Solaris.
+    SUNATM = 123;
+    /// 802.11 behind a radiotap header.
+    IEEE802_11_RADIOTAP = 127;
+    /// ARCNET, as Linux captures it.
+    ARCNET_LINUX = 129;
+    /// IP over FireWire, of macOS.
+    APPLE_IP_OVER_IEEE1394 = 138;
+    /// Private use; PKTAP of older macOS.
+    USER2 = 149;
+    /// 802.11 behind an AVS header.
+    IEEE802_11_AVS = 163;
+    /// PPP behind a direction octet, of pppd.
+    PPP_PPPD = 166;
+    /// Ethernet behind Juniper's header.
+    JUNIPER_ETHER = 178;
+    /// PPP behind Juniper's header.
+    JUNIPER_PPP = 179;
+    /// Frame Relay behind Juniper's header.
+    JUNIPER_FRELAY = 180;
+    /// Cisco HDLC behind Juniper's header.
+    JUNIPER_CHDLC = 181;
+    /// Multilink Frame Relay.
+    MFR = 182;
+    /// Per-packet information, then another link type.
+    PPI = 192;
+    /// PPP behind a direction octet.
+    PPP_WITH_DIR = 204;
+    /// Cisco HDLC behind a direction octet.
+    C_HDLC_WITH_DIR = 205;
+    /// Frame Relay behind a direction octet.
+    FRELAY_WITH_DIR = 206;
+    /// MPLS label stack.
+    MPLS = 219;
+    /// IPNET of Solaris.
+    IPNET = 226;
     /// Raw IPv4.
-    pub const IPV4: Self = Self(228);
+    IPV4 = 228;
     /// Raw IPv6.
-    pub const IPV6: Self = Self(229);
+    IPV6 = 229;
+    /// Log of the packet filter of Linux.
+    NFLOG = 239;
+    /// Ethernet behind a header of 4 octets.
+    NETANALYZER = 240;
+    /// The same, with preamble.
+    NETANALYZER_TRANSPARENT = 241;
+    /// IP over InfiniBand.
+    IPOIB = 242;
+    /// Netlink of Linux.
+    NETLINK = 253;
+    /// PKTAP of macOS, then another link type.
+    PKTAP = 258;
+    /// Ethernet mPackets, with preamble.
+    ETHERNET_MPACKET = 274;
     /// Linux cooked capture, version 2.
-    pub const LINUX_SLL2: Self = Self(276);
+    LINUX_SLL2 = 276;
+    /// Ethernet with a tag of Broadcom switches.
+    DSA_TAG_BRCM = 281;
+    /// The same, the tag in front.
+    DSA_TAG_BRCM_PREPEND = 282;
+    /// Ethernet with a tag of Marvell switches.
+    DSA_TAG_DSA = 284;
+    /// The same, with an ether type of its own.
+    DSA_TAG_EDSA = 285;
 }
 
 impl fmt::Display for LinkType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match *self {
-            Self::NULL => "NULL",
-            Self::ETHERNET => "ETHERNET",
-            Self::PPP => "PPP",
-            Self::RAW => "RAW",
-            Self::LOOP => "LOOP",
-            Self::LINUX_SLL => "LINUX_SLL",
-            Self::IPV4 => "IPV4",
-            Self::IPV6 => "IPV6",
-            Self::LINUX_SLL2 => "LINUX_SLL2",
-            Self(other) => return write!(f, "LINKTYPE {other}"),
-        };
-        f.write_str(name)
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "LINKTYPE {}", self.0),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ fn version_0<'a>(
         // A keepalive: the answer to it is in it, or nothing (draft and practice of routers).
         0 if body.wire == 0 => Err(Stop::LinkOnly("gre-keepalive")),
         0x6558 => link::ethernet(body, walk),
-        0x880b => link::ppp(body),
+        0x880b => link::ppp(body, walk),
         // WCCP (draft-wilson-wrec-wccp-v2 s4.12): version 2 puts four octets in front, version 1 does not.
         0x883e => match body.u8(0).ok_or(SHORT)? >> 4 {
             4 | 6 => ip(body),
@@ -142,5 +142,5 @@ fn version_1<'a>(flags: u16, view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<
     if length == 0 {
         return Err(Stop::LinkOnly("pptp-ack"));
     }
-    link::ppp(frame)
+    link::ppp(frame, walk)
 }
