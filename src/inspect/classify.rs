@@ -1,6 +1,7 @@
 //! What the octets of a conn are, never surer than what was seen. MISSION section 3, "Class of a conn".
 
 use super::dialect::Spec;
+use super::inflate::Outcome;
 use super::tally::{Look, Tally};
 use crate::model::{Agreement, Basis, Class, Proto};
 
@@ -32,6 +33,8 @@ pub(super) struct Evidence<'a> {
     pub(super) behind: &'a [Tally; 2],
     /// Octets behind the point where the protocol was lost.
     pub(super) after_lost: &'a [Tally; 2],
+    /// What came of compressed bodies.
+    pub(super) inflated: Outcome,
     /// A direction begins like a compressed format.
     pub(super) compressed: bool,
 }
@@ -63,7 +66,7 @@ fn agreed(evidence: &Evidence<'_>) -> Answer {
     let kept = evidence.lost.iter().all(Option::is_none);
     let sealed = evidence.sealed.iter().all(Option::is_some);
     let carried = evidence.behind.iter().any(|zone| zone.octets() > 0);
-    let refuted = evidence.behind.iter().any(looks_wrong);
+    let refuted = evidence.behind.iter().any(looks_wrong) || evidence.inflated.is_data_in_seal;
     // Ciphertext has no structure at all, but a wrong alarm would be as bad: a part that has is a doubt.
     let doubted = evidence.behind.iter().any(Tally::is_mixed);
     if kept && sealed && carried && !refuted && !doubted {
@@ -109,8 +112,12 @@ fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
         return unfinished(evidence);
     }
     let readable = evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
-    if readable {
-        return answer(Class::Cleartext, Basis::Readable);
+    if readable || evidence.inflated.is_text {
+        let mut answer = answer(Class::Cleartext, Basis::Readable);
+        if !readable {
+            answer.remarks.push("compressed text");
+        }
+        return answer;
     }
     let text: u64 = evidence.clear.iter().map(Tally::text_octets).sum();
     let remarks =
@@ -138,7 +145,7 @@ fn unfinished(evidence: &Evidence<'_>) -> Answer {
     // A handshake holds text of its own (lists of algorithms, certificates). Where it cannot be one, text is text.
     let readable =
         evidence.midstream && evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
-    if lost || readable {
+    if lost || readable || evidence.inflated.is_text {
         return answer(Class::Cleartext, Basis::Readable);
     }
     let random = evidence.zones().any(|zone| zone.look() == Look::Random);

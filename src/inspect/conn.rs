@@ -3,6 +3,7 @@
 use super::classify::{self, Evidence};
 use super::dialect::{self, Dialect, Event, Found, Spec, tls};
 use super::hits::{self, HitBook};
+use super::inflate::{Context, Inflate, Told};
 use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
 use super::tally::{self, Look, Tally};
@@ -33,6 +34,8 @@ pub(super) struct Conn {
     /// Index of the layer that reads each direction.
     current: [usize; 2],
     findings: Findings,
+    /// Compressed bodies.
+    inflate: Inflate,
     searched: [u64; 2],
     is_control: bool,
 }
@@ -106,6 +109,7 @@ impl Conn {
                 sealed_octets: [0; 2],
                 seen_to: [0; 2],
             },
+            inflate: Inflate::default(),
             searched: [0; 2],
             is_control: false,
         }
@@ -119,7 +123,7 @@ impl Conn {
         matcher: &Matcher,
         log: &mut Log,
     ) {
-        self.recognise(dir, chunk, log);
+        self.recognise(dir, chunk, matcher, log);
         self.search(dir, chunk, matcher, log);
     }
 
@@ -131,8 +135,10 @@ impl Conn {
         log: &mut Log,
     ) -> ConnSummary {
         self.finish_search(matcher, log);
-        self.decide(None, false, log);
-        let Self { layers, findings, is_control, searched, .. } = *self;
+        self.decide(None, false, matcher, log);
+        self.finish_bodies(matcher, log);
+        let Self { layers, findings, inflate, is_control, searched, .. } = *self;
+        let bodies = inflate.outcome();
         let dialect = layers.first().map(|layer| layer.spec);
         let evidence = Evidence {
             dialect,
@@ -145,6 +151,7 @@ impl Conn {
             clear: &findings.clear,
             behind: &findings.behind,
             after_lost: &findings.after_lost,
+            inflated: bodies,
             compressed: findings.starts.iter().any(|start| tally::is_compressed(start)),
         };
         let answer = classify::classify(&evidence);
@@ -157,6 +164,7 @@ impl Conn {
             hit.in_ciphertext = hit.dir.is_some_and(|dir| {
                 let place = pick(&sealed, dir);
                 place.is_some_and(|from| hit.offset >= from)
+                    && !hit.encoding.is_body()
                     && (!hit.out_of_stream || hit.in_ciphertext)
             });
         }
@@ -169,7 +177,9 @@ impl Conn {
         let sealed_bytes =
             if proven { [sealed_orig + early_orig, sealed_resp + early_resp] } else { [0; 2] };
         let total: u64 = searched.iter().sum();
-        log.coverage.searched_bytes += total;
+        log.coverage.searched_bytes += total + bodies.octets;
+        log.coverage.unread_bodies += bodies.unread;
+        log.coverage.stopped_bodies += bodies.stopped;
         log.coverage.hits_omitted += hits_omitted;
         if answer.class == Class::Opaque {
             log.coverage.opaque_bytes += record.bytes.iter().sum::<u64>();
@@ -187,7 +197,13 @@ impl Conn {
             } else {
                 record.conflict_bytes
             },
-            unread_preamble: findings.unread_preamble,
+            unread_preamble: if findings.has_preamble && bodies.is_text {
+                findings.unread_preamble.max(bodies.octets)
+            } else {
+                findings.unread_preamble
+            },
+            unread_bodies: bodies.unread,
+            stopped_bodies: bodies.stopped,
             sealed_turns: if proven { findings.turns.finish() } else { 0 },
             hits,
             hits_omitted,
@@ -205,6 +221,16 @@ impl Conn {
                 *is_control |= findings.matched(found, dir, false, false, log);
             });
         }
+    }
+
+    /// Reads compressed bodies to their end.
+    fn finish_bodies(&mut self, matcher: &Matcher, log: &mut Log) {
+        let Self { findings, inflate, is_control, .. } = self;
+        let (uid, bounds) = (findings.uid, log.bounds.clone());
+        let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
+        let dir = Direction::OrigToResp;
+        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        inflate.finish(&mut cx);
     }
 
     /// Hands a chunk to the matcher, whatever its protocol.
@@ -238,22 +264,28 @@ impl Conn {
     }
 
     /// Keeps a chunk until the protocol is known, or reads it.
-    fn recognise(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+    fn recognise(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
         if let Some(opening) = &mut self.opening
             && !matches!(chunk, Chunk::Alternate { .. })
         {
             if opening.keep(dir, chunk, self.id.proto == Proto::TCP) {
-                self.decide(None, true, log);
+                self.decide(None, true, matcher, log);
                 return;
             }
             let bytes = if let Chunk::Data { bytes, .. } = chunk { bytes } else { &[] as &[u8] };
-            self.decide(Some((dir, bytes)), false, log);
+            self.decide(Some((dir, bytes)), false, matcher, log);
         }
-        self.read(dir, chunk, log);
+        self.read(dir, chunk, matcher, log);
     }
 
     /// Asks the probes; when they are of one mind, reads what was kept.
-    fn decide(&mut self, beyond: Option<(Direction, &[u8])>, more: bool, log: &mut Log) {
+    fn decide(
+        &mut self,
+        beyond: Option<(Direction, &[u8])>,
+        more: bool,
+        matcher: &Matcher,
+        log: &mut Log,
+    ) {
         let Some(opening) = self.opening.take() else { return };
         match opening.choose(&self.id, beyond, more) {
             Choice::Wait => {
@@ -267,17 +299,26 @@ impl Conn {
             }
             Choice::Unknown => {}
         }
-        opening.replay(&mut |dir, chunk| self.read(dir, chunk, log));
+        opening.replay(&mut |dir, chunk| self.read(dir, chunk, matcher, log));
     }
 
     /// Hands a chunk to the protocol that reads its direction, then tallies it.
-    fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, log: &mut Log) {
+    fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
         self.notice_hello(dir, chunk, log);
         let mut rest = *chunk;
         while let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) {
             let name = layer.spec.name;
-            let findings = &mut self.findings;
-            layer.reader.feed(dir, &rest, &mut |event| findings.event(name, &rest, event, log));
+            let Self { findings, inflate, is_control, .. } = self;
+            layer.reader.feed(dir, &rest, &mut |event| match event {
+                Event::Body(part) => {
+                    let (uid, bounds) = (findings.uid, log.bounds.clone());
+                    let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
+                    let dir = part.dir;
+                    let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+                    inflate.part(&part, &mut cx);
+                }
+                event => findings.event(name, &rest, event, log),
+            });
             if let Some((_, to)) = pick_mut(&mut self.findings.handover, dir.reverse()).take() {
                 self.hand_over(dir.reverse(), to);
             }
@@ -290,6 +331,12 @@ impl Conn {
             let Some(later) = after(&rest, offset) else { break };
             rest = later;
         }
+        let Self { findings, inflate, is_control, .. } = self;
+        let (uid, sealed) = (findings.uid, pick(&findings.sealed, dir));
+        let bounds = log.bounds.clone();
+        let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
+        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        inflate.chunk(chunk, sealed, &mut cx);
         self.findings.tally(self.id.proto, dir, chunk);
         let seen_to = self.findings.seen_to;
         self.findings.framing.retain(|(side, _, to)| *to > pick(&seen_to, *side));
@@ -352,6 +399,23 @@ impl Findings {
         false
     }
 
+    /// Keeps what was found in a body; says whether it is a control token.
+    fn told(&mut self, told: Told<'_>, log: &mut Log) -> bool {
+        match told {
+            Told::Token(found) => {
+                log.sighted(&found, Some(self.uid));
+                true
+            }
+            Told::Hit(hit) => {
+                if let Some(kept) = self.book.add(hit) {
+                    let kept = kept.clone();
+                    log.tell(kept);
+                }
+                false
+            }
+        }
+    }
+
     /// Takes what a protocol tells about `chunk` (or an earlier one).
     fn event(&mut self, dialect: &'static str, chunk: &Chunk<'_>, event: Event<'_>, log: &mut Log) {
         match event {
@@ -380,6 +444,7 @@ impl Findings {
                 pick_mut(&mut self.lost, dir).get_or_insert(offset);
             }
             Event::Name(answer) => log.named(answer),
+            Event::Body(_) => {} // taken by the conn
             Event::Remark(text) => {
                 if self.remarks.len() < MAX_REMARKS
                     && !self.remarks.iter().any(|known| known == text)

@@ -13,6 +13,7 @@ mod form;
 mod hello;
 mod hits;
 mod imap_syntax;
+mod inflate;
 mod lines;
 mod mail;
 pub mod matcher;
@@ -25,6 +26,7 @@ mod suites;
 mod talk;
 mod tally;
 mod turns;
+mod websocket;
 mod wire;
 
 pub use error::InspectError;
@@ -35,6 +37,7 @@ use crate::model::{
 };
 use conn::Conn;
 use hits::HitBook;
+use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
@@ -90,7 +93,8 @@ pub struct Inspection {
     pub names: Vec<NameAnswer>,
     /// Control tokens found.
     pub sightings: Vec<TokenSighting>,
-    /// `opaque_bytes`, `searched_bytes`, `searched_raw_bytes`, `hits_omitted` and `patterns_dropped`; the rest is empty.
+    /// `opaque_bytes`, `unread_bodies`, `stopped_bodies`, `searched_bytes`, `searched_raw_bytes`, `hits_omitted` and
+    /// `patterns_dropped`; the rest is empty.
     pub coverage: Coverage,
 }
 
@@ -113,6 +117,8 @@ struct Log {
     searched_sealed: u64,
     news: VecDeque<News>,
     interface_id: u32,
+    /// What the decoders of compressed bodies share.
+    bounds: Bounds,
 }
 
 impl Inspector {
@@ -136,6 +142,7 @@ impl Inspector {
                 searched_sealed: 0,
                 news: VecDeque::new(),
                 interface_id: 0,
+                bounds: Bounds::default(),
             },
         }
     }

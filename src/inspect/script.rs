@@ -1,6 +1,6 @@
 //! Plays a conversation to a dialect, for the tests of the dialects.
 
-use crate::inspect::dialect::{Dialect, Event, Fit, Opening, Spec};
+use crate::inspect::dialect::{Dialect, Event, Fit, Opening, Spec, What};
 use crate::model::{Chunk, Direction, Encoding, FrameRef, FrameSpan, Timestamp};
 use proptest::prelude::*;
 
@@ -25,6 +25,8 @@ pub(crate) enum Told {
     Handover(Direction, u64),
     Lost(Direction, u64),
     Remark(&'static str),
+    /// Octets of a body, joined.
+    Body(Direction, usize, Vec<u8>),
     Other,
 }
 
@@ -42,8 +44,25 @@ fn own(event: &Event<'_>) -> Told {
         Event::Handover { dir, offset, to: "tls" } => Told::Handover(dir, offset),
         Event::Lost { dir, offset } => Told::Lost(dir, offset),
         Event::Remark(text) => Told::Remark(text),
+        Event::Body(part) => match part.what {
+            What::Octets { bytes, .. } => Told::Body(part.dir, part.lane, bytes.to_vec()),
+            _ => Told::Other,
+        },
         _ => Told::Other,
     }
+}
+
+/// Keeps an event; octets of one body are joined.
+fn keep(told: &mut Vec<Told>, event: &Event<'_>) {
+    let event = own(event);
+    if let (Some(Told::Body(dir, lane, all)), Told::Body(side, other, bytes)) =
+        (told.last_mut(), &event)
+        && (*dir, *lane) == (*side, *other)
+    {
+        all.extend_from_slice(bytes);
+        return;
+    }
+    told.push(event);
 }
 
 /// Plays `turns`, each cut into chunks of `sizes` (one turn, one frame).
@@ -59,7 +78,7 @@ pub(crate) fn play_cut(spec: &Spec, turns: &[Turn<'_>], sizes: &[usize]) -> Vec<
             let (head, tail) = rest.split_at(sizes.next().unwrap_or(rest.len()).min(rest.len()));
             let offset = offsets[dir.index()];
             let chunk = Chunk::Data { offset, bytes: head, frames };
-            dialect.feed(*dir, &chunk, &mut |event| told.push(own(&event)));
+            dialect.feed(*dir, &chunk, &mut |event| keep(&mut told, &event));
             offsets[dir.index()] += head.len() as u64;
             rest = tail;
         }
@@ -87,7 +106,7 @@ pub(crate) fn play_gap(
     let mut feed = |dialect: &mut Box<dyn Dialect>, turns: &[Turn<'_>], offsets: &mut [u64; 2]| {
         for (dir, bytes) in turns {
             let chunk = Chunk::Data { offset: offsets[dir.index()], bytes, frames };
-            dialect.feed(*dir, &chunk, &mut |event| told.push(own(&event)));
+            dialect.feed(*dir, &chunk, &mut |event| keep(&mut told, &event));
             offsets[dir.index()] += bytes.len() as u64;
         }
     };

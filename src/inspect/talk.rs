@@ -1,6 +1,6 @@
 //! The frame of a dialect made of lines: two readers, who is client and who is server, the upgrade to TLS.
 
-use crate::inspect::dialect::{Dialect, Event, Found};
+use crate::inspect::dialect::{Codings, Dialect, Event, Found, Part, What};
 use crate::inspect::lines::{Ends, Input, Item, Line, LineReader, Raw, Span};
 use crate::model::{Chunk, Direction, Encoding, Field, Rule};
 use std::collections::VecDeque;
@@ -231,6 +231,35 @@ impl Say<'_> {
     pub(crate) fn cancel_raw(&mut self, role: Role) {
         let dir = self.dir(role);
         *at_mut(&mut self.memo.orders, dir) = Some(RawOrder::Cancel);
+    }
+
+    /// A part of a body that is compressed, cut in pieces or masked.
+    pub(crate) fn body(&mut self, role: Role, lane: usize, offset: u64, what: What<'_>) {
+        let dir = self.dir(role);
+        (self.out)(Event::Body(Part { dir, lane, offset, what }));
+    }
+
+    /// Raw octets of a body, as they stand in the stream.
+    pub(crate) fn body_raw(&mut self, role: Role, raw: &Raw<'_>) {
+        let what = What::Octets { bytes: raw.bytes, frames: raw.frames, as_is: true };
+        self.body(role, 0, raw.offset, what);
+    }
+
+    /// Everything from now on is compressed, in both directions: `Grammar::raw` gets it. The octets of the client begin
+    /// at `client`, those of the server at `server`.
+    pub(crate) fn compress(&mut self, codings: Codings, client: u64, server: u64) {
+        for (role, offset) in [(Role::Client, client), (Role::Server, server)] {
+            self.body(role, 0, offset, What::Begins(codings));
+            self.expect_raw(role, MAX_RAW);
+        }
+    }
+
+    /// Raw octets behind `compress`.
+    pub(crate) fn compressed(&mut self, role: Role, raw: &Raw<'_>) {
+        self.body_raw(role, raw);
+        if raw.left == 0 {
+            self.expect_raw(role, MAX_RAW);
+        }
     }
 
     /// TLS was asked for by a line that ends at `asked` and granted by one that ends at `granted`: both directions are

@@ -182,6 +182,10 @@ pub struct ConnSummary {
     pub conflict_in_clear: [u64; 2],
     /// Readable octets in front of TLS in a protocol that is not known: whether they say something secret cannot be told.
     pub unread_preamble: u64,
+    /// Compressed bodies that could not be read, or not to their end: a coding that is not known, damage, a gap.
+    pub unread_bodies: u64,
+    /// Compressed bodies that were left because they would have become too large, or too many were open.
+    pub stopped_bodies: u64,
     /// How often the talk changed sides after both directions were sealed; a pair of single small
     /// segments with at least half a second of silence around it (a keepalive) is not counted.
     pub sealed_turns: u64,

@@ -121,7 +121,12 @@ pub struct Coverage {
     pub conns_evicted: u64,
     /// Octets that look random without a handshake seen.
     pub opaque_bytes: u64,
-    /// Octets of stream that were handed to the search.
+    /// Compressed bodies that could not be read, or not to their end: a coding that is not known, damage, a gap. They were
+    /// searched as they are.
+    pub unread_bodies: u64,
+    /// Compressed bodies that were left because they would have become too large, or too many were open.
+    pub stopped_bodies: u64,
+    /// Octets of stream that were handed to the search, those that came out of bodies included.
     pub searched_bytes: u64,
     /// Octets of frames outside streams (padding, trailers, undecoded frames) that were searched.
     pub searched_raw_bytes: u64,
@@ -167,6 +172,8 @@ impl Coverage {
         self.midstream_conns += other.midstream_conns;
         self.conns_evicted += other.conns_evicted;
         self.opaque_bytes += other.opaque_bytes;
+        self.unread_bodies += other.unread_bodies;
+        self.stopped_bodies += other.stopped_bodies;
         self.searched_bytes += other.searched_bytes;
         self.searched_raw_bytes += other.searched_raw_bytes;
         self.inputs_cut.extend(other.inputs_cut.iter().cloned());

@@ -55,6 +55,34 @@ pub enum Encoding {
     JsonEscape,
     /// Written by the protocol in a form of its own; the dialect undid it.
     Dialect,
+    /// In a body cut by chunk headers (RFC 9112 s7.1).
+    Chunked,
+    /// In WebSocket frames, masked or cut (RFC 6455 s5).
+    WebSocket,
+    /// In a gzip body (RFC 1952).
+    Gzip,
+    /// In a body compressed by deflate, with or without the header of zlib (RFC 1951, RFC 1950).
+    Deflate,
+    /// In a Brotli body (RFC 7932).
+    Brotli,
+    /// In a zstd body (RFC 8878).
+    Zstd,
+}
+
+impl Encoding {
+    /// Whether it names a body that was undone as a whole: the text stood inside of it, in any other encoding.
+    #[must_use]
+    pub const fn is_body(self) -> bool {
+        matches!(
+            self,
+            Self::Chunked
+                | Self::WebSocket
+                | Self::Gzip
+                | Self::Deflate
+                | Self::Brotli
+                | Self::Zstd
+        )
+    }
 }
 
 impl fmt::Display for Encoding {
@@ -77,6 +105,12 @@ impl fmt::Display for Encoding {
             Self::HtmlEntity => "html-entity",
             Self::JsonEscape => "json-escape",
             Self::Dialect => "dialect",
+            Self::Chunked => "chunked",
+            Self::WebSocket => "websocket",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
         })
     }
 }

@@ -150,6 +150,10 @@ pub(super) struct CoverageBody {
     pub(super) midstream_conns: u64,
     pub(super) conns_evicted: u64,
     pub(super) opaque_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) unread_bodies: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) stopped_bodies: u64,
     pub(super) searched_bytes: u64,
     pub(super) searched_raw_bytes: u64,
     pub(super) inputs_cut: Vec<String>,
@@ -300,6 +304,8 @@ impl CoverageBody {
             midstream_conns: coverage.midstream_conns,
             conns_evicted: coverage.conns_evicted,
             opaque_bytes: coverage.opaque_bytes,
+            unread_bodies: coverage.unread_bodies,
+            stopped_bodies: coverage.stopped_bodies,
             searched_bytes: coverage.searched_bytes,
             searched_raw_bytes: coverage.searched_raw_bytes,
             inputs_cut: coverage.inputs_cut.clone(),
@@ -307,6 +313,11 @@ impl CoverageBody {
             patterns_dropped: coverage.patterns_dropped.clone(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Frames dropped by kernel, interface and own queue together, as far as anybody counted.

@@ -313,6 +313,8 @@ mod tests {
             missed_in_clear: [8, 9],
             conflict_in_clear: [10, 11],
             unread_preamble: 12,
+            unread_bodies: 13,
+            stopped_bodies: 14,
             sealed_turns: 13,
             hits: vec![Hit {
                 uid: Some(Uid(uid)),

@@ -230,6 +230,7 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             .about(others.iter().map(|placed| placed.uid())),
         );
     }
+    bodies(scope, found);
     if case.coverage.opaque_bytes > 0 {
         found.notes.push(Reason::new(
             "opaque",
@@ -238,6 +239,41 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
                 case.coverage.opaque_bytes
             ),
         ));
+    }
+}
+
+/// Compressed bodies that were not read: they were searched as they are, which finds nothing.
+fn bodies(scope: &Scope<'_>, found: &mut Found) {
+    type Count = fn(&ConnSummary) -> u64;
+    let reasons: [(_, Count, _); 2] = [
+        ("unread-bodies", |conn| conn.unread_bodies, "could not be read to their end"),
+        (
+            "stopped-bodies",
+            |conn| conn.stopped_bodies,
+            "were left, since they grew beyond all bounds",
+        ),
+    ];
+    for (key, count, why) in reasons {
+        for in_scope in [true, false] {
+            let held: Vec<_> = scope
+                .conns
+                .iter()
+                .filter(|placed| placed.exempt().is_none() && placed.in_scope() == in_scope)
+                .filter(|placed| count(placed.conn) > 0)
+                .collect();
+            if held.is_empty() {
+                continue;
+            }
+            let bodies = sum(held.iter().map(|placed| count(placed.conn)));
+            let place = if in_scope { "" } else { ", out of scope" };
+            let text = format!("{bodies} compressed bodies {why}{place}: {}", named(&held));
+            let reason = Reason::new(key, text).about(held.iter().map(|placed| placed.uid()));
+            if in_scope {
+                found.spoils.push(reason);
+            } else {
+                found.notes.push(reason);
+            }
+        }
     }
 }
 

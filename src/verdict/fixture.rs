@@ -141,6 +141,8 @@ pub(crate) fn conn(proto: Proto, orig: (&str, u16), resp: (&str, u16)) -> ConnSu
         missed_in_clear: [0, 0],
         conflict_in_clear: [0, 0],
         unread_preamble: 0,
+        unread_bodies: 0,
+        stopped_bodies: 0,
         sealed_turns: 0,
         hits: vec![],
         hits_omitted: 0,

@@ -1,12 +1,13 @@
 //! HTTP/1: request lines, credentials in headers, query strings and forms. RFC 9110, RFC 9112; HTTP/2 in the clear is
 //! named and not read further.
 
-use super::{Dialect, Fit, Opening, Spec};
+use super::{Coding, Codings, Dialect, Fit, Opening, Spec, What};
 use crate::inspect::codes::{base64, find, index_of, number, word};
 use crate::inspect::form::{self, Entry};
 use crate::inspect::lines::{Line, Raw, Span};
 use crate::inspect::probe::{View, begins, begins_one, either_way, first_line};
 use crate::inspect::talk::{Grammar, Role, Say, Talk};
+use crate::inspect::websocket::{self, Frames, Piece};
 use crate::model::{Encoding, Field, FrameSpan, Proto, Rule};
 use std::collections::VecDeque;
 
@@ -130,10 +131,35 @@ struct Side {
     status: u64,
     length: Option<u64>,
     is_chunked: bool,
-    upgrades_to_tls: bool,
+    upgrade: Upgrade,
+    /// Codings of Content-Encoding and of Transfer-Encoding.
+    content: Codings,
+    transfer: Codings,
+    /// The body is told as one.
+    is_body: bool,
+    /// Messages of WebSocket are compressed (RFC 7692): whether each stands alone, of client and server.
+    deflates: Option<[bool; 2]>,
+    web_socket: Option<Box<WebSocket>>,
     kind: Kind,
     form: Vec<u8>,
     form_at: Option<(u64, FrameSpan)>,
+}
+
+/// What a conn goes on in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Upgrade {
+    #[default]
+    Other,
+    Tls,
+    WebSocket,
+}
+
+/// One side of a WebSocket.
+#[derive(Debug, Default)]
+struct WebSocket {
+    frames: Frames,
+    /// Compressed messages stand alone.
+    is_alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +207,12 @@ impl Grammar for Http {
 
     fn raw(&mut self, role: Role, raw: &Raw<'_>, say: &mut Say<'_>) {
         let side = self.side(role);
+        if let Some(socket) = &mut side.web_socket {
+            return socket.read(role, raw, say);
+        }
+        if side.is_body {
+            say.body_raw(role, raw);
+        }
         if side.kind != Kind::Other {
             let (_, span) = side.form_at.get_or_insert((raw.offset, raw.frames));
             *span = span.to(raw.frames);
@@ -193,6 +225,9 @@ impl Grammar for Http {
         if side.part == Part::ChunkBody {
             side.part = Part::ChunkEnd;
             return;
+        }
+        if side.is_body {
+            say.body(role, 0, raw.offset, What::Ends);
         }
         let (kind, form) = (side.kind, std::mem::take(&mut side.form));
         let (offset, frames) = side.form_at.take().unwrap_or_default();
@@ -250,6 +285,7 @@ impl Http {
         say.verb(role, line, line.bytes, index);
         if method == b"PRI" {
             say.remark("HTTP/2 in the clear is not read further");
+            say.body(Role::Client, 0, line.end, What::Unread);
             return say.fall_silent(line.end, 0);
         }
         self.client.method = index;
@@ -272,8 +308,19 @@ impl Http {
                 say.found(role, Rule::Credential, Field::COOKIE, line, value);
             }
             b"content-length" => side.length = number(value),
-            b"transfer-encoding" => side.is_chunked = has(value, b"chunked"),
-            b"upgrade" => side.upgrades_to_tls = has(value, b"tls/"),
+            b"transfer-encoding" => {
+                side.is_chunked |= has(value, b"chunked");
+                side.transfer = codings(side.transfer, value);
+            }
+            b"content-encoding" => side.content = codings(side.content, value),
+            b"upgrade" if has(value, b"tls/") => side.upgrade = Upgrade::Tls,
+            b"upgrade" if has(value, b"websocket") => side.upgrade = Upgrade::WebSocket,
+            b"sec-websocket-extensions" if has(value, b"permessage-deflate") => {
+                side.deflates = Some([
+                    has(value, b"client_no_context_takeover"),
+                    has(value, b"server_no_context_takeover"),
+                ]);
+            }
             b"content-type" if has(value, b"x-www-form-urlencoded") => side.kind = Kind::Form,
             b"content-type" if has(value, b"json") => side.kind = Kind::Json,
             _ => {}
@@ -298,16 +345,29 @@ impl Http {
             let method = asked.and_then(|(index, _)| METHODS.get(index).copied()).unwrap_or("");
             if let Some((_, asked)) = asked
                 && (method == "CONNECT" && (200..300).contains(&status)
-                    || status == 101 && self.server.upgrades_to_tls)
+                    || status == 101 && self.server.upgrade == Upgrade::Tls)
             {
                 return say.upgrade(asked, end);
             }
+            if status == 101 && self.server.upgrade == Upgrade::WebSocket {
+                return self.web_socket(asked.map_or(0, |(_, asked)| asked), end, say);
+            }
             if status == 101 {
+                say.body(Role::Server, 0, end, What::Unread);
                 say.remark("the conn goes on in another protocol (101) that is not read further");
                 return say.fall_silent(asked.map_or(0, |(_, asked)| asked), end);
             }
             !is_interim && status != 204 && status != 304 && method != "HEAD"
         };
+        let side = self.side(role);
+        let codings = side.transfer.around(side.content);
+        side.is_body = has_body && (side.is_chunked || !codings.is_empty());
+        if side.is_body {
+            // A form that is compressed is none for the reader of forms.
+            side.kind = Kind::Other;
+            let codings = if codings.is_empty() { Codings::one(Coding::Pieces) } else { codings };
+            say.body(role, 0, end, What::Begins(codings));
+        }
         let side = self.side(role);
         match (has_body, side.is_chunked, side.length) {
             (false, ..) | (_, false, Some(0)) => side.reset(),
@@ -327,6 +387,27 @@ impl Http {
         }
     }
 
+    /// Both sides go on in frames of WebSocket.
+    fn web_socket(&mut self, asked: u64, granted: u64, say: &mut Say<'_>) {
+        say.remark("WebSocket: what follows was unmasked and searched");
+        let deflates = self.server.deflates;
+        for (role, offset, nth) in [(Role::Client, asked, 0), (Role::Server, granted, 1)] {
+            for lane in [0, 2] {
+                say.body(role, lane, offset, What::Begins(Codings::one(Coding::Frames)));
+            }
+            if deflates.is_some() {
+                say.body(role, 1, offset, What::Begins(Codings::one(Coding::RawDeflate)));
+            }
+            let is_alone = deflates.and_then(|alone| alone.get(nth).copied()).unwrap_or(false);
+            let socket = WebSocket { is_alone, ..WebSocket::default() };
+            let side = self.side(role);
+            side.reset();
+            side.part = Part::Body;
+            side.web_socket = Some(Box::new(socket));
+            say.expect_raw(role, TO_THE_END);
+        }
+    }
+
     fn chunk_size(&mut self, role: Role, line: &Line<'_>, say: &mut Say<'_>) {
         let digits = line.bytes.split(|octet| *octet == b';').next().unwrap_or_default();
         let octets = std::str::from_utf8(digits.trim_ascii())
@@ -334,7 +415,10 @@ impl Http {
             .and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let side = self.side(role);
         match octets {
-            Some(0) => side.part = Part::Trailer,
+            Some(0) => {
+                side.part = Part::Trailer;
+                say.body(role, 0, line.offset, What::Ends);
+            }
             Some(octets) if octets <= TO_THE_END => {
                 side.part = Part::ChunkBody;
                 say.expect_raw(role, octets);
@@ -347,6 +431,31 @@ impl Http {
     }
 }
 
+impl WebSocket {
+    fn read(&mut self, role: Role, raw: &Raw<'_>, say: &mut Say<'_>) {
+        let is_alone = self.is_alone;
+        self.frames.feed(raw, &mut |piece| match piece {
+            Piece::Octets { bytes, offset, frames, as_is, kind } => {
+                let what = What::Octets { bytes, frames, as_is };
+                let lane = match kind {
+                    websocket::Kind::Plain => 0,
+                    websocket::Kind::Compressed => 1,
+                    websocket::Kind::Control => 2,
+                };
+                say.body(role, lane, offset, what);
+            }
+            Piece::MessageEnds if is_alone => {
+                let codings = Codings::one(Coding::RawDeflate);
+                say.body(role, 1, raw.offset, What::Restarts(codings));
+            }
+            Piece::MessageEnds => {}
+        });
+        if raw.left == 0 {
+            say.expect_raw(role, TO_THE_END);
+        }
+    }
+}
+
 impl Side {
     fn reset(&mut self) {
         *self = Self::default();
@@ -355,6 +464,17 @@ impl Side {
 
 fn has(value: &[u8], part: &[u8]) -> bool {
     find(&value.to_ascii_lowercase(), part).is_some()
+}
+
+/// Codings with those of one more header line around them (RFC 9110 s8.4: in the order in which they were applied).
+fn codings(mut known: Codings, value: &[u8]) -> Codings {
+    for name in value.split(|octet| *octet == b',') {
+        let name = name.split(|octet| *octet == b';').next().unwrap_or_default();
+        if let Some(coding) = Coding::of_name(name) {
+            known.push_outer(coding);
+        }
+    }
+    known
 }
 
 /// User and password of an absolute target, credentials of its query.

@@ -1,6 +1,6 @@
 //! IMAP: mailboxes kept on the server. RFC 3501, 9051, 2595 (STARTTLS), 4959 (SASL-IR), 7888 (literals), 4978 (COMPRESS).
 
-use super::{Dialect, Fit, Opening, Spec};
+use super::{Coding, Codings, Dialect, Fit, Opening, Spec};
 use crate::inspect::codes::{find, index_of, number, word};
 use crate::inspect::imap_syntax::{
     Argument, MAX_ARGUMENTS, envelope, folder, is_likely_tag, is_tag, literal_of, parse_arguments,
@@ -34,7 +34,8 @@ const VERBS: &[&str] = &[
 ];
 
 /// Remark: what follows is compressed.
-const COMPRESSED: &str = "IMAP COMPRESS=DEFLATE: what follows is compressed and was not read";
+const COMPRESSED: &str =
+    "IMAP COMPRESS=DEFLATE: what follows is compressed; it was inflated and searched";
 
 /// Octets of a literal argument that are kept.
 const MAX_ARGUMENT: usize = 1024;
@@ -161,6 +162,8 @@ struct Imap {
     server_goes_on: bool,
     sasl: Option<Sasl>,
     asked: Option<(Vec<u8>, Asked)>,
+    /// All that follows is compressed (RFC 4978).
+    is_compressed: bool,
 }
 
 impl Imap {
@@ -322,7 +325,8 @@ impl Imap {
             Some((_, Asked::Tls(asked))) if status == 0 => say.upgrade(asked, line.end),
             Some((_, Asked::Deflate(asked))) if status == 0 => {
                 say.remark(COMPRESSED);
-                say.fall_silent(asked, line.end);
+                self.is_compressed = true;
+                say.compress(Codings::one(Coding::RawDeflate), asked, line.end);
             }
             _ => {}
         }
@@ -350,6 +354,9 @@ impl Grammar for Imap {
     }
 
     fn raw(&mut self, role: Role, raw: &Raw<'_>, say: &mut Say<'_>) {
+        if self.is_compressed {
+            return say.compressed(role, raw);
+        }
         let literal = match role {
             Role::Client => &mut self.client_literal,
             Role::Server => &mut self.server_literal,
@@ -541,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn compress_falls_silent_and_says_so() {
+    fn all_that_follows_compress_is_handed_on_as_a_body() {
         let told = play(
             &SPEC,
             &[
@@ -551,7 +558,8 @@ mod tests {
                 (C, b"2 LOGIN a b\r\n"),
             ],
         );
-        assert!(told.contains(&Told::Remark(COMPRESSED)) && told.contains(&Told::Lost(S, 15)));
+        assert!(told.contains(&Told::Remark(COMPRESSED)));
+        assert_eq!(told.last(), Some(&Told::Body(C, 0, b"2 LOGIN a b\r\n".to_vec())));
         assert!(fields(&told).is_empty());
     }
 

@@ -23,6 +23,7 @@ mod telnet;
 mod template;
 pub(super) mod tls;
 
+pub use crate::inspect::inflate::{Coding, Codings, Part, What};
 use crate::model::{
     Agreement, Chunk, Direction, Encoding, Field, FrameSpan, NameAnswer, Proto, Rule,
 };
@@ -158,6 +159,8 @@ pub enum Event<'a> {
     Name(NameAnswer),
     /// A remark for the report: `PGP message with a readable envelope`.
     Remark(&'static str),
+    /// A part of a body that is compressed, cut in pieces or masked: undone and searched by the inspector.
+    Body(Part<'a>),
 }
 
 /// Reads one conn.

@@ -1,8 +1,8 @@
-//! NNTP: news read and posted. RFC 3977, 4642 (STARTTLS), 4643 (AUTHINFO). Bulletins are a family of their own on it.
+//! NNTP: news read and posted. RFC 3977, 4642 (STARTTLS), 4643 (AUTHINFO), 8054 (COMPRESS). Bulletins are a family of their own on it.
 
-use super::{Dialect, Fit, Opening, Spec};
+use super::{Coding, Codings, Dialect, Fit, Opening, Spec};
 use crate::inspect::codes::{find, index_of, quoted, reply_code, word};
-use crate::inspect::lines::Line;
+use crate::inspect::lines::{Line, Raw};
 use crate::inspect::mail::Message;
 use crate::inspect::probe::{View, count, either_way, first_line, has_word, is_one_of};
 use crate::inspect::sasl::{Sasl, beside};
@@ -11,7 +11,7 @@ use crate::model::{Encoding, Field, Proto, Rule};
 
 pub(super) static SPEC: Spec = Spec {
     name: "nntp",
-    standards: &["RFC 3977", "RFC 4642", "RFC 4643"],
+    standards: &["RFC 3977", "RFC 4642", "RFC 4643", "RFC 8054"],
     proto: Proto::TCP,
     ports: PORTS,
     cleartext: true,
@@ -91,6 +91,10 @@ const OWN_VERBS: &[&str] = &[
 /// Verbs of the bulletins server alone.
 pub(super) const BULLETIN_VERBS: &[&str] = &["LSTB", "NEWB", "ADDB", "REMB", "BULL", "UPDT"];
 
+/// Remark: what follows is compressed.
+const COMPRESSED: &str =
+    "NNTP COMPRESS DEFLATE: what follows is compressed; it was inflated and searched";
+
 fn open() -> Box<dyn Dialect> {
     Box::new(Talk::new(Nntp::default()))
 }
@@ -149,11 +153,16 @@ enum Block {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks, not states of one thing")]
 struct Nntp {
     bulletins: bool,
     greeted: bool,
     /// STARTTLS was asked for by a line that ends here.
     asked: Option<u64>,
+    /// COMPRESS DEFLATE was asked for by a line that ends here.
+    asked_deflate: Option<u64>,
+    /// All that follows is compressed.
+    is_compressed: bool,
     sasl: Option<Sasl>,
     challenge: Vec<u8>,
     /// The last verb: the 211 of LISTGROUP is followed by a list, that of GROUP is not.
@@ -191,6 +200,9 @@ impl Nntp {
                 say.found(Role::Client, content, Field::FOLDER, line, word(argument).0);
             }
             "STARTTLS" => self.asked = Some(line.end),
+            "COMPRESS" if argument.eq_ignore_ascii_case(b"DEFLATE") => {
+                self.asked_deflate = Some(line.end);
+            }
             "TAKETHIS" => self.article = Some(Message::default()),
             "UID#" | "USER" => say.found(Role::Client, credential, Field::USERNAME, line, argument),
             "PASS" => say.found(Role::Client, credential, Field::PASSWORD, line, argument),
@@ -268,6 +280,13 @@ impl Nntp {
                     say.upgrade(asked, line.end);
                 }
             }
+            206 => {
+                if let Some(asked) = self.asked_deflate.take() {
+                    say.remark(COMPRESSED);
+                    self.is_compressed = true;
+                    say.compress(Codings::one(Coding::RawDeflate), asked, line.end);
+                }
+            }
             300 => self.challenge = text.trim_ascii().get(..24).unwrap_or_default().to_vec(),
             340 | 335 => self.article = Some(Message::default()),
             // RFC 3977 appendix C: replies that a block follows.
@@ -283,6 +302,7 @@ impl Nntp {
         }
         if code >= 400 {
             self.asked = None;
+            self.asked_deflate = None;
         }
     }
 }
@@ -293,6 +313,12 @@ impl Grammar for Nntp {
             return Some(Role::Server);
         }
         index_of(VERBS, word(line).0).map(|_| Role::Client)
+    }
+
+    fn raw(&mut self, role: Role, raw: &Raw<'_>, say: &mut Say<'_>) {
+        if self.is_compressed {
+            say.compressed(role, raw);
+        }
     }
 
     fn line(&mut self, role: Role, line: &Line<'_>, say: &mut Say<'_>) {

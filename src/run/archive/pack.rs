@@ -53,6 +53,8 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
         missed_in_clear,
         conflict_in_clear,
         unread_preamble,
+        unread_bodies,
+        stopped_bodies,
         sealed_turns,
         hits,
         hits_omitted,
@@ -111,6 +113,8 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
     to.pair(*missed_in_clear);
     to.pair(*conflict_in_clear);
     to.number(*unread_preamble);
+    to.number(*unread_bodies);
+    to.number(*stopped_bodies);
     to.number(*sealed_turns);
     to.number(*hits_omitted);
     to.texts(remarks);
@@ -167,6 +171,8 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
         missed_in_clear: from.pair()?,
         conflict_in_clear: from.pair()?,
         unread_preamble: from.number()?,
+        unread_bodies: from.number()?,
+        stopped_bodies: from.number()?,
         sealed_turns: from.number()?,
         hits_omitted: from.number()?,
         remarks: from.list(Unpacker::text)?,

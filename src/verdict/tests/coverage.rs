@@ -254,3 +254,23 @@ fn findings_left_out_of_conns_spoil_nothing_and_others_do() {
     assert_eq!(judgement.verdict, Pass);
     spoiled(&with(recorded(), |w| w.coverage.hits_omitted = 1), "hits-omitted");
 }
+
+#[test]
+fn a_body_in_scope_that_was_not_read_spoils_a_pass() {
+    let conn = |change: fn(&mut ConnSummary)| with(recorded(), |w| change(w.tunnel_conn()));
+    spoiled(&conn(|it| it.unread_bodies = 1), "unread-bodies");
+    spoiled(&conn(|it| it.stopped_bodies = 1), "stopped-bodies");
+}
+
+#[test]
+fn a_body_out_of_scope_that_was_not_read_is_said_and_spoils_nothing() {
+    let judgement = with(recorded(), |w| {
+        let mut other = w.tunnel_conn().clone();
+        other.record.uid = Uid(77);
+        other.record.id.resp.ip = "192.0.2.77".parse().unwrap();
+        other.unread_bodies = 2;
+        w.conns.push(other);
+    });
+    assert_eq!(judgement.verdict, Pass);
+    assert!(judgement.notes.iter().any(|note| note.code == "unread-bodies"));
+}

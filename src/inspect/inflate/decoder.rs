@@ -1,0 +1,170 @@
+//! Decoders: one coding undone, piece by piece, however the octets are cut.
+
+use super::Coding;
+use super::bounds::{Bounds, Fault, Permit};
+use super::brotli::Brotli;
+use super::gzip::Gzip;
+use super::zstd::Zstd;
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Octets handed on at a time.
+pub(super) const OUT: usize = 8 * 1024;
+
+/// Octets of memory of one inflating state: a window of 32 KiB (RFC 1951 s2) and its tables.
+const INFLATE_MEMORY: usize = 48 * 1024;
+
+/// Where a decoder puts what it has read.
+pub(super) type Out<'o> = &'o mut dyn FnMut(&[u8]) -> Result<(), Fault>;
+
+/// How far a decoder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// More may come.
+    More,
+    /// It is at its end; so many of the octets handed in belong to it.
+    Done {
+        /// Octets.
+        used: usize,
+    },
+}
+
+/// One coding.
+pub(super) enum Decoder {
+    /// Nothing to undo.
+    AsIs,
+    Gzip(Box<Gzip>),
+    Zlib(Deflate),
+    /// Raw deflate that ends by itself.
+    Bare(Deflate),
+    /// Raw deflate without an end.
+    Raw(Deflate),
+    /// HTTP's `deflate` before its first two octets are known.
+    Either {
+        first: Option<u8>,
+        bounds: Bounds,
+    },
+    Brotli(Box<Brotli>),
+    Zstd(Box<Zstd>),
+}
+
+impl Decoder {
+    /// A decoder at its start. `is_single`: it ends behind the first member or frame.
+    ///
+    /// # Errors
+    /// `Unknown` for a coding that is not read, `Stopped` where there is no memory for it.
+    pub(super) fn new(coding: Coding, is_single: bool, bounds: &Bounds) -> Result<Self, Fault> {
+        Ok(match coding {
+            Coding::Pieces | Coding::Frames => Self::AsIs,
+            Coding::Gzip => Self::Gzip(Box::new(Gzip::new(is_single, bounds)?)),
+            Coding::Zlib => Self::Zlib(Deflate::new(true, bounds)?),
+            Coding::RawDeflate => Self::Raw(Deflate::new(false, bounds)?),
+            Coding::Deflate => Self::Either { first: None, bounds: bounds.clone() },
+            Coding::Brotli => Self::Brotli(Box::new(Brotli::new(bounds))),
+            Coding::Zstd => Self::Zstd(Box::new(Zstd::new(is_single, bounds))),
+            Coding::Unknown => return Err(Fault::Unknown),
+        })
+    }
+
+    /// Takes the next octets.
+    ///
+    /// # Errors
+    /// `Damaged` where they do not follow the coding; what could be read before has been handed on. `Stopped` where `out`
+    /// says so, or where there is no memory for the window that the octets ask for.
+    pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
+        match self {
+            Self::AsIs => out(bytes).map(|()| State::More),
+            Self::Gzip(gzip) => gzip.feed(bytes, out),
+            Self::Zlib(deflate) | Self::Bare(deflate) | Self::Raw(deflate) => {
+                deflate.feed(bytes, out)
+            }
+            Self::Brotli(brotli) => brotli.feed(bytes, out),
+            Self::Zstd(zstd) => zstd.feed(bytes, out),
+            Self::Either { first, bounds } => {
+                let mut rest = bytes;
+                let one = match *first {
+                    Some(one) => one,
+                    None => match rest.split_first() {
+                        Some((&one, others)) => {
+                            rest = others;
+                            one
+                        }
+                        None => return Ok(State::More),
+                    },
+                };
+                let Some(&two) = rest.first() else {
+                    *first = Some(one);
+                    return Ok(State::More);
+                };
+                let is_zlib = one & 0x0f == 8 && u16::from_be_bytes([one, two]).is_multiple_of(31);
+                let mut deflate = Deflate::new(is_zlib, bounds)?;
+                let held = usize::from(first.is_none());
+                *self = match deflate.feed(&[one], out)? {
+                    State::More if is_zlib => Self::Zlib(deflate),
+                    State::More => Self::Bare(deflate),
+                    State::Done { .. } => return Ok(State::Done { used: held }),
+                };
+                Ok(match self.feed(rest, out)? {
+                    State::More => State::More,
+                    State::Done { used } => State::Done { used: used + held },
+                })
+            }
+        }
+    }
+
+    /// No octets follow: hands on what was kept back.
+    ///
+    /// # Errors
+    /// As `feed`.
+    pub(super) fn finish(&mut self, out: Out<'_>) -> Result<(), Fault> {
+        if let Self::Zstd(zstd) = self { zstd.finish(out) } else { Ok(()) }
+    }
+
+    /// Whether it stands behind a whole unit, after which more of them may follow.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Gzip(gzip) => gzip.is_whole(),
+            Self::Zstd(zstd) => zstd.is_whole(),
+            _ => false,
+        }
+    }
+
+    /// Whether octets may be missing at the end without harm: there is no end to be seen.
+    pub(super) const fn has_no_end(&self) -> bool {
+        matches!(self, Self::AsIs | Self::Raw(_))
+    }
+}
+
+/// RFC 1951, or RFC 1950 with its checksum.
+pub(super) struct Deflate {
+    state: Decompress,
+    _memory: Permit,
+}
+
+impl Deflate {
+    pub(super) fn new(zlib: bool, bounds: &Bounds) -> Result<Self, Fault> {
+        let memory = bounds.hold(INFLATE_MEMORY)?;
+        Ok(Self { state: Decompress::new(zlib), _memory: memory })
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
+        let mut room = [0; OUT];
+        let mut rest = bytes;
+        loop {
+            let (read, written) = (self.state.total_in(), self.state.total_out());
+            let status = self.state.decompress(rest, &mut room, FlushDecompress::None);
+            let used = usize::try_from(self.state.total_in() - read).unwrap_or(usize::MAX);
+            let made = usize::try_from(self.state.total_out() - written).unwrap_or(usize::MAX);
+            rest = rest.get(used..).unwrap_or_default();
+            if made > 0 {
+                out(room.get(..made).unwrap_or_default())?;
+            }
+            match status {
+                Ok(Status::StreamEnd) => return Ok(State::Done { used: bytes.len() - rest.len() }),
+                Ok(_) if made == OUT => {}
+                Ok(_) if rest.is_empty() => return Ok(State::More),
+                Ok(_) if used > 0 || made > 0 => {}
+                Ok(_) | Err(_) => return Err(Fault::Damaged),
+            }
+        }
+    }
+}

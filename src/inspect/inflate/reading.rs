@@ -1,0 +1,415 @@
+//! A body on its way through its decoders to the matcher, and where its octets stood on the wire.
+
+use super::bounds::{Bounds, Fault, Work};
+use super::decoder::{Decoder, State};
+use super::sniff::{Sniffer, Zone};
+use super::{Coding, Codings, Context, Outcome, Told, hit};
+use crate::inspect::matcher::{Needle, Scanner};
+use crate::inspect::tally::{Look, Tally};
+use crate::model::{Encoding, FrameSpan, Hit};
+use std::collections::VecDeque;
+
+/// Places kept, as pairs of an octet that was read and the octet of the wire where it began. Beyond it the oldest known
+/// place stands for older ones; a text of any length lies within so many pieces.
+const MAX_MARKS: usize = 1024;
+
+/// Hits kept of compressed data that nobody announced, until it is sure that it is some.
+const MAX_HELD: usize = 64;
+
+/// Octets of compressed data without a checksum, read without a fault, from which text is sure to be some. What a decoder
+/// makes of random octets ends within some tens, but may be long: a few octets repeated.
+const SURE_INPUT: u64 = 128;
+
+/// The same behind a magic of four octets.
+const SURE_INPUT_BEHIND_MAGIC: u64 = 32;
+
+/// Octets that are read at a time while it is not sure what they are, ...
+const DOUBTED_PIECE: usize = 32;
+
+/// ... and for how long.
+const DOUBTED_INPUT: u64 = 1024;
+
+/// Bodies inside bodies: a compressed file in a compressed answer is two.
+pub(super) const MAX_DEPTH: u8 = 3;
+
+/// Where octets come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    /// Offset in the stream of the first one, or of what they were read from.
+    pub(super) wire: u64,
+    /// They stand in the stream as they are.
+    pub(super) exact: bool,
+    pub(super) frames: FrameSpan,
+}
+
+/// One body.
+pub(super) struct Body {
+    coding: Coding,
+    stages: Vec<Stage>,
+    sink: Sink,
+    /// Nothing more is read of it.
+    is_over: bool,
+    /// It ended as it should, with a checksum where there is one.
+    is_done: bool,
+}
+
+/// One coding of a body.
+struct Stage {
+    decoder: Decoder,
+    /// It has come to its end; what follows belongs to nothing.
+    is_done: bool,
+}
+
+/// Where the octets of a body go.
+struct Sink {
+    encoding: Encoding,
+    scanner: Scanner,
+    octets: u64,
+    marks: VecDeque<Mark>,
+    sniffer: Sniffer,
+    depth: u8,
+    /// Hits of a body that may be none, and what its octets look like; none where it was announced or is sure.
+    doubt: Option<Box<Doubt>>,
+}
+
+#[derive(Default)]
+struct Doubt {
+    held: Vec<Hit>,
+    look: Tally,
+    /// Octets that were read without a fault.
+    passed: u64,
+    zone: Zone,
+}
+
+/// From `at` on, the octets were read from octet `wire` of the stream.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: u64,
+    wire: u64,
+    exact: bool,
+}
+
+impl Body {
+    /// A body at its start. `is_single`: it ends behind the first member or frame.
+    pub(super) fn new(
+        codings: Codings,
+        is_single: bool,
+        depth: u8,
+        bounds: &Bounds,
+    ) -> Result<Self, Fault> {
+        let stages = stages(codings, is_single, bounds)?;
+        // The coding that is hardest to read names the whole.
+        let compressed = |coding: &Coding| !matches!(coding, Coding::Pieces | Coding::Frames);
+        let coding = codings.iter().find(compressed).or(codings.iter().next());
+        let coding = coding.unwrap_or(Coding::Pieces);
+        let encoding = coding.encoding();
+        Ok(Self {
+            coding,
+            stages,
+            sink: Sink {
+                encoding,
+                scanner: Scanner::default(),
+                octets: 0,
+                marks: VecDeque::new(),
+                sniffer: Sniffer::default(),
+                depth,
+                doubt: None,
+            },
+            is_over: false,
+            is_done: false,
+        })
+    }
+
+    /// A body that nobody announced.
+    pub(super) fn guessed(
+        coding: Coding,
+        zone: Zone,
+        depth: u8,
+        bounds: &Bounds,
+    ) -> Result<Self, Fault> {
+        let mut body = Self::new(Codings::one(coding), true, depth, bounds)?;
+        body.sink.doubt = Some(Box::new(Doubt { zone, ..Doubt::default() }));
+        Ok(body)
+    }
+
+    /// Whether nothing more is read of it.
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Takes the next octets as they stand on the wire.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        from: Source,
+        cx: &mut Context<'_>,
+        work: &mut Work,
+        outcome: &mut Outcome,
+    ) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.is_over {
+            let is_doubted =
+                self.sink.doubt.as_ref().is_some_and(|doubt| doubt.passed < DOUBTED_INPUT);
+            let len = if is_doubted { DOUBTED_PIECE } else { usize::MAX };
+            let (piece, tail) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            rest = tail;
+            self.piece(piece, from, cx, work, outcome);
+        }
+    }
+
+    fn piece(
+        &mut self,
+        bytes: &[u8],
+        from: Source,
+        cx: &mut Context<'_>,
+        work: &mut Work,
+        outcome: &mut Outcome,
+    ) {
+        let Self { stages, sink, .. } = self;
+        let result = run(stages, bytes, &mut |read| sink.take(read, from, cx, work, outcome));
+        match result {
+            Ok(State::More) => {
+                if let Some(doubt) = &mut self.sink.doubt {
+                    doubt.passed += bytes.len() as u64;
+                }
+                self.weigh(cx, outcome);
+            }
+            Ok(State::Done { .. }) => self.end(cx, work, outcome),
+            Err(fault) => {
+                self.is_over = true;
+                self.fail(fault, cx, work, outcome);
+            }
+        }
+    }
+
+    fn is_as_it_is(&self) -> bool {
+        self.stages.iter().all(|stage| matches!(stage.decoder, Decoder::AsIs))
+    }
+
+    /// The decoders begin anew.
+    pub(super) fn restart(&mut self, codings: Codings, bounds: &Bounds) {
+        match stages(codings, false, bounds) {
+            Ok(stages) if !self.is_over => self.stages = stages,
+            _ => {} // what is open goes on, and fails by itself
+        }
+    }
+
+    /// Octets are missing: what is compressed cannot be read on.
+    pub(super) fn gap(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        if self.is_over {
+            return;
+        }
+        if self.is_as_it_is() {
+            let Sink { scanner, sniffer, .. } = &mut self.sink;
+            cx.matcher.gap(scanner);
+            sniffer.cut(cx, work, outcome);
+            return;
+        }
+        self.end(cx, work, outcome);
+    }
+
+    /// It has ended.
+    pub(super) fn end(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        // The decoders of the inner codings may keep something back, or lack their end.
+        let whole = self.stages.iter().all(Stage::is_whole);
+        let Self { stages, sink, .. } = self;
+        let from = sink.last();
+        let drained = drain(stages, &mut |read| sink.take(read, from, cx, work, outcome));
+        let has_no_end = self.stages.iter().all(|stage| stage.decoder.has_no_end());
+        if whole || has_no_end && self.sink.doubt.is_none() {
+            self.is_done = whole && !self.is_as_it_is();
+            self.close(cx, work, outcome);
+        } else {
+            self.fail(drained.err().unwrap_or(Fault::Damaged), cx, work, outcome);
+        }
+    }
+
+    /// It could not be read to its end.
+    fn fail(&mut self, fault: Fault, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        let is_sure = match &self.sink.doubt {
+            None => true,
+            // In ciphertext chance alone begins such data; elsewhere a long magic that decodes for a while is no chance.
+            Some(doubt) => {
+                let by_magic = self.coding != Coding::Zlib;
+                doubt.zone == Zone::Clear
+                    && (doubt.is_text(by_magic)
+                        || by_magic && doubt.passed >= SURE_INPUT_BEHIND_MAGIC)
+            }
+        };
+        if is_sure {
+            fault.count(outcome);
+        }
+        self.close(cx, work, outcome);
+    }
+
+    /// Tells what waited, where it is sure, and gives the memory back.
+    fn close(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        self.sink.finish(cx, work, outcome);
+        self.stages = Vec::new();
+        self.weigh(cx, outcome);
+    }
+
+    /// Tells the hits of data that nobody announced, once it is sure that it is some.
+    fn weigh(&mut self, cx: &mut Context<'_>, outcome: &mut Outcome) {
+        let Some(doubt) = &mut self.sink.doubt else { return };
+        let by_magic = self.coding != Coding::Zlib;
+        let is_text = doubt.is_text(by_magic);
+        match doubt.zone {
+            Zone::Sealed if self.is_done && doubt.look.octets() > 0 => {
+                outcome.is_data_in_seal = true;
+            }
+            Zone::Clear if self.is_done || is_text => {
+                outcome.is_text |= is_text
+                    || self.is_done
+                        && matches!(doubt.look.look(), Look::Readable | Look::Structured);
+            }
+            _ => return,
+        }
+        for hit in doubt.held.drain(..) {
+            (cx.tell)(Told::Hit(hit));
+        }
+        if self.is_done || doubt.passed >= SURE_INPUT {
+            self.sink.doubt = None;
+        }
+    }
+}
+
+impl Doubt {
+    fn is_text(&self, by_magic: bool) -> bool {
+        let needed = if by_magic { SURE_INPUT_BEHIND_MAGIC } else { SURE_INPUT };
+        self.passed >= needed && self.look.look() == Look::Readable
+    }
+}
+
+impl Sink {
+    /// Takes octets that were read.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        from: Source,
+        cx: &mut Context<'_>,
+        work: &mut Work,
+        outcome: &mut Outcome,
+    ) -> Result<(), Fault> {
+        outcome.octets += bytes.len() as u64;
+        let is_plain =
+            from.exact && matches!(self.encoding, Encoding::Chunked | Encoding::WebSocket);
+        if !is_plain {
+            work.output(bytes.len(), cx.bounds)?;
+        }
+        if self.marks.len() >= MAX_MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark { at: self.octets, wire: from.wire, exact: is_plain });
+        if let Some(doubt) = &mut self.doubt {
+            doubt.look.add(bytes);
+        }
+        let at = self.octets;
+        self.octets += bytes.len() as u64;
+        let Self { scanner, marks, doubt, encoding, .. } = self;
+        let matcher = cx.matcher;
+        matcher.scan(scanner, at, bytes, from.frames, &mut |found| {
+            tell(found, marks, doubt.as_deref_mut(), *encoding, cx);
+        });
+        if self.depth < MAX_DEPTH {
+            let source = Source { exact: false, ..from };
+            let zone = doubt.as_ref().map_or(Zone::Clear, |doubt| doubt.zone);
+            self.sniffer.feed(bytes, source, zone, self.depth + 1, cx, work, outcome);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        let Self { scanner, marks, doubt, encoding, sniffer, .. } = self;
+        let matcher = cx.matcher;
+        matcher.finish(scanner, &mut |found| {
+            tell(found, marks, doubt.as_deref_mut(), *encoding, cx);
+        });
+        sniffer.cut(cx, work, outcome);
+    }
+
+    /// Where the last octets came from.
+    fn last(&self) -> Source {
+        let wire = self.marks.back().map_or(0, |mark| mark.wire);
+        Source { wire, exact: false, frames: FrameSpan::default() }
+    }
+}
+
+/// Tells of a match, or keeps it. One that stands in the stream as it is has been told by the search there.
+fn tell(
+    found: crate::inspect::matcher::Match<'_>,
+    marks: &VecDeque<Mark>,
+    doubt: Option<&mut Doubt>,
+    encoding: Encoding,
+    cx: &mut Context<'_>,
+) {
+    let place = |at: u64| {
+        let after = marks.partition_point(|mark| mark.at <= at);
+        let mark = marks.get(after.saturating_sub(1))?;
+        Some((mark.wire + if mark.exact { at.saturating_sub(mark.at) } else { 0 }, mark.exact))
+    };
+    let last = u64::from(found.len.saturating_sub(1));
+    let first = place(found.offset);
+    let end = place(found.offset.saturating_add(last));
+    if let (Some((first, true)), Some((end, true))) = (first, end)
+        && end.saturating_sub(first) == last
+    {
+        return;
+    }
+    if matches!(found.needle, Needle::Token(_)) {
+        return (cx.tell)(Told::Token(found));
+    }
+    let hit = hit(found, cx, first.map_or(0, |(wire, _)| wire), encoding);
+    match doubt {
+        Some(doubt) if doubt.held.len() < MAX_HELD => doubt.held.push(hit),
+        Some(_) => {}
+        None => (cx.tell)(Told::Hit(hit)),
+    }
+}
+
+impl Stage {
+    fn is_whole(&self) -> bool {
+        self.is_done || self.decoder.is_whole()
+    }
+}
+
+/// The decoders of a body, the outermost first.
+fn stages(codings: Codings, is_single: bool, bounds: &Bounds) -> Result<Vec<Stage>, Fault> {
+    let stage =
+        |coding| Ok(Stage { decoder: Decoder::new(coding, is_single, bounds)?, is_done: false });
+    codings.iter().map(stage).collect()
+}
+
+/// Sends octets through the decoders, the outermost first.
+fn run(
+    stages: &mut [Stage],
+    bytes: &[u8],
+    out: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+) -> Result<State, Fault> {
+    let Some((first, rest)) = stages.split_first_mut() else {
+        return out(bytes).map(|()| State::More);
+    };
+    if first.is_done {
+        return Ok(State::Done { used: 0 });
+    }
+    let state = if rest.is_empty() {
+        first.decoder.feed(bytes, out)?
+    } else {
+        first.decoder.feed(bytes, &mut |read| run(rest, read, out).map(|_| ()))?
+    };
+    first.is_done = state != State::More;
+    Ok(state)
+}
+
+/// Hands on what the decoders keep back.
+fn drain(
+    stages: &mut [Stage],
+    out: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Some((first, rest)) = stages.split_first_mut() else { return Ok(()) };
+    first.decoder.finish(&mut |read| run(rest, read, out).map(|_| ()))?;
+    drain(rest, out)
+}

@@ -1,0 +1,176 @@
+//! Finds compressed data that nobody announced, by its magic, in any octets.
+
+use super::bounds::{Fault, Work};
+use super::reading::{Body, Source};
+use super::{Coding, Context, Outcome};
+use memchr::memchr3;
+
+/// Octets of the longest magic.
+const MAGIC: usize = 4;
+
+/// Bodies that are open side by side in one sequence of octets.
+const MAX_OPEN: usize = 4;
+
+/// Octets at the front of a segment of ciphertext in which the short magic of zlib counts; further on it stands by chance.
+const ZLIB_IN_SEALED: usize = 16;
+
+/// Whether the octets claim to be ciphertext.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// They do not.
+    #[default]
+    Clear,
+    /// They do: compressed data counts there only where its checksum proves it.
+    Sealed,
+}
+
+/// Looks through one sequence of octets.
+#[derive(Default)]
+pub(super) struct Sniffer {
+    /// The last octets before, which may begin a magic.
+    carry: [u8; MAGIC - 1],
+    carried: u8,
+    has_counted: bool,
+    open: Vec<Body>,
+}
+
+impl Sniffer {
+    /// Takes the next octets.
+    #[expect(clippy::too_many_arguments, reason = "what is handed down through all layers")]
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        from: Source,
+        zone: Zone,
+        depth: u8,
+        cx: &mut Context<'_>,
+        work: &mut Work,
+        outcome: &mut Outcome,
+    ) {
+        for body in &mut self.open {
+            body.feed(bytes, Source { exact: false, ..from }, cx, work, outcome);
+        }
+        self.open.retain(|body| !body.is_over());
+        // A magic that begins in the octets before.
+        let carried = usize::from(self.carried);
+        let mut joint = [0; 2 * (MAGIC - 1)];
+        let ahead = bytes.len().min(MAGIC - 1);
+        let before = self.carry.get(..carried).unwrap_or_default();
+        let source = before.iter().chain(bytes.iter().take(ahead));
+        for (place, octet) in joint.iter_mut().zip(source) {
+            *place = *octet;
+        }
+        let joined = joint.get(..carried + ahead).unwrap_or_default();
+        for at in 0..carried {
+            let here = joined.get(at..).unwrap_or_default();
+            let Some((coding, len)) = magic(here) else { continue };
+            if len <= carried - at {
+                continue; // it was whole before
+            }
+            let back = (carried - at) as u64;
+            let wire = from.wire.saturating_sub(if from.exact { back } else { 0 });
+            let source = Source { wire, exact: false, ..from };
+            let front = here.get(..carried - at).unwrap_or_default();
+            self.begin(coding, zone, &[front, bytes], source, depth, cx, work, outcome);
+        }
+        let mut at = 0;
+        while let Some(found) = bytes.get(at..).and_then(candidate) {
+            at += found;
+            let here = bytes.get(at..).unwrap_or_default();
+            if let Some((coding, _)) = magic(here)
+                && (coding != Coding::Zlib || zone == Zone::Clear || at < ZLIB_IN_SEALED)
+            {
+                let wire = from.wire.saturating_add(if from.exact { at as u64 } else { 0 });
+                let source = Source { wire, exact: false, ..from };
+                self.begin(coding, zone, &[here], source, depth, cx, work, outcome);
+            }
+            at += 1;
+        }
+        self.remember(joined, bytes);
+    }
+
+    /// Octets are missing, or the end has come.
+    pub(super) fn cut(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
+        self.carried = 0;
+        for mut body in self.open.drain(..) {
+            body.end(cx, work, outcome);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what is handed down through all layers")]
+    fn begin(
+        &mut self,
+        coding: Coding,
+        zone: Zone,
+        parts: &[&[u8]],
+        from: Source,
+        depth: u8,
+        cx: &mut Context<'_>,
+        work: &mut Work,
+        outcome: &mut Outcome,
+    ) {
+        let is_flood = !work.may_try();
+        if self.open.len() >= MAX_OPEN || is_flood {
+            // Inside of compressed data such octets stand by chance; a long magic, or a flood of them, does not.
+            if (is_flood || coding != Coding::Zlib)
+                && zone == Zone::Clear
+                && !std::mem::replace(&mut self.has_counted, true)
+            {
+                outcome.stopped += 1;
+            }
+            return;
+        }
+        match Body::guessed(coding, zone, depth, cx.bounds) {
+            Ok(mut body) => {
+                for part in parts {
+                    body.feed(part, from, cx, work, outcome);
+                }
+                if !body.is_over() {
+                    self.open.push(body);
+                }
+            }
+            Err(fault) if zone == Zone::Clear => fault.count(outcome),
+            Err(Fault::Damaged | Fault::Unknown | Fault::Stopped) => {}
+        }
+    }
+
+    fn remember(&mut self, joined: &[u8], bytes: &[u8]) {
+        let last = if bytes.len() >= MAGIC - 1 { bytes } else { joined };
+        let last = last.get(last.len().saturating_sub(MAGIC - 1)..).unwrap_or_default();
+        for (place, octet) in self.carry.iter_mut().zip(last) {
+            *place = *octet;
+        }
+        self.carried = u8::try_from(last.len()).unwrap_or(0);
+    }
+}
+
+/// Where a magic may begin.
+fn candidate(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let found = from + memchr3(0x1f, 0x78, 0x28, bytes.get(from..)?)?;
+        // Of two octets that stand in text, only with the right one behind them.
+        let second = bytes.get(found + 1);
+        let fits = match bytes.get(found) {
+            Some(0x1f) => second.is_none_or(|octet| *octet == 0x8b),
+            Some(0x28) => second.is_none_or(|octet| *octet == 0xb5),
+            _ => second.is_none_or(|octet| matches!(octet, 0x01 | 0x5e | 0x9c | 0xda)),
+        };
+        if fits {
+            return Some(found);
+        }
+        from = found + 1;
+    }
+}
+
+/// The coding whose magic stands at the front, and the octets of the magic.
+fn magic(bytes: &[u8]) -> Option<(Coding, usize)> {
+    match bytes {
+        // RFC 1952 s2.3: the method is deflate, the reserved flags are zero.
+        [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some((Coding::Gzip, 4)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some((Coding::Zstd, 4)),
+        // RFC 1950 s2.2 without a dictionary, and a block type of RFC 1951 s3.2.3.
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, block, ..] if block & 6 != 6 => Some((Coding::Zlib, 3)),
+        _ => None,
+    }
+}
