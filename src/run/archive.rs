@@ -287,8 +287,8 @@ mod tests {
                 bytes: [1, u64::MAX],
                 missed_bytes: [2, 3],
                 conflict_bytes: [4, 5],
-                midstream: uid % 2 == 0,
-                evicted: uid % 3 == 0,
+                midstream: uid.is_multiple_of(2),
+                evicted: uid.is_multiple_of(3),
                 history: "ShADadFf".to_owned(),
                 interfaces: vec![0, 70_000],
                 carriage: (uid % 2 == 0).then(|| {
@@ -298,10 +298,10 @@ mod tests {
                     })
                 }),
             },
-            dialect: (uid % 2 == 0).then_some("pop3"),
+            dialect: (uid.is_multiple_of(2)).then_some("pop3"),
             class: Class::Upgraded,
             basis: Basis::Readable,
-            agreement: (uid % 5 == 0).then(|| Agreement {
+            agreement: (uid.is_multiple_of(5)).then(|| Agreement {
                 version: "TLS 1.3".to_owned(),
                 kex: "x25519".to_owned(),
                 cipher: ["a".to_owned(), "b".to_owned()],
