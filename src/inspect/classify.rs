@@ -28,11 +28,11 @@ pub(super) struct Evidence<'a> {
     /// From where on the direction does not follow its protocol.
     pub(super) lost: [Option<u64>; 2],
     /// Octets in front of the sealing.
-    pub(super) clear: &'a [Tally; 2],
+    pub(super) clear: [&'a Tally; 2],
     /// Octets behind it.
-    pub(super) behind: &'a [Tally; 2],
+    pub(super) behind: [&'a Tally; 2],
     /// Octets behind the point where the protocol was lost.
-    pub(super) after_lost: &'a [Tally; 2],
+    pub(super) after_lost: [&'a Tally; 2],
     /// What came of compressed bodies.
     pub(super) inflated: Outcome,
     /// A direction begins like a compressed format.
@@ -65,15 +65,17 @@ fn agreed(evidence: &Evidence<'_>) -> Answer {
     let was_cleartext = evidence.has_preamble || evidence.is_cleartext();
     let kept = evidence.lost.iter().all(Option::is_none);
     let sealed = evidence.sealed.iter().all(Option::is_some);
-    let carried = evidence.behind.iter().any(|zone| zone.octets() > 0);
-    let refuted = evidence.behind.iter().any(looks_wrong) || evidence.inflated.is_data_in_seal;
+    let carried = evidence.behind.into_iter().any(|zone| zone.octets() > 0);
+    let refuted = evidence.behind.into_iter().any(looks_wrong) || evidence.inflated.is_data_in_seal;
     // Ciphertext has no structure at all, but a wrong alarm would be as bad: a part that has is a doubt.
-    let doubted = evidence.behind.iter().any(Tally::is_mixed);
+    let doubted = evidence.behind.into_iter().any(Tally::is_mixed);
     if kept && sealed && carried && !refuted && !doubted {
         let class = if was_cleartext { Class::Upgraded } else { Class::Encrypted };
         return answer(class, Basis::Handshake);
     }
-    if refuted || evidence.after_lost.iter().any(|zone| looks_wrong(zone) || zone.is_all_text()) {
+    if refuted
+        || evidence.after_lost.into_iter().any(|zone| looks_wrong(zone) || zone.is_all_text())
+    {
         let mut answer = answer(Class::Cleartext, Basis::Readable);
         answer.remarks.push("readable octets behind a handshake that agreed on a cipher");
         return answer;
@@ -81,10 +83,11 @@ fn agreed(evidence: &Evidence<'_>) -> Answer {
     if evidence.is_cleartext() {
         return answer(Class::Cleartext, Basis::Grammar);
     }
-    if evidence.has_preamble && evidence.clear.iter().any(|zone| zone.look() == Look::Readable) {
+    if evidence.has_preamble && evidence.clear.into_iter().any(|zone| zone.look() == Look::Readable)
+    {
         return answer(Class::Cleartext, Basis::Readable);
     }
-    let random = evidence.after_lost.iter().any(|zone| zone.look() == Look::Random);
+    let random = evidence.after_lost.into_iter().any(|zone| zone.look() == Look::Random);
     let basis = if random { Basis::Random } else { Basis::None };
     let mut answer = answer(Class::Opaque, basis);
     answer.remarks.push(if kept && doubted {
@@ -111,7 +114,7 @@ fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
     if evidence.dialect.is_some() && !evidence.has_preamble {
         return unfinished(evidence);
     }
-    let readable = evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
+    let readable = evidence.clear.into_iter().any(|zone| zone.look() == Look::Readable);
     if readable || evidence.inflated.is_text {
         let mut answer = answer(Class::Cleartext, Basis::Readable);
         if !readable {
@@ -119,7 +122,7 @@ fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
         }
         return answer;
     }
-    let text: u64 = evidence.clear.iter().map(Tally::text_octets).sum();
+    let text: u64 = evidence.clear.into_iter().map(Tally::text_octets).sum();
     let remarks =
         if text > 0 { vec!["some readable text among octets that look random"] } else { vec![] };
     let (class, basis) = if evidence.compressed {
@@ -128,7 +131,7 @@ fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
         (Class::Opaque, Basis::None)
     } else if is_structured(evidence.clear) && evidence.proto != Proto::ESP {
         (Class::Cleartext, Basis::Readable)
-    } else if evidence.clear.iter().any(|zone| zone.look() == Look::Random) {
+    } else if evidence.clear.into_iter().any(|zone| zone.look() == Look::Random) {
         (Class::Opaque, Basis::Random)
     } else {
         (Class::Opaque, Basis::None)
@@ -138,13 +141,13 @@ fn without_agreement(evidence: &Evidence<'_>, octets: u64) -> Answer {
 
 /// SSH or TLS by its looks, without a negotiation read from both sides.
 fn unfinished(evidence: &Evidence<'_>) -> Answer {
-    let lost = evidence.after_lost.iter().any(|zone| {
+    let lost = evidence.after_lost.into_iter().any(|zone| {
         looks_wrong(zone) && (zone.look() != Look::Structured || zone.octets() >= MIN_STRUCTURED)
             || zone.is_all_text()
     });
     // A handshake holds text of its own (lists of algorithms, certificates). Where it cannot be one, text is text.
     let readable =
-        evidence.midstream && evidence.clear.iter().any(|zone| zone.look() == Look::Readable);
+        evidence.midstream && evidence.clear.into_iter().any(|zone| zone.look() == Look::Readable);
     if lost || readable || evidence.inflated.is_text {
         return answer(Class::Cleartext, Basis::Readable);
     }
@@ -159,11 +162,11 @@ fn unfinished(evidence: &Evidence<'_>) -> Answer {
 }
 
 /// Whether every direction that says something says it in binary fields, and enough of it.
-fn is_structured(zones: &[Tally; 2]) -> bool {
-    let octets: u64 = zones.iter().map(Tally::octets).sum();
+fn is_structured(zones: [&Tally; 2]) -> bool {
+    let octets: u64 = zones.into_iter().map(Tally::octets).sum();
     octets >= MIN_STRUCTURED
-        && zones.iter().any(|zone| zone.look() == Look::Structured)
-        && zones.iter().all(|zone| zone.look() != Look::Random)
+        && zones.into_iter().any(|zone| zone.look() == Look::Structured)
+        && zones.into_iter().all(|zone| zone.look() != Look::Random)
 }
 
 impl Evidence<'_> {
@@ -172,7 +175,7 @@ impl Evidence<'_> {
     }
 
     fn zones(&self) -> impl Iterator<Item = &Tally> {
-        self.clear.iter().chain(self.behind).chain(self.after_lost)
+        self.clear.into_iter().chain(self.behind).chain(self.after_lost)
     }
 }
 

@@ -6,11 +6,12 @@ use super::hits::{self, HitBook};
 use super::inflate::{Context, Inflate, Told};
 use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
-use super::tally::{self, Look, Tally};
+use super::tally::{self, Look, Tally, Zone};
 use super::turns::Turns;
 use super::{Log, News};
 use crate::model::{
-    Agreement, Chunk, Class, ConnId, ConnRecord, ConnSummary, Direction, Excerpt, Hit, Proto, Uid,
+    Agreement, Basis, Chunk, Class, ConnId, ConnRecord, ConnSummary, Direction, Excerpt, Hit,
+    Proto, Uid,
 };
 
 /// Protocols inside one another that are followed: HTTP CONNECT, then SMTP, then TLS is three.
@@ -28,8 +29,9 @@ const MAX_REMARKS: usize = 16;
 /// One conn.
 pub(super) struct Conn {
     id: ConnId,
-    scanners: [Scanner; 2],
-    opening: Option<OpeningBuffer>,
+    /// Made when there is something to search in; never where there is nothing to search for.
+    scanners: [Option<Box<Scanner>>; 2],
+    opening: Option<Box<OpeningBuffer>>,
     layers: Vec<Layer>,
     /// Index of the layer that reads each direction.
     current: [usize; 2],
@@ -50,24 +52,24 @@ struct Layer {
 struct Findings {
     uid: Uid,
     book: HitBook,
-    agreement: Option<Agreement>,
+    agreement: Option<Box<Agreement>>,
     /// TLS began inside a conn whose protocol is not known.
     has_preamble: bool,
     /// Readable octets in front of it.
     unread_preamble: u64,
     sealed: [Option<u64>; 2],
     lost: [Option<u64>; 2],
-    clear: [Tally; 2],
-    behind: [Tally; 2],
-    after_lost: [Tally; 2],
+    clear: [Zone; 2],
+    behind: [Zone; 2],
+    after_lost: [Zone; 2],
     starts: [[u8; 8]; 2],
     tails: [Vec<u8>; 2],
     missed_in_clear: [u64; 2],
     alternate_in_clear: [u64; 2],
-    turns: Turns,
+    turns: Option<Box<Turns>>,
     /// Octets of the chunk at hand that are no ciphertext although they lie behind the sealing: from, to.
     framing: Vec<(Direction, u64, u64)>,
-    remarks: Vec<String>,
+    remarks: Vec<&'static str>,
     handover: [Option<(u64, &'static str)>; 2],
     /// Octets that were tallied as clear before a sealing that covers them was told.
     early: [u64; 2],
@@ -83,7 +85,7 @@ impl Conn {
         Self {
             id,
             scanners: Default::default(),
-            opening: may_be_read.then(OpeningBuffer::default),
+            opening: may_be_read.then(Box::default),
             layers: Vec::new(),
             current: [0; 2],
             findings: Findings {
@@ -101,7 +103,7 @@ impl Conn {
                 tails: Default::default(),
                 missed_in_clear: [0; 2],
                 alternate_in_clear: [0; 2],
-                turns: Turns::default(),
+                turns: None,
                 framing: Vec::new(),
                 remarks: Vec::new(),
                 handover: [None; 2],
@@ -127,6 +129,28 @@ impl Conn {
         self.search(dir, chunk, matcher, log);
     }
 
+    /// What is said of a conn in which nothing was said: the same as of one that was opened and closed.
+    pub(super) fn silent(record: ConnRecord) -> ConnSummary {
+        ConnSummary {
+            dialect: None,
+            class: Class::Empty,
+            basis: Basis::None,
+            agreement: None,
+            sealed_bytes: [0; 2],
+            missed_in_clear: record.missed_bytes,
+            conflict_in_clear: record.conflict_bytes,
+            unread_preamble: 0,
+            unread_bodies: Default::default(),
+            stopped_bodies: Default::default(),
+            sealed_turns: 0,
+            hits: Vec::new(),
+            hits_omitted: 0,
+            is_control: false,
+            remarks: Vec::new(),
+            record,
+        }
+    }
+
     /// The conn has ended.
     pub(super) fn close(
         mut self: Box<Self>,
@@ -145,19 +169,19 @@ impl Conn {
             proto: record.id.proto,
             midstream: record.midstream,
             has_preamble: findings.has_preamble,
-            agreement: findings.agreement.as_ref(),
+            agreement: findings.agreement.as_deref(),
             sealed: findings.sealed,
             lost: findings.lost,
-            clear: &findings.clear,
-            behind: &findings.behind,
-            after_lost: &findings.after_lost,
+            clear: findings.clear.each_ref().map(Zone::tally),
+            behind: findings.behind.each_ref().map(Zone::tally),
+            after_lost: findings.after_lost.each_ref().map(Zone::tally),
             inflated: bodies,
             compressed: findings.starts.iter().any(|start| tally::is_compressed(start)),
         };
         let answer = classify::classify(&evidence);
         let proven = matches!(answer.class, Class::Encrypted | Class::Upgraded);
-        let mut remarks = findings.remarks;
-        remarks.extend(answer.remarks.into_iter().map(str::to_owned));
+        let remarks =
+            findings.remarks.into_iter().chain(answer.remarks).map(str::to_owned).collect();
         let sealed = if proven { findings.sealed } else { [None; 2] };
         let (mut hits, hits_omitted) = findings.book.into_hits();
         for hit in &mut hits {
@@ -189,7 +213,7 @@ impl Conn {
             dialect: dialect.map(|spec| spec.name),
             class: answer.class,
             basis: answer.basis,
-            agreement: findings.agreement,
+            agreement: findings.agreement.map(|agreement| *agreement),
             sealed_bytes,
             missed_in_clear: if proven { [clear_orig, clear_resp] } else { record.missed_bytes },
             conflict_in_clear: if proven {
@@ -204,7 +228,7 @@ impl Conn {
             },
             unread_bodies: bodies.unread,
             stopped_bodies: bodies.stopped,
-            sealed_turns: if proven { findings.turns.finish() } else { 0 },
+            sealed_turns: findings.turns.filter(|_| proven).map_or(0, |turns| turns.finish()),
             hits,
             hits_omitted,
             is_control,
@@ -217,7 +241,8 @@ impl Conn {
     fn finish_search(&mut self, matcher: &Matcher, log: &mut Log) {
         let Self { scanners, findings, is_control, .. } = self;
         for dir in Direction::BOTH {
-            matcher.finish(pick_mut(scanners, dir), &mut |found| {
+            let Some(scanner) = pick_mut(scanners, dir) else { continue };
+            matcher.finish(scanner, &mut |found| {
                 *is_control |= findings.matched(found, dir, false, false, log);
             });
         }
@@ -245,13 +270,21 @@ impl Conn {
                 *pick_mut(searched, dir) += bytes.len() as u64;
                 // Datagrams between two ports may carry one text in pieces, as segments do.
                 if matches!(id.proto, Proto::TCP | Proto::UDP) {
+                    if matcher.is_empty() {
+                        return;
+                    }
+                    let scanner = scanner.get_or_insert_default();
                     let mut out = |one: Match<'_>| found(one, false, false);
                     matcher.scan(scanner, offset, bytes, frames, &mut out);
                 } else {
                     matcher.scan_once(offset, bytes, frames, &mut |one| found(one, false, false));
                 }
             }
-            Chunk::Gap { .. } => matcher.gap(scanner),
+            Chunk::Gap { .. } => {
+                if let Some(scanner) = scanner {
+                    matcher.gap(scanner);
+                }
+            }
             Chunk::Alternate { offset, bytes, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
                 // Text in the place of ciphertext is no ciphertext.
@@ -295,6 +328,7 @@ impl Conn {
             Choice::Taken(spec) => {
                 let uid = self.findings.uid;
                 log.news(|| News::Recognised { uid, dialect: spec.name });
+                self.layers.reserve_exact(1);
                 self.layers.push(Layer { spec, reader: (spec.open)() });
             }
             Choice::Unknown => {}
@@ -337,7 +371,9 @@ impl Conn {
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
         let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
         inflate.chunk(chunk, sealed, &mut cx);
-        self.findings.tally(self.id.proto, dir, chunk);
+        // A datagram is read as a whole; without a reader there is no field that could begin in an earlier chunk.
+        let is_read = self.id.proto == Proto::TCP && !self.layers.is_empty();
+        self.findings.tally(self.id.proto, dir, chunk, is_read);
         let seen_to = self.findings.seen_to;
         self.findings.framing.retain(|(side, _, to)| *to > pick(&seen_to, *side));
     }
@@ -353,7 +389,8 @@ impl Conn {
             let uid = self.findings.uid;
             log.news(|| News::Recognised { uid, dialect: tls::SPEC.name });
             self.findings.has_preamble = true;
-            let readable = self.findings.clear.iter().filter(|it| it.look() == Look::Readable);
+            let clear = self.findings.clear.iter().map(Zone::tally);
+            let readable = clear.filter(|it| it.look() == Look::Readable);
             self.findings.unread_preamble = readable.map(Tally::octets).sum();
             self.layers.push(Layer { spec: &tls::SPEC, reader: (tls::SPEC.open)() });
             // The other direction is read from its own hello on.
@@ -393,7 +430,7 @@ impl Findings {
         hit.in_ciphertext = (!out_of_stream || random)
             && pick(&self.sealed, dir).is_some_and(|from| hit.offset >= from);
         if let Some(kept) = self.book.add(hit) {
-            let kept = kept.clone();
+            let kept = log.has_room().then(|| kept.clone());
             log.tell(kept);
         }
         false
@@ -408,7 +445,7 @@ impl Findings {
             }
             Told::Hit(hit) => {
                 if let Some(kept) = self.book.add(hit) {
-                    let kept = kept.clone();
+                    let kept = log.has_room().then(|| kept.clone());
                     log.tell(kept);
                 }
                 false
@@ -426,7 +463,7 @@ impl Findings {
             // A handshake that hides nothing is never made good by a later one.
             Event::Agreed(agreement) => {
                 if self.agreement.as_ref().is_none_or(|known| known.real) {
-                    self.agreement = Some(agreement);
+                    self.agreement = Some(Box::new(agreement));
                 }
             }
             Event::Sealed { dir, offset } => {
@@ -446,10 +483,8 @@ impl Findings {
             Event::Name(answer) => log.named(answer),
             Event::Body(_) => {} // taken by the conn
             Event::Remark(text) => {
-                if self.remarks.len() < MAX_REMARKS
-                    && !self.remarks.iter().any(|known| known == text)
-                {
-                    self.remarks.push(text.to_owned());
+                if self.remarks.len() < MAX_REMARKS && !self.remarks.contains(&text) {
+                    self.remarks.push(text);
                 }
             }
         }
@@ -485,7 +520,7 @@ impl Findings {
             out_of_stream: false,
         };
         if let Some(kept) = self.book.add(hit) {
-            let kept = kept.clone();
+            let kept = log.has_room().then(|| kept.clone());
             log.tell(kept);
         }
     }
@@ -509,7 +544,7 @@ impl Findings {
     }
 
     /// Counts the octets of a chunk to the zone they lie in.
-    fn tally(&mut self, proto: Proto, dir: Direction, chunk: &Chunk<'_>) {
+    fn tally(&mut self, proto: Proto, dir: Direction, chunk: &Chunk<'_>, is_read: bool) {
         let sealed = pick(&self.sealed, dir);
         match *chunk {
             Chunk::Data { offset, bytes, frames } => {
@@ -546,9 +581,16 @@ impl Findings {
                     && !behind.is_empty()
                     && self.sealed.iter().all(Option::is_some)
                 {
-                    self.turns.segment(dir, behind.len(), frames.first.time);
+                    self.turns.get_or_insert_default().segment(
+                        dir,
+                        behind.len(),
+                        frames.first.time,
+                    );
                 }
-                if sealed.is_none() {
+                if sealed.is_some() {
+                    // No field is told of ciphertext, and the chance of one in front of it has passed.
+                    *pick_mut(&mut self.tails, dir) = Vec::new();
+                } else if is_read {
                     self.remember(dir, bytes);
                 }
             }
@@ -580,6 +622,7 @@ impl Findings {
         let keep = TAIL.saturating_sub(bytes.len());
         let drop = tail.len().saturating_sub(keep);
         tail.drain(..drop);
+        tail.reserve_exact(bytes.len().min(TAIL));
         tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default());
     }
 }

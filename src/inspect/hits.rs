@@ -25,18 +25,9 @@ struct Kind {
     out_of_stream: bool,
 }
 
-/// Hits within a bound, and a count of the rest.
-#[derive(Default)]
-pub(super) struct HitBook {
-    hits: Vec<Hit>,
-    kinds: HashMap<Kind, u32>,
-    omitted: u64,
-}
-
-impl HitBook {
-    /// Keeps a hit or counts it. Gives it back where it was kept.
-    pub(super) fn add(&mut self, hit: Hit) -> Option<&Hit> {
-        let kind = Kind {
+impl Kind {
+    fn of(hit: &Hit) -> Self {
+        Self {
             rule: hit.rule,
             field: hit.field,
             label: hit.label.clone(),
@@ -44,15 +35,49 @@ impl HitBook {
             dir: hit.dir,
             in_ciphertext: hit.in_ciphertext,
             out_of_stream: hit.out_of_stream,
-        };
-        let known = self.kinds.len();
-        let fits = match self.kinds.get_mut(&kind) {
+        }
+    }
+}
+
+/// Hits up to which their kinds are compared one by one: most conns have two or three.
+const FEW: usize = 12;
+
+/// Hits within a bound, and a count of the rest.
+#[derive(Default)]
+pub(super) struct HitBook {
+    hits: Vec<Hit>,
+    /// There from `FEW` hits on.
+    kinds: Option<HashMap<Kind, u32>>,
+    omitted: u64,
+}
+
+impl HitBook {
+    /// Keeps a hit or counts it. Gives it back where it was kept.
+    pub(super) fn add(&mut self, hit: Hit) -> Option<&Hit> {
+        if self.hits.len() < FEW {
+            if self.hits.capacity() == 0 {
+                self.hits.reserve_exact(1);
+            }
+            self.hits.push(hit);
+            return self.hits.last();
+        }
+        let hits = &self.hits;
+        let kinds = self.kinds.get_or_insert_with(|| {
+            let mut kinds = HashMap::new();
+            for hit in hits {
+                *kinds.entry(Kind::of(hit)).or_insert(0) += 1;
+            }
+            kinds
+        });
+        let kind = Kind::of(&hit);
+        let known = kinds.len();
+        let fits = match kinds.get_mut(&kind) {
             Some(count) => {
                 *count = count.saturating_add(1);
                 *count <= MAX_PER_KIND && self.hits.len() < MAX_HITS
             }
             None if known < MAX_KINDS => {
-                self.kinds.insert(kind, 1);
+                kinds.insert(kind, 1);
                 true
             }
             None => false,

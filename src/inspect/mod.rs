@@ -101,9 +101,19 @@ pub struct Inspection {
 /// Reads conns: every octet is searched, whatever its protocol; the protocol is recognised by its octets and read.
 pub struct Inspector {
     matcher: Arc<Matcher>,
-    conns: Vec<Option<Box<Conn>>>,
+    conns: Vec<Slot>,
     summaries: Vec<ConnSummary>,
     log: Log,
+}
+
+/// A place for a conn. Half of a scan or a flood never says anything: such a conn takes no memory of its own.
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Free,
+    /// Nothing was said yet.
+    Silent(Uid, ConnId),
+    Heard(Box<Conn>),
 }
 
 /// What outlives a conn.
@@ -211,10 +221,6 @@ impl Inspector {
             coverage: std::mem::take(&mut log.coverage),
         }
     }
-
-    fn conn(&mut self, slot: ConnSlot) -> Option<&mut Option<Box<Conn>>> {
-        self.conns.get_mut(usize::try_from(slot.0).ok()?)
-    }
 }
 
 /// Turns the chance of one position into the expected number of hits in all `searched` positions of the same kind of
@@ -228,10 +234,10 @@ impl ChunkSink for Inspector {
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef) {
         let Ok(index) = usize::try_from(slot.0) else { return };
         if self.conns.len() <= index {
-            self.conns.resize_with(index + 1, || None);
+            self.conns.resize_with(index + 1, Slot::default);
         }
         if let Some(place) = self.conns.get_mut(index) {
-            *place = Some(Box::new(Conn::new(uid, *id)));
+            *place = Slot::Silent(uid, *id);
         }
         // Nobody writes a text into four octets; sixteen have room for a name.
         for end in [id.orig, id.resp] {
@@ -244,23 +250,37 @@ impl ChunkSink for Inspector {
 
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
         let Ok(index) = usize::try_from(slot.0) else { return };
-        if let Some(Some(conn)) = self.conns.get_mut(index) {
+        let Some(place) = self.conns.get_mut(index) else { return };
+        if let Slot::Silent(uid, id) = *place {
+            *place = Slot::Heard(Box::new(Conn::new(uid, id)));
+        }
+        if let Slot::Heard(conn) = place {
             conn.chunk(dir, chunk, &self.matcher, &mut self.log);
         }
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
-        if let Some(conn) = self.conn(slot).and_then(Option::take) {
-            let summary = conn.close(record, &self.matcher, &mut self.log);
-            self.summaries.push(summary);
+        let Ok(index) = usize::try_from(slot.0) else { return };
+        match self.conns.get_mut(index).map(std::mem::take) {
+            Some(Slot::Heard(conn)) => {
+                let summary = conn.close(record, &self.matcher, &mut self.log);
+                self.summaries.push(summary);
+            }
+            Some(Slot::Silent(..)) => self.summaries.push(Conn::silent(record)),
+            Some(Slot::Free) | None => {}
         }
     }
 }
 
 impl Log {
+    /// Whether another piece of news is kept.
+    fn has_room(&self) -> bool {
+        self.news.len() < MAX_NEWS
+    }
+
     /// Keeps a piece of news, if there is room.
     fn news(&mut self, news: impl FnOnce() -> News) {
-        if self.news.len() < MAX_NEWS {
+        if self.has_room() {
             self.news.push_back(news());
         }
     }
@@ -296,7 +316,9 @@ impl Log {
             Needle::Token(_) => self.sighted(&found, None),
             Needle::Identifier(_) => {
                 let hit = hits::from_match(found, None, None, true);
-                if let Some(kept) = self.raw.add(hit).cloned() {
+                let has_room = self.has_room();
+                if let Some(kept) = self.raw.add(hit) {
+                    let kept = has_room.then(|| kept.clone());
                     self.tell(kept);
                 }
             }
@@ -305,7 +327,8 @@ impl Log {
 
     /// Keeps a hit as news.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    fn tell(&mut self, mut hit: Hit) {
+    fn tell(&mut self, hit: Option<Hit>) {
+        let Some(mut hit) = hit else { return };
         let searched = self.coverage.searched_bytes + self.coverage.searched_raw_bytes;
         hit.chance = hit.chance.map(|position| position * searched as f64);
         self.news(|| News::Found(hit));

@@ -23,10 +23,10 @@ const TEXT_RUN: u32 = 48;
 const DETAILED: u64 = 4096;
 
 /// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
-const RANDOM_HIGH: std::ops::RangeInclusive<usize> = 64..=192;
+const RANDOM_HIGH: std::ops::RangeInclusive<u16> = 64..=192;
 
 /// Zero octets in a window that random octets do not give: 1 is expected, 14 come once in 10^12 windows.
-const MANY_ZEROS: usize = 14;
+const MANY_ZEROS: u16 = 14;
 
 /// Share of octets that are textual in random ones: printable ASCII, and UTF-8 sequences that happen to be whole.
 const RANDOM_TEXTUAL: f64 = 0.455;
@@ -74,10 +74,31 @@ pub(super) struct Tally {
     filled: u16,
     window_textual: u16,
     /// ASCII text, octets above 0x7f and zeros of a window behind the detailed octets.
-    sums: [usize; 3],
+    sums: [u16; 3],
     windows: u64,
     readable_windows: u64,
     structured_windows: u64,
+}
+
+/// A tally that takes memory from its first octet on: most conns fill one or two of six.
+#[derive(Debug, Default)]
+pub(super) struct Zone(Option<Box<Tally>>);
+
+/// What an unused zone shows.
+static NOTHING: Tally = Tally::NONE;
+
+impl Zone {
+    /// Takes the next octets.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.0.get_or_insert_default().add(bytes);
+        }
+    }
+
+    /// The statistics.
+    pub(super) fn tally(&self) -> &Tally {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
 }
 
 /// What a zone looks like.
@@ -96,6 +117,22 @@ pub(super) enum Look {
 }
 
 impl Tally {
+    const NONE: Self = Self {
+        octets: 0,
+        ascii: 0,
+        textual: 0,
+        in_runs: 0,
+        run: 0,
+        sequence: (0, 0),
+        seen: [0; 4],
+        filled: 0,
+        window_textual: 0,
+        sums: [0; 3],
+        windows: 0,
+        readable_windows: 0,
+        structured_windows: 0,
+    };
+
     /// Takes the next octets.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         let left = DETAILED.saturating_sub(self.octets);
@@ -249,11 +286,11 @@ impl Tally {
             let room = usize::from(WINDOW - self.filled).min(rest.len());
             let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
             rest = after;
-            let sum = |is: fn(u8) -> bool| part.iter().map(|octet| usize::from(is(*octet))).sum();
-            let [ascii, high, zeros]: [usize; 3] =
+            let sum = |is: fn(u8) -> bool| part.iter().map(|octet| u16::from(is(*octet))).sum();
+            let [ascii, high, zeros]: [u16; 3] =
                 [sum(is_ascii_text), sum(|octet| octet > 0x7f), sum(|octet| octet == 0)];
-            self.ascii += ascii as u64;
-            self.textual += ascii as u64;
+            self.ascii += u64::from(ascii);
+            self.textual += u64::from(ascii);
             let [all_ascii, all_high, all_zeros] = &mut self.sums;
             *all_ascii += ascii;
             *all_high += high;
@@ -261,7 +298,7 @@ impl Tally {
             self.filled += u16::try_from(room).unwrap_or(WINDOW);
             if self.filled >= WINDOW {
                 self.windows += 1;
-                self.readable_windows += u64::from(*all_ascii >= usize::from(READABLE_IN_WINDOW));
+                self.readable_windows += u64::from(*all_ascii >= READABLE_IN_WINDOW);
                 self.structured_windows +=
                     u64::from(!RANDOM_HIGH.contains(all_high) || *all_zeros >= MANY_ZEROS);
                 self.sums = [0; 3];

@@ -105,8 +105,8 @@ impl Play {
         self
     }
 
-    fn end(&mut self) -> Inspection {
-        let record = ConnRecord {
+    fn record(&self) -> ConnRecord {
+        ConnRecord {
             uid: Uid(1),
             id: self.id,
             first: FrameRef::default(),
@@ -120,8 +120,11 @@ impl Play {
             history: String::new(),
             interfaces: vec![0],
             carriage: None,
-        };
-        self.inspector.closed(ConnSlot(3), record);
+        }
+    }
+
+    fn end(&mut self) -> Inspection {
+        self.inspector.closed(ConnSlot(3), self.record());
         std::mem::replace(
             &mut self.inspector,
             Inspector::new(Arc::new(Matcher::new(&[], &[]).unwrap())),
@@ -736,4 +739,25 @@ mod props {
             prop_assert_eq!(places(&conn), places(&whole));
         }
     }
+}
+#[test]
+fn a_silent_conn_is_summed_up_without_a_state_of_its_own() {
+    let record = || Play { missed: [3, 4], ..Play::new(110, Proto::TCP) }.record();
+    let matcher = Arc::new(Matcher::new(&[], &[]).unwrap());
+    let mut inspector = Inspector::new(Arc::clone(&matcher));
+    let rich = Box::new(Conn::new(Uid(1), record().id));
+    let rich = rich.close(record(), &matcher, &mut inspector.log);
+    inspector.opened(ConnSlot(0), Uid(1), &record().id, FrameRef::default());
+    assert!(matches!(inspector.conns[0], Slot::Silent(..)));
+    inspector.closed(ConnSlot(0), record());
+    let silent = inspector.take_ended().unwrap();
+    assert_eq!(format!("{silent:?}"), format!("{rich:?}"));
+    assert_eq!(silent.missed_in_clear, [3, 4]);
+}
+
+#[test]
+fn a_conn_stays_small() {
+    // Six tallies, two scanners and the opening lie behind pointers, made on first need.
+    assert!(size_of::<Conn>() <= 816, "{}", size_of::<Conn>());
+    assert!(size_of::<Slot>() <= 56, "{}", size_of::<Slot>());
 }

@@ -291,7 +291,7 @@ mod tests {
                 evicted: uid.is_multiple_of(3),
                 history: "ShADadFf".to_owned(),
                 interfaces: vec![0, 70_000],
-                carriage: (uid % 2 == 0).then(|| {
+                carriage: uid.is_multiple_of(2).then(|| {
                     Box::new(Carriage {
                         layers: [Layer::plain("gre"), Layer::numbered("vxlan", u32::MAX)].into(),
                         outer: [(end("10.9.0.1", 0).ip, end("2001:db8::9", 0).ip)].into(),
