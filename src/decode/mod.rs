@@ -192,8 +192,15 @@ impl<'a> Walk<'a, '_> {
             Stop::Undecoded(why) => why,
         };
         self.coverage.undecoded(match why {
-            Weird::UnknownEtherType(0x600..) | Weird::EncryptedLink | Weird::TooDeep => why,
-            _ => Weird::UnreadTunnel(segment.proto.0),
+            Weird::UnreadTunnel(_)
+            | Weird::BadIpVersion
+            | Weird::BadIpLength
+            | Weird::BadLinkHeader
+            | Weird::BadTransportLength
+            | Weird::ShortLinkHeader
+            | Weird::ShortIpHeader
+            | Weird::ShortTransportHeader => Weird::UnreadTunnel(segment.proto.0),
+            why => why,
         });
         self.unread = unread;
         self.path.back_to(mark);

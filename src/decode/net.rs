@@ -3,7 +3,7 @@
 use super::defrag::FragmentKey;
 use super::view::View;
 use super::{Stop, Walk};
-use crate::model::Weird;
+use crate::model::{Layer, Weird};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Extension headers in one datagram that are followed. RFC 8200 s4.1 lists eight, but a receiver may take any number.
@@ -14,6 +14,7 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const NO_NEXT_HEADER: u8 = 59;
+const MINIMAL: u8 = 55;
 const DESTINATION: u8 = 60;
 const HIP: u8 = 139;
 const SHIM6: u8 = 140;
@@ -124,6 +125,25 @@ fn cut_trailer<'a>(view: View<'a>, total: usize, walk: &mut Walk<'a, '_>) -> Vie
     packet
 }
 
+/// Minimal encapsulation (RFC 2004 s3.1): protocol, whether the source is there, checksum, destination, source. It changes
+/// the header in front of it rather than carrying another.
+fn minimal<'a>(datagram: Datagram<'a>, walk: &mut Walk<'a, '_>) -> Result<Datagram<'a>, Stop> {
+    let body = datagram.body;
+    let [proto, flags] = body.array(0).ok_or(SHORT)?;
+    let dst = Ipv4Addr::from_bits(body.be32(4).ok_or(SHORT)?);
+    let (src, header_len) = if flags & 0x80 == 0 {
+        (datagram.src, 8)
+    } else {
+        (IpAddr::V4(Ipv4Addr::from_bits(body.be32(8).ok_or(SHORT)?)), 12)
+    };
+    if !walk.path.push_outer(datagram.src, datagram.dst) {
+        return Err(Stop::Undecoded(Weird::TooDeep));
+    }
+    walk.layer(Layer::plain("minimal"))?;
+    let body = body.skip(header_len).ok_or(SHORT)?;
+    Ok(Datagram { src, dst: IpAddr::V4(dst), proto, body, fragment: None })
+}
+
 /// Walks the extension headers of IPv6 (RFC 8200 s4) and the authentication header of both (RFC 4302 s2), up to the
 /// transport header or a fragment header.
 pub(super) fn read_extensions<'a>(
@@ -135,6 +155,10 @@ pub(super) fn read_extensions<'a>(
     for _ in 0..=MAX_EXTENSION_HEADERS {
         let body = datagram.body;
         let header_len = match datagram.proto {
+            MINIMAL if !is_v6 => {
+                datagram = minimal(datagram, walk)?;
+                continue;
+            }
             AUTHENTICATION => (usize::from(body.u8(1).ok_or(SHORT)?) + 2) * 4,
             HOP_BY_HOP | ROUTING | DESTINATION | HIP | SHIM6 if is_v6 => {
                 (usize::from(body.u8(1).ok_or(SHORT)?) + 1) * 8

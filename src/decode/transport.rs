@@ -1,4 +1,4 @@
-//! Transport headers: TCP and UDP; any other IP payload as it is.
+//! Transport headers: TCP, UDP, UDP-Lite, DCCP; SCTP and any other IP payload as it is.
 
 use super::net::Datagram;
 use super::view::View;
@@ -29,6 +29,10 @@ pub(super) fn read<'a>(
     let (ports, tcp, payload) = match proto {
         Proto::TCP => tcp(datagram.body, walk)?,
         Proto::UDP => udp(datagram.body, walk)?,
+        Proto::UDP_LITE => (ports(datagram.body)?, None, datagram.body.skip(8).ok_or(SHORT)?),
+        Proto::DCCP => dccp(datagram.body, walk)?,
+        // Its chunks are handed on as they are.
+        Proto::SCTP => (ports(datagram.body)?, None, datagram.body),
         _ => ((0, 0), None, datagram.body),
     };
     Ok(Segment {
@@ -87,4 +91,22 @@ fn udp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
         }
     };
     Ok((ports, None, payload))
+}
+
+/// The first four octets of every transport header with ports.
+fn ports(view: View<'_>) -> Result<(u16, u16), Stop> {
+    let [s0, s1, d0, d1] = view.array(0).ok_or(SHORT)?;
+    Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
+}
+
+/// RFC 4340 s5.1: ports, length of the header in words.
+fn dccp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> {
+    let header_len = usize::from(view.u8(4).ok_or(SHORT)?) * 4;
+    if header_len < 12 {
+        return Err(Stop::Undecoded(Weird::BadTransportLength));
+    }
+    let payload = view.skip_wire(header_len).ok_or(SHORT)?;
+    let captured = header_len.min(view.bytes.len());
+    walk.unread.push(view.bytes.get(12..captured).unwrap_or_default());
+    Ok((ports(view)?, None, payload))
 }

@@ -22,13 +22,17 @@ impl Proto {
     pub const AH: Self = Self(51);
     /// ICMP for IPv6.
     pub const ICMPV6: Self = Self(58);
+    /// Datagram Congestion Control Protocol.
+    pub const DCCP: Self = Self(33);
     /// SCTP.
     pub const SCTP: Self = Self(132);
+    /// UDP-Lite.
+    pub const UDP_LITE: Self = Self(136);
 
     /// Whether endpoints of this protocol have ports.
     #[must_use]
     pub const fn has_ports(self) -> bool {
-        matches!(self, Self::TCP | Self::UDP | Self::SCTP)
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::DCCP | Self::UDP_LITE)
     }
 }
 
@@ -43,6 +47,8 @@ impl fmt::Display for Proto {
             Self::AH => "ah",
             Self::ICMPV6 => "icmpv6",
             Self::SCTP => "sctp",
+            Self::DCCP => "dccp",
+            Self::UDP_LITE => "udp-lite",
             Self(other) => return write!(f, "ip-{other}"),
         })
     }

@@ -3,6 +3,9 @@
 //! A tunnel over UDP is known by its port and by its first octets together: the port alone may be any client's.
 
 mod gre;
+mod gtp;
+mod l2tp;
+mod shape;
 mod udp;
 
 use super::link::{self, Packet};
@@ -22,16 +25,16 @@ const SHORT: Stop = Stop::Undecoded(Weird::ShortLinkHeader);
 pub(super) fn of(segment: &Segment<'_>) -> Option<Open> {
     match segment.proto {
         Proto::TCP => None,
-        Proto::UDP => udp::of(segment.src.port, segment.payload)
-            .or_else(|| udp::of(segment.dst.port, segment.payload)),
+        Proto::UDP => udp::of(segment),
         Proto(4 | 94) => Some(ip_in_ip),
         Proto(41) => Some(ipv6_in_ip),
         Proto(47) => Some(gre::open),
         Proto(97) => Some(ether_ip),
+        Proto(115) => Some(l2tp::over_ip),
         Proto(137) => Some(mpls),
         Proto(143) => Some(ethernet),
-        // Minimal encapsulation, ENCAP, IPComp, L2TPv3, ROHC, AGGFRAG.
-        Proto(55 | 98 | 108 | 115 | 142 | 144) => Some(unread),
+        // ENCAP, IPComp, ROHC, AGGFRAG.
+        Proto(98 | 108 | 142 | 144) => Some(unread),
         _ => None,
     }
 }

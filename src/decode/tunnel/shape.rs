@@ -1,0 +1,76 @@
+//! What octets look like: whether they are an IP packet or an Ethernet frame with one. A guess is made only where lengths,
+//! versions and protocols agree; what was guessed wrongly would still be searched, as an inner conn.
+
+use crate::decode::view::View;
+
+/// IP protocols that a packet inside UDP may begin with, where nothing else names them.
+const fn is_usual(proto: u8) -> bool {
+    // Extension headers, ICMP, IGMP, IP-in-IP, TCP, UDP, DCCP, 6in4, GRE, ESP, AH, ICMPv6, none, OSPF, SCTP, UDP-Lite.
+    matches!(
+        proto,
+        0 | 1 | 2 | 4 | 6 | 17 | 33 | 41 | 43 | 44 | 47 | 50 | 51 | 58 | 59 | 60 | 89 | 132 | 136
+    )
+}
+
+/// Whether a view begins with an IP packet that ends in it.
+pub(super) fn is_ip(view: View<'_>) -> bool {
+    matches!(ip_length(view), Some(length) if length <= view.wire)
+}
+
+/// Whether a view is one IP packet and nothing else, beyond what chance gives: one in 2^28 at most.
+pub(super) fn is_exactly_ip(view: View<'_>) -> bool {
+    if ip_length(view) != Some(view.wire) {
+        return false;
+    }
+    let is_global = |octet: Option<u8>| matches!(octet, Some(0x20..=0x3f | 0xfc..=0xff));
+    match view.u8(0).map(|first| first >> 4) {
+        Some(4) => {
+            view.array::<20>(0).is_some_and(|header| is_usual(header[9]) && sums_up(&header))
+        }
+        Some(6) => {
+            is_global(view.u8(8))
+                && is_global(view.u8(24))
+                && view.u8(7) != Some(0)
+                && match view.u8(6) {
+                    Some(17) => view.be16(44) == view.be16(4),
+                    Some(proto) => is_usual(proto),
+                    None => false,
+                }
+        }
+        _ => false,
+    }
+}
+
+/// Whether a view begins like an Ethernet frame with IP or ARP, with VLAN tags or without.
+pub(super) fn is_ethernet(view: View<'_>) -> bool {
+    let mut at = 12;
+    for _ in 0..4 {
+        match view.be16(at) {
+            Some(0x8100 | 0x88a8) => at += 4,
+            Some(0x0800 | 0x86dd) => return view.skip(at + 2).is_some_and(is_ip),
+            Some(0x0806) => return view.be32(at + 2) == Some(0x0001_0800),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The length that the header of an IP packet tells, if it can be one.
+fn ip_length(view: View<'_>) -> Option<usize> {
+    let first = view.u8(0)?;
+    match first >> 4 {
+        4 if first & 0x0f >= 5 => {
+            let total = usize::from(view.be16(2)?);
+            (total >= usize::from(first & 0x0f) * 4).then_some(total)
+        }
+        6 => Some(usize::from(view.be16(4)?) + 40),
+        _ => None,
+    }
+}
+
+/// Whether the checksum of an IPv4 header without options is right (RFC 1071).
+fn sums_up(header: &[u8; 20]) -> bool {
+    let (words, _) = header.as_chunks::<2>();
+    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+    header[0] == 0x45 && (sum & 0xffff) + (sum >> 16) == 0xffff
+}
