@@ -548,6 +548,27 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_sleeps_too_long_loses_frames_and_each_is_counted() {
+        const LARGE: usize = 60_000;
+        let Some(lives) = loopbacks(1) else { return };
+        let mut capture = Capture::start(lives).unwrap();
+        let token = format!("flood-{} {:LARGE$}", std::process::id(), "");
+        // Twice what the blocks hold, so slowly that libpcap's buffer holds each burst.
+        let bursts = 2 * MAX_BLOCKS * BLOCK / (8 * LARGE);
+        for _ in 0..bursts {
+            send(8, &token);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        capture.stopper().stop();
+        let seen = drain(&mut capture, &token, 1);
+        let losses = capture.losses();
+        let Drops::Known(dropped) = losses.drops else { panic!("not counted") };
+        assert!(losses.channel_dropped > 0, "{losses:?}");
+        let sum = seen[0] + dropped + losses.channel_dropped;
+        assert!(sum >= bursts as u64 * 8, "{} of {bursts} bursts seen, {losses:?}", seen[0]);
+    }
+
+    #[test]
     fn frames_beyond_the_blocks_are_counted_as_dropped() {
         let (free_again, free) = channel();
         let (mut current, mut made, mut overrun) = (None, MAX_BLOCKS, false);

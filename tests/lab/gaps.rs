@@ -76,9 +76,26 @@ fn frames_that_the_kernel_dropped_are_inconclusive() {
         "{THROUGH}; kill -STOP $PPID; dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{VOID}/9; \
          kill -CONT $PPID; sleep 0.3"
     );
-    run_with(world, &config, &["--buffer", "64"], &line)
+    let answer = run_with(world, &config, &["--buffer", "64"], &line)
         .expect(INCONCLUSIVE)
         .spoiled_by("kernel-drops");
+    let json = answer.json();
+    let dropped = json["coverage"]["drops"].as_str().and_then(|drops| drops.parse::<u64>().ok());
+    let dropped = dropped.unwrap_or_else(|| panic!("no number: {}", answer.told()));
+    // A buffer of 64 KiB holds some forty of these frames.
+    assert!(dropped > 3000, "{dropped} dropped: {}", answer.told());
+    answer.tells(&format!("the kernel dropped {dropped} frames"));
+}
+
+#[test]
+fn a_hit_decides_whatever_the_kernel_dropped() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    let line = format!(
+        "$T lab user dnd@10.77.1.30:902; sleep 0.3; kill -STOP $PPID; \
+         dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{VOID}/9; kill -CONT $PPID; sleep 0.3"
+    );
+    run_with(world, &config, &["--buffer", "64"], &line).expect(FAIL).spoiled_by("kernel-drops");
 }
 
 #[test]
