@@ -13,7 +13,8 @@ mod tunnel;
 mod view;
 
 use crate::model::{
-    Coverage, Encapsulation, Frame, FrameSpan, Layer, MAX_OUTER, Mark, Proto, Segment, Weird,
+    Coverage, Encapsulation, Frame, FrameRef, FrameSpan, Layer, MAX_OUTER, Mark, Proto, Segment,
+    Weird,
 };
 use defrag::{Defragmenter, Fragment, Outcome};
 use link::Packet;
@@ -29,6 +30,7 @@ pub struct Decoder {
     levels: [Defragmenter; MAX_OUTER + 1],
     path: Encapsulation,
     coverage: Coverage,
+    has_late: bool,
 }
 
 impl Default for Decoder {
@@ -37,6 +39,7 @@ impl Default for Decoder {
             levels: std::array::from_fn(Defragmenter::at_level),
             path: Encapsulation::NONE,
             coverage: Coverage::default(),
+            has_late: false,
         }
     }
 }
@@ -61,6 +64,17 @@ impl<'a> Decoded<'a> {
     }
 }
 
+/// What some receiver may have made of fragments.
+#[derive(Debug)]
+pub struct Late<'a> {
+    /// The frame of its first fragment.
+    pub at: FrameRef,
+    /// The interface that saw it.
+    pub interface_id: u32,
+    /// A segment that is an alternate, octets to be searched raw, or both.
+    pub decoded: Decoded<'a>,
+}
+
 /// Why a frame ends without a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -74,7 +88,7 @@ impl Decoder {
     /// Reads one frame. Ends in exactly one of: a segment, a held fragment, one more in `Coverage::link_only`,
     /// or one more in `Coverage::undecoded`. (A segment may come with a count in `undecoded` about a part of it.)
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
-        let Self { levels, path, coverage } = self;
+        let Self { levels, path, coverage, has_late } = self;
         coverage.frames += 1;
         coverage.bytes += frame.data.len() as u64;
         if frame.cut() > 0 {
@@ -82,9 +96,9 @@ impl Decoder {
             coverage.truncated_bytes += u64::from(frame.cut());
         }
         path.back_to(Mark::default());
-        let mut walk = Walk { unread: Unread::new(frame.data), path, coverage };
+        let mut walk = Walk { unread: Unread::new(frame.data), path, coverage, has_late };
         let end = walk.frame(frame, levels);
-        let Walk { mut unread, path, coverage } = walk;
+        let Walk { mut unread, path, coverage, .. } = walk;
         match end {
             Ok(segment) => {
                 let in_payload = segment.map_or(0, |segment| segment.cut);
@@ -107,8 +121,41 @@ impl Decoder {
         }
     }
 
-    /// Ends the input: fragments that still wait are counted in `Coverage::fragments_expired`.
+    /// What some receiver may have made of fragments beside the segments, one piece at a time: another version of a datagram
+    /// that was handed on, or what is held of one that will not become whole. To be asked after each frame and at the end
+    /// until there is nothing. What cannot be read of it counts nowhere: it is searched raw, and why it is no plain datagram
+    /// was counted.
+    pub fn late(&mut self) -> Option<Late<'_>> {
+        if !self.has_late {
+            return None;
+        }
+        let Some(at) = self.levels.iter().position(Defragmenter::has_late) else {
+            self.has_late = false;
+            return None;
+        };
+        let (here, inner) = self.levels.split_at_mut_checked(at + 1)?;
+        let late = here.last_mut()?.late()?;
+        self.path = late.path.cloned().unwrap_or(Encapsulation::NONE);
+        let mut coverage = Coverage::default();
+        let mut walk = Walk {
+            unread: Unread::new(&[]),
+            path: &mut self.path,
+            coverage: &mut coverage,
+            has_late: &mut self.has_late,
+        };
+        let segment = walk.late(&late, inner);
+        let Walk { unread, path, .. } = walk;
+        let segment = segment.map(|it| Segment { encap: path, is_alternate: true, ..it });
+        Some(Late {
+            at: late.frames.first,
+            interface_id: late.interface_id,
+            decoded: Decoded { is_held: segment.is_none(), segment, unread },
+        })
+    }
+
+    /// Ends the input: fragments that still wait are counted in `Coverage::fragments_expired`, and handed on by `late`.
     pub fn finish(&mut self) {
+        self.has_late = true;
         for level in &mut self.levels {
             level.finish(&mut self.coverage);
         }
@@ -125,6 +172,8 @@ struct Walk<'a, 'c> {
     unread: Unread<'a>,
     path: &'a mut Encapsulation,
     coverage: &'c mut Coverage,
+    /// A fragment was taken: `Decoder::late` may have something.
+    has_late: &'c mut bool,
 }
 
 /// A datagram that seems to carry a tunnel, and what was known when it was read: to fall back to it.
@@ -142,16 +191,29 @@ impl<'a> Walk<'a, '_> {
         frame: &Frame<'a>,
         levels: &'a mut [Defragmenter],
     ) -> Result<Option<Segment<'a>>, Stop> {
-        let mut packet = link::read(frame.link_type, View::of(frame), self)?;
+        let packet = link::read(frame.link_type, View::of(frame), self)?;
         let mut place =
             Place { frames: FrameSpan::one(frame.at()), interface_id: frame.interface_id };
+        let too_deep = Stop::Undecoded(Weird::TooDeep);
+        let (level, levels) = levels.split_first_mut().ok_or(too_deep)?;
+        match self.datagram(packet, frame.at(), level, &mut place)? {
+            Some(datagram) => self.follow(datagram, frame.at(), place, levels),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a datagram and what it carries, IP header after IP header.
+    fn follow(
+        &mut self,
+        datagram: Datagram<'a>,
+        at: FrameRef,
+        place: Place,
+        levels: &'a mut [Defragmenter],
+    ) -> Result<Option<Segment<'a>>, Stop> {
+        let (mut datagram, mut place) = (datagram, place);
         let mut carrier = None;
-        for level in levels {
-            let datagram = match self.datagram(packet, frame, level, &mut place) {
-                Ok(Some(datagram)) => datagram,
-                Ok(None) => return Ok(None),
-                Err(stop) => return self.give_up(stop, carrier),
-            };
+        let mut levels = levels.iter_mut();
+        loop {
             let segment = match transport::read(&datagram, place, self) {
                 Ok(segment) => segment,
                 Err(stop) => return self.give_up(stop, carrier),
@@ -161,19 +223,54 @@ impl<'a> Walk<'a, '_> {
             if !self.path.push_outer(segment.src.ip, segment.dst.ip) {
                 return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(here));
             }
-            let body = View::of_segment(&segment);
-            match open(body, self) {
-                Ok(Some(inner)) => packet = inner,
+            let packet = match open(View::of_segment(&segment), self) {
+                Ok(Some(inner)) => inner,
                 Ok(None) => {
                     self.unread = here.unread;
                     self.path.back_to(here.mark);
                     return Ok(Some(segment));
                 }
                 Err(stop) => return self.give_up(stop, Some(here)),
-            }
+            };
+            let Some(level) = levels.next() else {
+                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(here));
+            };
+            datagram = match self.datagram(packet, at, level, &mut place) {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => return Ok(None),
+                Err(stop) => return self.give_up(stop, Some(here)),
+            };
             carrier = Some(here);
         }
-        self.give_up(Stop::Undecoded(Weird::TooDeep), carrier)
+    }
+
+    /// Reads a datagram that some receiver may have made of fragments, as far as there is one.
+    fn late(
+        &mut self,
+        late: &defrag::Late<'a>,
+        levels: &'a mut [Defragmenter],
+    ) -> Option<Segment<'a>> {
+        let bytes = late.bytes;
+        self.unread.add_base(bytes);
+        let place = Place { frames: late.frames, interface_id: late.interface_id };
+        let segment = late.head.and_then(|head| {
+            let joined = Datagram {
+                src: late.src,
+                dst: late.dst,
+                proto: head.proto,
+                body: View { bytes, wire: head.wire },
+                fragment: None,
+            };
+            let inner = net::read_extensions(joined, self).ok()?;
+            if inner.fragment.is_some() {
+                return None;
+            }
+            self.follow(inner, late.frames.first, place, levels).ok().flatten()
+        });
+        if segment.is_none() {
+            self.unread.push(bytes);
+        }
+        segment
     }
 
     /// Ends at what could not be read. Inside a tunnel, the datagram that carries it stands for it: its payload is searched as
@@ -214,7 +311,7 @@ impl<'a> Walk<'a, '_> {
     fn datagram(
         &mut self,
         packet: Packet<'a>,
-        frame: &Frame<'a>,
+        at: FrameRef,
         level: &'a mut Defragmenter,
         place: &mut Place,
     ) -> Result<Option<Datagram<'a>>, Stop> {
@@ -226,12 +323,15 @@ impl<'a> Walk<'a, '_> {
         self.unread.push(datagram.body.bytes);
         let fragment = Fragment {
             key: datagram.fragment_key(part, self.path.way()),
-            at: frame.at(),
+            at,
+            interface_id: place.interface_id,
+            path: self.path,
             offset: part.offset,
             more: part.more,
             proto: datagram.proto,
             body: datagram.body,
         };
+        *self.has_late = true;
         let whole = match level.insert(&fragment, self.coverage)? {
             Outcome::Held => return Ok(None),
             Outcome::Whole(whole) => whole,

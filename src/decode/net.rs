@@ -44,9 +44,7 @@ pub(super) struct Part {
 
 impl Datagram<'_> {
     pub(super) const fn fragment_key(&self, part: Part, way: u64) -> FragmentKey {
-        // RFC 791 s3.2 tells fragments apart by protocol too, RFC 8200 s4.5 does not.
-        let proto = if self.src.is_ipv4() { self.proto } else { 0 };
-        FragmentKey { src: self.src, dst: self.dst, id: part.id, proto, way }
+        FragmentKey { src: self.src, dst: self.dst, id: part.id, way }
     }
 }
 

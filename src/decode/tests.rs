@@ -19,6 +19,8 @@ struct Seen {
     /// The layers that carried the segment.
     encap: String,
     unread: Vec<(usize, Vec<u8>)>,
+    /// Alternate segments: to whom, and the payload; none for octets that are only searched.
+    late: Vec<Option<(String, Vec<u8>)>>,
 }
 
 /// A decoder, and the count of its frames.
@@ -59,6 +61,12 @@ impl Bench {
             seen.frames = (segment.frames.first.number, segment.frames.last);
         }
         let counted = self.ends() > before;
+        while let Some(late) = self.decoder.late() {
+            seen.late.push(late.decoded.segment.map(|it| {
+                assert!(it.is_alternate);
+                (it.dst.to_string(), it.payload.to_vec())
+            }));
+        }
         assert!(
             seen.segment.is_some() || seen.is_held || counted,
             "a frame ends in a segment, held, or counted: {seen:?}"
@@ -471,6 +479,29 @@ fn the_first_version_of_an_overlap_wins_and_the_conflict_is_counted() {
 }
 
 #[test]
+fn another_version_of_the_ports_is_a_segment_to_another_end() {
+    let mut parts = fragments(7, 8);
+    let mut other = parts[0].clone();
+    other[20..24].copy_from_slice(&[0xc0, 6, 0, 143]);
+    parts.insert(1, other);
+    let mut bench = Bench::default();
+    let seen: Vec<Seen> = parts.iter().map(|part| bench.frame(LinkType::RAW, part)).collect();
+    expect_text(seen.last().unwrap());
+    let late: Vec<_> = seen.iter().flat_map(|it| it.late.iter().flatten()).collect();
+    assert!(!late.is_empty());
+    assert!(late.iter().all(|it| **it == ("10.0.0.2:143".into(), TEXT.to_vec())), "{late:?}");
+}
+
+#[test]
+fn a_first_fragment_alone_is_a_segment_that_is_cut() {
+    let mut bench = Bench::default();
+    bench.frame(LinkType::RAW, &fragments(7, 24)[0]);
+    bench.seconds = 31;
+    let seen = bench.frame(LinkType::RAW, &ip_of(17, 8, 0x2000, &[0; 8]));
+    assert_eq!(seen.late, [Some(("10.0.0.2:110".into(), TEXT[..4].to_vec()))]);
+}
+
+#[test]
 fn octets_behind_the_last_fragment_are_a_conflict() {
     for is_last_first in [true, false] {
         let mut bench = Bench::default();
@@ -508,12 +539,12 @@ fn fragments_that_never_become_whole_are_counted() {
 #[test]
 fn a_flood_of_fragments_is_bounded_and_counted() {
     let mut bench = Bench::default();
-    for id in 0..5000 {
+    for id in 0..20_000 {
         bench.frame(LinkType::RAW, &ip_of(17, id, 0x2000 | 0x1f00, &[0; 8]));
     }
-    assert!(bench.decoder.coverage().fragments_expired > 4000);
+    assert!(bench.decoder.coverage().fragments_expired > 15_000);
     bench.decoder.finish();
-    assert_eq!(bench.decoder.coverage().fragments_expired, 5000);
+    assert_eq!(bench.decoder.coverage().fragments_expired, 20_000);
 }
 
 #[test]

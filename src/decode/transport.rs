@@ -45,6 +45,7 @@ pub(super) fn read<'a>(
         payload: payload.bytes,
         cut: payload.cut(),
         encap: &Encapsulation::NONE,
+        is_alternate: false,
     })
 }
 

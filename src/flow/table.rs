@@ -59,6 +59,10 @@ impl ConnTable {
         self.expire(sink);
         let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
         let slot = match self.index.get(key) {
+            Some(slot) if segment.is_alternate => {
+                self.push_alternate(slot, segment, sink);
+                return;
+            }
             Some(slot) if self.is_reused(slot, segment) => {
                 self.close(slot, false, sink);
                 let slot = self.open(key, segment, sink);
@@ -95,6 +99,22 @@ impl ConnTable {
         }
         if self.shared.is_starved {
             self.forget_tails();
+        }
+    }
+
+    /// Takes another version of a segment: its octets are searched in their place, and nothing else follows from it.
+    fn push_alternate<S: ChunkSink>(&mut self, slot: u32, segment: &Segment<'_>, sink: &mut S) {
+        let Some(Some(Conn { meta, tcp })) = self.slots.get_mut(slot as usize) else { return };
+        let dir = meta.direction(segment);
+        let mut out = Out { sink, slot: ConnSlot(slot), dir, meta, shared: &mut self.shared };
+        match (tcp, &segment.tcp) {
+            (Some(tcp), Some(header)) => {
+                let is_syn = header.flags.has(TcpFlags::SYN);
+                let seq = if is_syn { header.seq.plus(1) } else { header.seq };
+                tcp.stream(dir).stray(seq, segment.payload, segment.frames, &mut out);
+            }
+            _ if segment.payload.is_empty() => {}
+            _ => out.alternate(0, segment.payload, segment.frames),
         }
     }
 

@@ -135,6 +135,9 @@ pub struct Segment<'a> {
     pub cut: u32,
     /// The layers that carried it.
     pub encap: &'a Encapsulation,
+    /// It is one of several versions of the same octets, or of a datagram that never became whole: its payload may have been
+    /// received, and nothing else follows from it.
+    pub is_alternate: bool,
 }
 
 impl Segment<'_> {

@@ -81,6 +81,21 @@ impl Pipeline {
             let Self { table, inspector, archive, .. } = self;
             table.push(segment, &mut Filing { inspector, archive });
         }
+        self.late();
+    }
+
+    /// Searches what fragments may have become beside whole datagrams.
+    fn late(&mut self) {
+        let Self { decoder, table, inspector, archive, .. } = self;
+        while let Some(late) = decoder.late() {
+            inspector.at_interface(late.interface_id);
+            for (_, bytes) in late.decoded.unread() {
+                inspector.raw(late.at, late.interface_id, 0, bytes);
+            }
+            if let Some(segment) = &late.decoded.segment {
+                table.push(segment, &mut Filing { inspector, archive });
+            }
+        }
     }
 
     /// What became known since the last call, for a screen.
@@ -92,6 +107,7 @@ impl Pipeline {
     /// Ends every conn and adds up what was not seen.
     pub(super) fn finish(mut self, losses: &Losses) -> Analysis {
         self.decoder.finish();
+        self.late();
         let Self { table, inspector, archive, .. } = &mut self;
         table.finish(&mut Filing { inspector, archive });
         let mut coverage = self.decoder.coverage().clone();

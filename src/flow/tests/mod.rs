@@ -159,6 +159,7 @@ impl Talk {
             payload,
             cut: self.cut,
             encap: &Encapsulation::NONE,
+            is_alternate: false,
         };
         self.table.push(&segment, &mut self.recorder);
     }

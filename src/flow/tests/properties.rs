@@ -164,6 +164,7 @@ proptest! {
                 payload,
                 cut: *cut,
                 encap: &Encapsulation::NONE,
+                is_alternate: false,
             }, &mut sink);
             sent += payload.len() as u64;
         }

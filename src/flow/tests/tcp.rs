@@ -564,6 +564,7 @@ fn segment_of(seq: u32, payload: &[u8]) -> Segment<'_> {
         payload,
         cut: 0,
         encap: &Encapsulation::NONE,
+        is_alternate: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The canon of evasion: order, overlap, loss, resets, fragments.
 
-use super::base::{ethernet, ipv4, ipv6, udp};
+use super::base::{ethernet, ipv4, ipv6, tcp, udp};
 use super::*;
 
 /// Sends a segment of the client at `from` octets behind the handshake.
@@ -266,20 +266,20 @@ fn a_name_is_not_lost_between_fragments() {
                 fragments(s, &[(u16::try_from(from).unwrap(), &d[from..to], to < d.len())]);
             }
         }),
-        ("without the last", Want::NoPass, |s| {
+        ("without the last", Want::Inconclusive, |s| {
             let d = datagram();
             fragments(s, &[(0, &d[..32], true), (32, &d[32..40], true)]);
         }),
-        ("without the first", Want::NoPass, |s| {
+        ("without the first", Want::Fail, |s| {
             let d = datagram();
             fragments(s, &[(32, &d[32..40], true), (40, &d[40..], false)]);
         }),
-        ("twice with other content", Want::NoPass, |s| {
+        ("twice with other content", Want::Fail, |s| {
             let d = datagram();
             let other = vec![b'#'; d.len() - 40];
             fragments(s, &[(0, &d[..40], true), (40, &other, false), (40, &d[40..], false)]);
         }),
-        ("overlap with other content", Want::NoPass, |s| {
+        ("overlap with other content", Want::Fail, |s| {
             let d = datagram();
             fragments(
                 s,
@@ -296,9 +296,138 @@ fn a_name_is_not_lost_between_fragments() {
             fragments6(s, &[(40, &d[40..], false), (0, &d[..40], true)]);
         }),
         ("ipv6 atomic", Want::Fail, |s| fragments6(s, &[(0, &datagram(), false)])),
-        ("ipv6 overlap", Want::NoPass, |s| {
+        ("ipv6 overlap", Want::Fail, |s| {
             let d = datagram();
             fragments6(s, &[(0, &d[..40], true), (32, &[b'#'; 16], true), (32, &d[32..], false)]);
+        }),
+        ("two of five", Want::Fail, |s| {
+            let d = datagram();
+            fragments(s, &[(24, &d[24..40], true), (40, &d[40..48], true)]);
+        }),
+        ("two of five, backwards, ipv6", Want::Fail, |s| {
+            let d = datagram();
+            fragments6(s, &[(40, &d[40..48], true), (24, &d[24..40], true)]);
+        }),
+        ("half in the first version, half in the second", Want::Fail, |s| {
+            let d = datagram();
+            let other = [b'#'; 8];
+            fragments(
+                s,
+                &[
+                    (0, &d[..32], true),
+                    (32, &other, true),
+                    (40, &d[40..], false),
+                    (32, &d[32..40], true),
+                    (40, &[&other[..], &other[..2]].concat(), false),
+                ],
+            );
+        }),
+        ("a second version when the datagram is whole", Want::Fail, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len() - 40];
+            fragments(s, &[(0, &d[..40], true), (40, &other, false)]);
+            fragments(s, &[(40, &d[40..], false)]);
+        }),
+        ("another version and no name", Want::Inconclusive, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len() - 32];
+            fragments(s, &[(0, &d[..32], true), (32, &other, false), (32, &other[8..], true)]);
+            fragments(s, &[(32, &vec![b'+'; other.len()], false)]);
+        }),
+        ("two of five and no name", Want::Inconclusive, |s| {
+            fragments(s, &[(24, &[b'+'; 16], true), (40, &[b'+'; 8], true)]);
+        }),
+        ("under two protocols", Want::Fail, |s| {
+            let d = datagram();
+            for (proto, from, to) in [(17, 0, 40), (6, 40, d.len())] {
+                let field = u16::try_from(from / 8).unwrap() | if from == 0 { 0x2000 } else { 0 };
+                let packet = ipv4(CLIENT, "10.77.9.9", proto, 77, field, &d[from..to]);
+                s.wire.frame(ethernet(0x0800, &packet));
+            }
+        }),
+        ("beyond the largest datagram", Want::Fail, |s| {
+            let d = datagram();
+            fragments(s, &[(65_512, &d[24..40], true), (65_528, &d[40..], false)]);
+        }),
+        ("with contradicting ends", Want::Fail, |s| {
+            let d = datagram();
+            fragments(s, &[(24, &d[24..40], false), (40, &d[40..], false), (0, &d[..24], true)]);
+        }),
+        ("cut by the snaplen", Want::NoPass, |s| {
+            let d = datagram();
+            let packet = ipv4(CLIENT, "10.77.9.9", 17, 77, 0x2000, &d[..40]);
+            let frame = ethernet(0x0800, &packet);
+            let wire = u32::try_from(frame.len() + 8).unwrap();
+            s.wire.frame(frame);
+            s.wire.frames.last_mut().unwrap().len = wire;
+            fragments(s, &[(48, b"", false)]);
+        }),
+        ("the rest of a segment whose ports are in a fragment of eight octets", Want::Fail, |s| {
+            let whole = tcp(49_400, 7070, 1000, PSH | ACK, &[], b"name: John Smith");
+            for (from, to) in [(0, 8), (8, 16), (16, 24), (24, whole.len())] {
+                let more = if to < whole.len() { 0x2000 } else { 0 };
+                let field = u16::try_from(from / 8).unwrap() | more;
+                let packet = ipv4(CLIENT, "10.77.9.9", 6, 78, field, &whole[from..to]);
+                s.wire.frame(ethernet(0x0800, &packet));
+            }
+        }),
+        ("the first fragment alone of a segment to the service", Want::Fail, |s| {
+            let whole = tcp(49_400, 110, 1000, PSH | ACK, &[], b"............");
+            let packet = ipv4(CLIENT, MAIL, 6, 78, 0x2000, &whole[..24]);
+            s.wire.frame(ethernet(0x0800, &packet));
+        }),
+        ("a second version goes to the service", Want::Fail, |s| {
+            for port in [7070, 110] {
+                let whole = tcp(49_400, port, 1000, PSH | ACK, &[], b"............");
+                let packet = ipv4(CLIENT, MAIL, 6, 78, 0x2000, &whole[..24]);
+                s.wire.frame(ethernet(0x0800, &packet));
+            }
+            let packet = ipv4(CLIENT, MAIL, 6, 78, 3, b"........");
+            s.wire.frame(ethernet(0x0800, &packet));
+        }),
+        ("begun in a segment, ended in a second version of the next", Want::Fail, |s| {
+            let mut conn = s.stranger();
+            s.wire.send(&mut conn, true, b"name: John ");
+            let (sport, dport) = (49_300, 7070);
+            for text in [b"##### is not here", b"Smith, of course!"] {
+                let whole = tcp(sport, dport, conn.client_seq, PSH | ACK, &[], text);
+                let packet = ipv4(CLIENT, "10.77.9.9", 6, 78, 0x2000, &whole[..32]);
+                s.wire.frame(ethernet(0x0800, &packet));
+            }
+            let whole = tcp(sport, dport, conn.client_seq, PSH | ACK, &[], b"Smith, of course!");
+            let packet = ipv4(CLIENT, "10.77.9.9", 6, 78, 4, &whole[32..]);
+            s.wire.frame(ethernet(0x0800, &packet));
+        }),
+    ]);
+}
+
+/// Suricata before 7.0.6: fragments that have the identification of a datagram just put together were not put together.
+#[test]
+fn cve_2024_37151_the_same_identification_again_hides_no_name() {
+    expect(&[
+        ("another datagram", Want::Fail, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len()];
+            fragments(s, &[(0, &other[..40], true), (40, &other[40..], false)]);
+            fragments(s, &[(0, &d[..40], true), (40, &d[40..], false)]);
+        }),
+        ("another datagram that begins alike", Want::Fail, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len() - 40];
+            fragments(s, &[(0, &d[..40], true), (40, &other, false)]);
+            fragments(s, &[(0, &d[..40], true), (40, &d[40..], false)]);
+        }),
+        ("both at once", Want::Fail, |s| {
+            let d = datagram();
+            let other = vec![b'#'; d.len()];
+            fragments(s, &[(0, &other[..40], true), (0, &d[..40], true)]);
+            fragments(s, &[(40, &other[40..], false), (40, &d[40..], false)]);
+        }),
+        ("nothing but noise", Want::Pass, |s| {
+            for letter in [b'#', b'+', b'.'] {
+                let d = udp(5000, 7070, &[letter; 64]);
+                fragments(s, &[(0, &d[..40], true), (40, &d[40..], false)]);
+            }
         }),
     ]);
 }
