@@ -160,6 +160,7 @@ impl Conn {
     ) -> ConnSummary {
         self.finish_search(matcher, log);
         self.decide(None, false, matcher, log);
+        self.end_lines(log);
         self.finish_bodies(matcher, log);
         let Self { layers, findings, inflate, is_control, searched, .. } = *self;
         let bodies = inflate.outcome();
@@ -244,6 +245,21 @@ impl Conn {
             let Some(scanner) = pick_mut(scanners, dir) else { continue };
             matcher.finish(scanner, &mut |found| {
                 *is_control |= findings.matched(found, dir, false, false, log);
+            });
+        }
+    }
+
+    /// Lets the protocols read a last line that has no end.
+    fn end_lines(&mut self, log: &mut Log) {
+        for dir in Direction::BOTH {
+            let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) else { continue };
+            let findings = &mut self.findings;
+            let offset = pick(&findings.seen_to, dir);
+            let chunk = Chunk::Gap { offset, len: 0 }; // the octets are gone: no excerpt of the stream
+            layer.reader.end(dir, &mut |event| {
+                if matches!(event, Event::Found(_) | Event::Remark(_)) {
+                    findings.event(layer.spec.name, &chunk, event, log);
+                }
             });
         }
     }
@@ -528,7 +544,9 @@ impl Findings {
     /// The octets around a field, from the chunk at hand and the end of the one before.
     fn excerpt(&self, chunk: &Chunk<'_>, found: &Found<'_>) -> Excerpt {
         let len = usize::try_from(found.len).unwrap_or(usize::MAX);
-        let Chunk::Data { offset, bytes, .. } = *chunk else { return Excerpt::default() };
+        let Chunk::Data { offset, bytes, .. } = *chunk else {
+            return Excerpt::around(found.value, 0, found.value.len());
+        };
         let [orig, resp] = &self.tails;
         let tail = if found.dir == Direction::OrigToResp { orig } else { resp };
         let Some(back) = offset.checked_sub(found.offset).filter(|&back| back > 0) else {

@@ -147,6 +147,14 @@ impl<G: Grammar> Dialect for Talk<G> {
             Chunk::Alternate { .. } => {} // searched raw by the matcher; it does not advance the stream
         }
     }
+
+    fn end(&mut self, dir: Direction, out: &mut dyn FnMut(Event<'_>)) {
+        let reader = at_mut(&mut self.readers, dir);
+        let Some(half) = reader.half().filter(|half| !is_tls(half.bytes)) else { return };
+        // The line end that did not come.
+        let (offset, frames) = (half.end, half.frames);
+        self.feed(dir, &Chunk::Data { offset, bytes: b"\n", frames }, out);
+    }
 }
 
 /// Where a grammar puts what it has read.

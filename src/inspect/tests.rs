@@ -390,6 +390,16 @@ fn an_upgrade_that_never_comes_is_cleartext() {
 }
 
 #[test]
+fn a_last_line_without_an_end_gives_its_field() {
+    let mut play = Play::tcp(2110);
+    play.say(S, b"+OK POP3 ready\r\n").say(C, b"USER jsmith\r\n").say(S, b"+OK\r\n");
+    let conn = play.say(C, b"PASS sesame").conn();
+    let of = |field| conn.hits.iter().find(|hit| hit.field == Some(field)).unwrap();
+    assert_eq!(of(Field::PASSWORD).value, b"sesame");
+    assert_eq!((of(Field::PASSWORD).offset, of(Field::PASSWORD).frames.last), (18, 4));
+}
+
+#[test]
 fn a_token_is_a_sighting_and_no_hit() {
     let mut play = Play::new(9, Proto::UDP);
     play.inspector.at_interface(7);

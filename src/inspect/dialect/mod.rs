@@ -168,6 +168,9 @@ pub trait Dialect: Send {
     /// Takes the next chunk of one direction. Accepts a `Gap` (resynchronises or falls silent), ignores `Alternate`,
     /// and gives the same events for any split of the octets into chunks (but see `Proto::UDP`: there a chunk is a datagram).
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>));
+
+    /// No more octets of this direction follow: reads what waited for its end, such as a last line without one.
+    fn end(&mut self, _dir: Direction, _out: &mut dyn FnMut(Event<'_>)) {}
 }
 
 /// Every dialect. A file in this folder that is not registered fails a test.

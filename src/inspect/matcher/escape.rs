@@ -6,6 +6,7 @@
 use super::entities;
 use super::pattern::value64;
 use crate::model::Encoding;
+use memchr::memchr;
 
 /// Octets of the charset of an encoded word that are read. RFC 2047 s2 bounds the whole word to 75.
 const MAX_CHARSET: usize = 40;
@@ -29,20 +30,40 @@ pub(super) enum Kind {
     Backslash,
     /// `&AOk-` (RFC 3501 s5.1.3).
     ModifiedUtf7,
+    /// The first four side by side: `%6asm&#105;th`. Tells only of texts that hold two of them.
+    Mixed,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Percent, Self::Equals, Self::Entity, Self::Backslash, Self::ModifiedUtf7];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Percent,
+        Self::Equals,
+        Self::Entity,
+        Self::Backslash,
+        Self::ModifiedUtf7,
+        Self::Mixed,
+    ];
 
-    /// The octet with which an escape begins in plain text.
-    pub(super) const fn trigger(self) -> u8 {
+    /// Where the first octet stands with which an escape begins in plain text.
+    pub(super) fn find(self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Percent => b'%',
-            Self::Equals => b'=',
-            Self::Entity | Self::ModifiedUtf7 => b'&',
-            Self::Backslash => b'\\',
+            Self::Percent => memchr(b'%', bytes),
+            Self::Equals => memchr(b'=', bytes),
+            Self::Entity | Self::ModifiedUtf7 => memchr(b'&', bytes),
+            Self::Backslash => memchr(b'\\', bytes),
+            Self::Mixed => bytes.iter().position(|b| matches!(b, b'%' | b'=' | b'&' | b'\\')),
         }
+    }
+
+    /// Whether escapes of these two encodings belong to different families.
+    pub(super) fn differ(one: Encoding, other: Encoding) -> bool {
+        let family = |encoding| match encoding {
+            Encoding::Percent => 0,
+            Encoding::QuotedPrintable | Encoding::Rfc2047 => 1,
+            Encoding::HtmlEntity => 2,
+            _ => 3,
+        };
+        family(one) != family(other)
     }
 }
 
@@ -147,6 +168,12 @@ pub(super) fn parse(kind: Kind, mode: Mode, bytes: &[u8], simple: &[u8], closed:
             Kind::Entity => entity(bytes, closed),
             Kind::Backslash => backslash(bytes, simple, closed),
             Kind::ModifiedUtf7 => ampersand(bytes),
+            Kind::Mixed => match bytes.first() {
+                Some(b'%') => percent(bytes),
+                Some(b'=') => equals(bytes),
+                Some(b'&') => entity(bytes, closed),
+                _ => backslash(bytes, simple, closed),
+            },
         },
         Mode::WordQ => word_q(bytes),
         Mode::WordB(bits) => word_b(bytes, bits),

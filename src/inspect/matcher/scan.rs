@@ -128,10 +128,14 @@ impl Scanner {
     ) {
         let Self { raw, pieces, views, words, .. } = self;
         let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
+        let mut is_any_awake = false;
         for (kind, place) in Kind::ALL.into_iter().zip(views) {
-            if place.is_none() && first_escape(kind, bytes, &index.simple).is_none() {
+            let is_wanted = kind != Kind::Mixed || is_any_awake;
+            if place.is_none() && (!is_wanted || first_escape(kind, bytes, &index.simple).is_none())
+            {
                 continue;
             }
+            is_any_awake |= kind != Kind::ModifiedUtf7;
             let view = place.get_or_insert_with(|| Box::new(View::new(kind)));
             view.feed(index, raw.tail(), offset, bytes, &mut |found| {
                 let Some(due) = view_match(index, pieces, &window, &found) else { return };

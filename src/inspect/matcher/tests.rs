@@ -49,6 +49,27 @@ fn scan(matcher: &Matcher, bytes: &[u8]) -> Vec<Seen> {
 }
 
 #[test]
+fn escapes_of_several_families_in_one_word_are_undone() {
+    let one = matcher(&["jsmith"]);
+    for text in [
+        &b"%6asm&#105;th"[..],
+        b"js%6d&#x69;t=68",
+        br"\u006asm&#105;%74h",
+        b"=6A=73=6D=69=74&#104;",
+        b"%6a%73%6d%69%74%68 &amp; %6asm=\r\nit&#104;",
+    ] {
+        let seen = scan(&one, text);
+        assert!(!seen.is_empty(), "{}", String::from_utf8_lossy(text));
+        let bytewise: Vec<usize> = (1..text.len()).collect();
+        assert_eq!(scan_cut(&one, text, &bytewise), seen);
+        let mut once = seen.clone();
+        once.dedup();
+        assert_eq!(once, seen);
+    }
+    assert_eq!(scan(&one, b"%6asmith &#105;").len(), 1, "one family is told once");
+}
+
+#[test]
 fn a_name_is_found_in_any_case_with_its_place_and_its_surroundings() {
     let matcher = matcher(&["jsmith"]);
     let mut found = Vec::new();

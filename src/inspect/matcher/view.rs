@@ -8,7 +8,6 @@ use super::escape::{Escape, Kind, Mode, Parse, parse};
 use super::pattern::{Place, Window};
 use super::track::Track;
 use crate::model::Encoding;
-use memchr::memchr;
 
 /// Decoded octets that are gathered before they are searched.
 const MAX_GATHERED: usize = 4096;
@@ -60,7 +59,7 @@ pub(super) fn first_escape(kind: Kind, bytes: &[u8], simple: &[u8]) -> Option<us
     let mut from = 0;
     loop {
         let rest = bytes.get(from..)?;
-        let at = memchr(kind.trigger(), rest)?;
+        let at = kind.find(rest)?;
         let is_literal =
             matches!(parse(kind, Mode::Plain, rest.get(at..)?, simple, false), Parse::Literal(_));
         if !is_literal {
@@ -143,9 +142,9 @@ impl View {
             };
         }
         self.search(index, out);
-        let Self { track, runs, .. } = self;
+        let Self { kind, track, runs, .. } = self;
         track.close(&index.patterns, &mut |window, pattern, place| {
-            tell(runs, window, pattern, place, out);
+            tell(*kind, runs, window, pattern, place, out);
         });
         self.sleep();
     }
@@ -182,11 +181,18 @@ impl View {
                 Some(quiet) => index.keep.saturating_sub(quiet),
                 None => 0,
             };
-            let plain = memchr(self.kind.trigger(), rest).unwrap_or(rest.len()).min(left);
+            let plain = self
+                .kind
+                .find(rest.get(..left.min(rest.len())).unwrap_or(rest))
+                .unwrap_or(rest.len())
+                .min(left);
             if plain > 0 {
                 return self.literal(rest.get(..plain).unwrap_or_default());
             }
-            if left == 0 && (self.quiet.is_some() || rest.first() != Some(&self.kind.trigger())) {
+            if left == 0
+                && (self.quiet.is_some()
+                    || self.kind.find(rest.get(..1).unwrap_or_default()).is_none())
+            {
                 self.search(index, out);
                 self.sleep();
                 return 0;
@@ -289,9 +295,9 @@ impl View {
         if self.gathered.is_empty() {
             return;
         }
-        let Self { track, runs, gathered, .. } = self;
+        let Self { kind, track, runs, gathered, .. } = self;
         track.search(&index.engine, &index.patterns, gathered, &mut |window, pattern, place| {
-            tell(runs, window, pattern, place, out);
+            tell(*kind, runs, window, pattern, place, out);
         });
         track.remember(gathered, index.keep);
         gathered.clear();
@@ -302,10 +308,11 @@ impl View {
 }
 
 /// Tells of a match in the decoded octets, if it holds an escape.
-fn tell(runs: &[Run], window: &Window<'_>, pattern: usize, place: Place, out: Out<'_>) {
+fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Place, out: Out<'_>) {
     let first = runs.partition_point(|run| run.at + run.len <= place.start);
     let held = runs.iter().skip(first).take_while(|run| run.at < place.end);
     let (mut start, mut end, mut encoding) = (None, 0, None);
+    let mut is_mixed = false;
     for run in held {
         let skip = if run.escape.is_none() { place.start.saturating_sub(run.at) } else { 0 };
         start = start.or(Some(run.wire + skip));
@@ -313,6 +320,11 @@ fn tell(runs: &[Run], window: &Window<'_>, pattern: usize, place: Place, out: Ou
         let over = if run.escape.is_none() { over } else { 0 };
         end = (run.wire + run.wire_len).saturating_sub(over);
         encoding = encoding.or(run.escape);
+        is_mixed |= matches!((encoding, run.escape), (Some(a), Some(b)) if Kind::differ(a, b));
+    }
+    // What one family explains is told by its own view.
+    if kind == Kind::Mixed && !is_mixed {
+        return;
     }
     if let (Some(start), Some(encoding)) = (start, encoding) {
         out(ViewMatch { pattern, place, window, start, end, encoding });
