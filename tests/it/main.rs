@@ -18,6 +18,7 @@ mod fooling_captures;
 mod house;
 mod make_captures;
 mod program;
+mod props;
 #[cfg(feature = "tunnel")]
 mod sshd;
 #[cfg(feature = "tunnel")]

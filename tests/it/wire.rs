@@ -24,7 +24,7 @@ pub(crate) struct Shot {
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
     pub(crate) frames: Vec<Shot>,
-    clock_ns: u64,
+    pub(crate) clock_ns: u64,
 }
 
 impl Default for Wire {
