@@ -151,6 +151,8 @@ link_types! {
     MFR = 182;
     /// Per-packet information, then another link type.
     PPI = 192;
+    /// Record of Endace's cards.
+    ERF = 197;
     /// PPP behind a direction octet.
     PPP_WITH_DIR = 204;
     /// Cisco HDLC behind a direction octet.

@@ -16,6 +16,7 @@ mod derive_captures;
 mod evasion;
 mod fooling_captures;
 mod house;
+mod layers;
 mod make_captures;
 mod program;
 mod props;

@@ -1,6 +1,8 @@
 //! What a machine puts in front of packets of its own: loopback, cooked captures, packet filters' logs.
 
-use super::{BAD, Inner, MAX_LENGTH_FIELD, SHORT, Step, by_family, by_version, past, within};
+use super::{
+    BAD, Inner, MAX_LENGTH_FIELD, Packet, SHORT, Step, by_family, by_version, past, within,
+};
 use crate::decode::view::View;
 use crate::decode::{Stop, Walk};
 use crate::model::{LinkType, Weird};
@@ -8,8 +10,9 @@ use crate::model::{LinkType, Weird};
 /// `ARPHRD_NETLINK`: the protocol field is a netlink family, and nothing was on a wire.
 const ARPHRD_NETLINK: u16 = 824;
 
-/// `NETLINK_NETFILTER`: may hold whole packets, for a log or for a program that decides on them.
-const NETLINK_NETFILTER: u16 = 12;
+/// Families of netlink that hold no packets: routes, sockets' state, IPsec's, SELinux, audit, FIB, events, cryptography.
+/// Others do: for a log, a sample, or a program that decides on them.
+const NETLINK_WITHOUT_PACKETS: [u16; 8] = [0, 4, 6, 7, 9, 10, 15, 21];
 
 /// Attributes of one NFLOG frame that are walked; the kernel writes fewer than 32.
 const MAX_ATTRIBUTES: usize = 256;
@@ -53,10 +56,7 @@ pub(super) fn sll2<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
 /// By device (Linux `if_arp.h`), then by protocol.
 fn cooked<'a>(device: u16, protocol: u16, view: View<'a>, _: &mut Walk<'a, '_>) -> Step<'a> {
     match (device, protocol) {
-        (ARPHRD_NETLINK, NETLINK_NETFILTER) => {
-            Err(Stop::Undecoded(Weird::UnknownLinkType(LinkType::NETLINK)))
-        }
-        (ARPHRD_NETLINK, _) => Err(Stop::LinkOnly("netlink")),
+        (ARPHRD_NETLINK, family) => Err(of_netlink(family)),
         (770, _) => Ok(Inner::Frame(LinkType::FRELAY, view)),
         (801, _) => Ok(Inner::Frame(LinkType::IEEE802_11, view)),
         (802, _) => Ok(Inner::Frame(LinkType::PRISM, view)),
@@ -74,9 +74,34 @@ fn cooked<'a>(device: u16, protocol: u16, view: View<'a>, _: &mut Walk<'a, '_>) 
 
 /// Linux netlink: a cooked header whose protocol is the family.
 pub(super) fn netlink(view: View<'_>) -> Step<'_> {
-    Err(match view.be16(14).ok_or(SHORT)? {
-        NETLINK_NETFILTER => Stop::Undecoded(Weird::UnknownLinkType(LinkType::NETLINK)),
-        _ => Stop::LinkOnly("netlink"),
+    Err(of_netlink(view.be16(14).ok_or(SHORT)?))
+}
+
+fn of_netlink(family: u16) -> Stop {
+    if NETLINK_WITHOUT_PACKETS.contains(&family) {
+        Stop::LinkOnly("netlink")
+    } else {
+        Stop::Undecoded(Weird::UnknownLinkType(LinkType::NETLINK))
+    }
+}
+
+/// Endace's record (ERF): time, type, flags, lengths; 16 octets, then perhaps more headers of 8, each of which says whether
+/// another follows.
+pub(super) fn erf<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
+    let kind = view.u8(8).ok_or(SHORT)?;
+    let mut more = kind & 0x80 != 0;
+    let mut body = past(view, 16, walk)?;
+    while more {
+        more = body.u8(0).ok_or(SHORT)? & 0x80 != 0;
+        body = past(body, 8, walk)?;
+    }
+    Ok(match kind & 0x7f {
+        1 | 10 | 15 => Inner::Frame(LinkType::PPP_HDLC, body),
+        // Two octets of offset and padding.
+        2 | 11 | 16 => Inner::Frame(LinkType::ETHERNET, past(body, 2, walk)?),
+        22 => Inner::Packet(Packet::V4(body)),
+        23 => Inner::Packet(Packet::V6(body)),
+        _ => return Err(Stop::Undecoded(Weird::UnknownLinkType(LinkType::ERF))),
     })
 }
 
@@ -90,13 +115,13 @@ pub(super) fn nflog<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
     let mut rest = past(view, 4, walk)?;
     let mut protocol = None;
     for _ in 0..MAX_ATTRIBUTES {
-        let [little, big] = [rest.le16(2).ok_or(SHORT)?, rest.be16(2).ok_or(SHORT)?];
-        // The types are small, so their byte order shows; it is that of the lengths.
+        // The first bit marks attributes that hold others. The types are small, so their byte order shows; it is that of
+        // the lengths.
+        let little = rest.le16(2).ok_or(SHORT)? & 0x7fff;
+        let big = rest.be16(2).ok_or(SHORT)? & 0x7fff;
         let (kind, length) =
             if little <= big { (little, rest.le16(0)) } else { (big, rest.be16(0)) };
         let length = usize::from(length.ok_or(SHORT)?);
-        // The first bit marks attributes that hold others.
-        let kind = kind & 0x7fff;
         let size = length.checked_sub(4).ok_or(BAD)?;
         if kind == NFULA_PAYLOAD {
             let body = within(past(rest, 4, walk)?, size, walk);

@@ -138,16 +138,18 @@ fn frame<'a>(link_type: LinkType, view: View<'a>, walk: &mut Walk<'a, '_>) -> St
         LinkType::PPI => radio::ppi(view, walk),
         LinkType::ENC => host::enc(view, walk),
         LinkType::PFLOG => host::pflog(view, walk),
+        LinkType::ERF => host::erf(view, walk),
         LinkType::NFLOG => host::nflog(view, walk),
         LinkType::IPNET => host::ipnet(view, walk),
         LinkType::PKTAP => host::pktap(view, walk),
         LinkType::USER2 if host::is_pktap(view) => host::pktap(view, walk),
         LinkType::NETLINK => host::netlink(view),
-        LinkType::NETANALYZER => ether::ethernet(past(view, 4, walk)?, walk),
         LinkType::NETANALYZER_TRANSPARENT => tags::mpacket(past(view, 4, walk)?, walk),
         LinkType::ETHERNET_MPACKET => tags::mpacket(view, walk),
         LinkType::DSA_TAG_BRCM | LinkType::DSA_TAG_DSA => tags::switch(view, 4, walk),
-        LinkType::DSA_TAG_BRCM_PREPEND => ether::ethernet(past(view, 4, walk)?, walk),
+        LinkType::NETANALYZER | LinkType::DSA_TAG_BRCM_PREPEND => {
+            ether::ethernet(past(view, 4, walk)?, walk)
+        }
         LinkType::DSA_TAG_EDSA => tags::switch(view, 8, walk),
         LinkType::JUNIPER_ETHER
         | LinkType::JUNIPER_PPP

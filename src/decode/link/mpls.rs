@@ -24,18 +24,23 @@ pub(super) fn read<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
     Err(Stop::Undecoded(Weird::TooDeep))
 }
 
-/// Nothing says what lies under the last label. IP is known by its version and lengths, Ethernet by its type, with a control
-/// word (RFC 4385 s3) or without; what fits neither is not guessed at.
+/// Nothing says what lies under the last label. IP is known by its version, checksum and lengths, Ethernet by its type, with
+/// a control word (RFC 4385 s3) or without. What fits nothing, or two of them, is not guessed at.
 fn bottom<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
+    let ethernet = Ok(Inner::Frame(LinkType::ETHERNET, view));
+    let is_frame = is_ethernet(view);
     match view.u8(0).ok_or(SHORT)? >> 4 {
-        4 if is_ipv4(view) || !is_ethernet(view) => Ok(Inner::Packet(Packet::V4(view))),
-        6 if is_ipv6(view) || !is_ethernet(view) => Ok(Inner::Packet(Packet::V6(view))),
+        4 if !is_frame || has_ipv4_checksum(view) => Ok(Inner::Packet(Packet::V4(view))),
+        4 if is_ipv4(view) => Err(UNKNOWN),
+        6 if !is_frame => Ok(Inner::Packet(Packet::V6(view))),
+        6 if is_ipv6(view) => Err(UNKNOWN),
         0 => match controlled(view, walk) {
-            Err(_) if is_ethernet(view) => Ok(Inner::Frame(LinkType::ETHERNET, view)),
+            Err(_) if is_frame => ethernet,
+            Ok(_) if is_frame => Err(UNKNOWN),
             inner => inner,
         },
-        1 if !is_ethernet(view) => channel(view, walk),
-        _ if is_ethernet(view) => Ok(Inner::Frame(LinkType::ETHERNET, view)),
+        1 if !is_frame => channel(view, walk),
+        _ if is_frame => ethernet,
         _ => Err(UNKNOWN),
     }
 }
@@ -76,6 +81,15 @@ fn is_ipv4(view: View<'_>) -> bool {
     let (header, total) =
         (usize::from(first & 0x0f) * 4, usize::from(u16::from_be_bytes([t0, t1])));
     first >> 4 == 4 && header >= 20 && (total == 0 || (header..=view.wire).contains(&total))
+}
+
+/// RFC 791 s3.1: the ones' complement sum of the header is all ones.
+fn has_ipv4_checksum(view: View<'_>) -> bool {
+    let length = usize::from(view.u8(0).unwrap_or_default() & 0x0f) * 4;
+    let Some(header) = view.bytes.get(..length.max(20)) else { return false };
+    let words = header.as_chunks().0.iter().map(|pair| u32::from(u16::from_be_bytes(*pair)));
+    let sum: u32 = words.sum();
+    is_ipv4(view) && (sum & 0xffff) + (sum >> 16) == 0xffff
 }
 
 fn is_ipv6(view: View<'_>) -> bool {

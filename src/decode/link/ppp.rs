@@ -70,18 +70,27 @@ fn multilink<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
     if view.u8(0).ok_or(SHORT)? & 0xc0 != 0xc0 {
         return Err(Stop::Undecoded(Weird::LinkFragment));
     }
-    let is_short = |view: View<'_>| {
-        matches!(
-            view.array(2),
-            Some([0x21 | 0x57, _, _] | [0x00, 0x21 | 0x57, _] | [0xff, 0x03, _])
-        )
+    let header = match (begins_ip(view, 4), begins_ip(view, 2)) {
+        (true, false) => 4,
+        (false, true) => 2,
+        _ => return Err(Stop::Undecoded(Weird::UnknownPppProtocol(0x003d))),
     };
-    let is_long = matches!(
-        view.array(4),
-        Some([0x21 | 0x57, _, _] | [0x00, 0x21 | 0x57, _] | [0xff, 0x03, _])
-    );
-    let header = if is_short(view) && !is_long { 2 } else { 4 };
     Ok(Inner::Ppp(past(view, header, walk)?))
+}
+
+/// Whether a PPP protocol of IP stands at `at`, and the version of IP behind it.
+fn begins_ip(view: View<'_>, at: usize) -> bool {
+    matches!(
+        view.bytes.get(at..),
+        Some(
+            [0x21, 0x40..=0x4f, ..]
+                | [0x57, 0x60..=0x6f, ..]
+                | [0x00, 0x21, 0x40..=0x4f, ..]
+                | [0x00, 0x57, 0x60..=0x6f, ..]
+                | [0xff, 0x03, 0x00, 0x21, 0x40..=0x4f, ..]
+                | [0xff, 0x03, 0x00, 0x57, 0x60..=0x6f, ..]
+        )
+    )
 }
 
 /// PPPoE session (RFC 2516 s4): version and type, code, session, length.

@@ -59,13 +59,11 @@ pub(super) fn trill<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
     Ok(Inner::Frame(LinkType::ETHERNET, past(view, 6 + options, walk)?))
 }
 
-/// Cisco metadata, which carries a security group tag: version, length in units of 4 octets, options, ether type.
+/// Cisco metadata, which carries a security group tag: version, length in units of 4 octets, options, ether type. A length of
+/// zero is met with the one option all the same.
 pub(super) fn cisco_metadata<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
-    let [version, length] = view.array(0).ok_or(SHORT)?;
-    if version != 1 || length == 0 {
-        return Err(BAD);
-    }
-    tag("cmd", view, 2 + usize::from(length) * 4, walk)
+    let length = view.u8(1).ok_or(SHORT)?;
+    tag("cmd", view, 2 + usize::from(length.max(1)) * 4, walk)
 }
 
 /// Network service header (RFC 8300 s2.2): length in units of 4 octets, next protocol.

@@ -124,6 +124,11 @@ fn ppp_on_a_serial_line() {
 fn ppp_in_a_bundle_is_read_where_the_fragment_is_the_whole() {
     reads(LinkType::PPP, &with(&[0xff, 3, 0, 0x3d, 0xc0, 0, 0, 9, 0x21]), &[&[0xc0, 0, 0, 9]]);
     reads(LinkType::PPP, &with(&[0xff, 3, 0, 0x3d, 0xc0, 9, 0, 0x21]), &[&[0xc0, 9]]);
+    // Whether the sequence is long or short cannot be told.
+    for head in [&[0xc0, 0, 0x21, 0x45, 0x21][..], &[0xc0, 0, 0, 9, 0xc0, 0x21]] {
+        let head = [&[0xff, 3, 0, 0x3d], head].concat();
+        assert_eq!(refused(LinkType::PPP, &with(&head)), Weird::UnknownPppProtocol(0x3d));
+    }
     for flags in [0x80, 0x40, 0] {
         let head = [0xff, 3, 0, 0x3d, flags, 0, 0, 9, 0x21];
         assert_eq!(refused(LinkType::PPP, &with(&head)), Weird::LinkFragment);
@@ -243,6 +248,23 @@ fn mpls_tells_addresses_from_versions_of_ip_and_control_words() {
         frame[..6].copy_from_slice(&[first, 0xaa, 0xff, 0xff, 0xff, 0xff]);
         reads(LinkType::MPLS, &[&stack[..], &frame].concat(), &[&stack]);
     }
+}
+
+#[test]
+fn mpls_over_octets_that_are_ip_and_ethernet_at_once_is_not_read() {
+    // From 8.0.64.1: where the checksum holds it is IP, else it may be an Ethernet frame.
+    let mut packet = ip();
+    packet[12..16].copy_from_slice(&[8, 0, 64, 1]);
+    packet[10..12].fill(0);
+    let sum: u32 =
+        packet[..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    let good = [&[0, 2, 1, 64], &packet[..]].concat();
+    assert_eq!(one(LinkType::MPLS, &good).segment.unwrap().0, "8.0.64.1:49158");
+    packet[10] ^= 1;
+    let bad = [&[0, 2, 1, 64], &packet[..]].concat();
+    assert_eq!(refused(LinkType::MPLS, &bad), Weird::UnknownPseudowire);
 }
 
 #[test]
@@ -408,6 +430,20 @@ fn nflog_in_both_byte_orders() {
 }
 
 #[test]
+fn records_of_endace_cards() {
+    let head = |kind: u8, more: &[u8]| [&[0; 8], &[kind][..], &[0; 7], more].concat();
+    for (kind, more) in
+        [(2, &[0, 0][..]), (0x82, &[0x80, 0, 0, 0, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 0, 2, 0, 0])]
+    {
+        let head = head(kind, more);
+        reads(LinkType::ERF, &[&head[..], &inner()].concat(), &[&head]);
+    }
+    reads(LinkType::ERF, &with(&head(1, &[0xff, 3, 0, 0x21])), &[&head(1, &[])]);
+    reads(LinkType::ERF, &with(&head(22, &[])), &[&head(22, &[])]);
+    assert_eq!(refused(LinkType::ERF, &head(3, &[])), Weird::UnknownLinkType(LinkType::ERF));
+}
+
+#[test]
 fn pktap_names_the_link_type_inside() {
     let mut head = vec![0; 108];
     head[0] = 108;
@@ -455,9 +491,11 @@ fn cooked_captures_of_other_devices() {
     assert_eq!(only(cooked, &sll(280, 12, &[])), "can");
     for link_type in [cooked, LinkType::NETLINK] {
         assert_eq!(only(link_type, &sll(824, 0, &[])), "netlink");
-        // What a packet filter hands to a program may be whole packets.
+        // What the kernel hands to a program may be whole packets.
         let unknown = Weird::UnknownLinkType(LinkType::NETLINK);
-        assert_eq!(refused(link_type, &sll(824, 12, &[])), unknown);
+        for family in [3, 5, 12, 16] {
+            assert_eq!(refused(link_type, &sll(824, family, &[])), unknown);
+        }
     }
     assert_eq!(refused(cooked, &sll(1, 3, &[])), Weird::UnknownEtherType(3));
 }
@@ -530,8 +568,7 @@ fn ether_types_that_carry_another_layer() {
         reads(ETHER, &ether(kind, &body), unread);
     }
     assert_eq!(refused(ETHER, &ether(0x22f3, &[0x40; 30])), Weird::BadLinkHeader);
-    let empty = [1, 0, 0, 1, 0, 9, 8, 0];
-    assert_eq!(refused(ETHER, &ether(0x8909, &empty)), Weird::BadLinkHeader);
+    reads(ETHER, &ether(0x8909, &with(&[0, 0, 0, 0, 0, 0, 8, 0])), &[&[0; 6]]);
 }
 
 #[test]
