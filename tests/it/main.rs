@@ -11,6 +11,7 @@
 )]
 
 mod captures;
+mod carried_captures;
 mod cli;
 mod derive_captures;
 mod evasion;

@@ -4,6 +4,7 @@
 //! manifest expects is written by hand alone. Recorded captures (real OpenSSH, TLS and russh sessions) stand beside them; some cases are made from
 //! those by leaving frames out or adding some.
 
+use crate::carried_captures::carried;
 use crate::derive_captures::derived;
 use crate::fooling_captures::fooling;
 use crate::wire::{ACK, PSH, Shot, Tcp, Wire};
@@ -17,7 +18,8 @@ pub(crate) const MAIL: &str = "10.77.1.30";
 #[test]
 fn the_synthetic_captures_are_as_committed() {
     let mut wrong = Vec::new();
-    for (name, octets) in synthetic().into_iter().chain(derived()).chain(fooling()) {
+    for (name, octets) in synthetic().into_iter().chain(derived()).chain(fooling()).chain(carried())
+    {
         let path = Path::new("captures").join(name);
         if std::env::var_os("UPDATE_CAPTURES").is_some() {
             fs::write(&path, &octets).unwrap();
