@@ -54,7 +54,8 @@ type Header<'a> = ((u16, u16), Option<TcpHeader>, View<'a>);
 /// RFC 9293 s3.1.
 fn tcp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> {
     let header: [u8; 20] = view.array(0).ok_or(SHORT)?;
-    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = header;
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, _, _, u0, u1] =
+        header;
     let header_len = usize::from(offset >> 4) * 4;
     let bad = Stop::Undecoded(Weird::BadTransportLength);
     if header_len < 20 {
@@ -68,6 +69,7 @@ fn tcp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
         ack: SeqNo(u32::from_be_bytes([a0, a1, a2, a3])),
         flags: TcpFlags(flags),
         window: u16::from_be_bytes([w0, w1]),
+        urgent: u16::from_be_bytes([u0, u1]),
     };
     Ok(((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), Some(tcp), payload))
 }

@@ -34,42 +34,70 @@ pub(super) struct Conn {
 pub(super) struct Meta {
     pub(super) uid: Uid,
     pub(super) id: ConnId,
+    pub(super) midstream: bool,
     first: FrameRef,
     end: Timestamp,
     pub(super) frames: u64,
     /// The table's time of its last frame.
     pub(super) touched: i64,
     pub(super) bytes: [u64; 2],
+    history: History,
+    /// Interfaces 0 to 63, one a bit.
+    interfaces: u64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most conns have none of.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
     pub(super) missed: [u64; 2],
     pub(super) conflict: [u64; 2],
-    pub(super) midstream: bool,
-    history: History,
-    interfaces: u64,
     far_interfaces: BTreeSet<u32>,
-    /// The network that its addresses belong to.
-    pub(super) realm: u64,
+    /// The network that its addresses belong to; most belong to the one that has no number.
+    realm: u64,
     carriage: Option<Box<Carriage>>,
 }
 
 impl Meta {
     pub(super) fn new(uid: Uid, id: ConnId, segment: &Segment<'_>) -> Self {
+        let (realm, carriage) = (segment.encap.realm(), segment.encap.carriage());
+        let rare = (realm != 0 || carriage.is_some())
+            .then(|| Box::new(Rare { realm, carriage, ..Rare::default() }));
         Self {
             uid,
             id,
+            midstream: false,
             first: segment.at(),
             end: segment.at().time,
             frames: 0,
             touched: i64::MIN,
             bytes: [0; 2],
-            missed: [0; 2],
-            conflict: [0; 2],
-            midstream: false,
             history: History::default(),
             interfaces: 0,
-            far_interfaces: BTreeSet::new(),
-            realm: segment.encap.realm(),
-            carriage: segment.encap.carriage(),
+            rare,
         }
+    }
+
+    /// Whether a segment is of this conn.
+    pub(super) fn is_of(&self, segment: &Segment<'_>) -> bool {
+        let ends = (self.id.orig, self.id.resp);
+        self.id.proto == segment.proto
+            && self.realm() == segment.encap.realm()
+            && (ends == (segment.src, segment.dst) || ends == (segment.dst, segment.src))
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The network that its addresses belong to.
+    pub(super) fn realm(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.realm)
+    }
+
+    /// Octets missed in each direction.
+    pub(super) fn missed(&self) -> [u64; 2] {
+        self.rare.as_ref().map_or([0; 2], |rare| rare.missed)
     }
 
     /// Counts a frame.
@@ -79,8 +107,11 @@ impl Meta {
         self.end = self.end.max(segment.at().time);
         if segment.interface_id < 64 {
             self.interfaces |= 1 << segment.interface_id;
-        } else if self.far_interfaces.len() < MAX_FAR_INTERFACES {
-            self.far_interfaces.insert(segment.interface_id);
+        } else {
+            let far = &mut self.rare().far_interfaces;
+            if far.len() < MAX_FAR_INTERFACES {
+                far.insert(segment.interface_id);
+            }
         }
     }
 
@@ -94,6 +125,7 @@ impl Meta {
     }
 
     pub(super) fn record(self, is_evicted: bool) -> ConnRecord {
+        let rare = self.rare.map(|rare| *rare).unwrap_or_default();
         let near = (0..64).filter(|id| self.interfaces >> id & 1 == 1);
         ConnRecord {
             uid: self.uid,
@@ -102,13 +134,13 @@ impl Meta {
             end: self.end,
             frames: self.frames,
             bytes: self.bytes,
-            missed_bytes: self.missed,
-            conflict_bytes: self.conflict,
+            missed_bytes: rare.missed,
+            conflict_bytes: rare.conflict,
             midstream: self.midstream,
             evicted: is_evicted,
             history: self.history.text(),
-            interfaces: near.chain(self.far_interfaces).collect(),
-            carriage: self.carriage,
+            interfaces: near.chain(rare.far_interfaces).collect(),
+            carriage: rare.carriage,
         }
     }
 }
@@ -155,27 +187,29 @@ impl Event {
     }
 }
 
-/// Events in their order, each direction's once, in five bits: a number from 1, `Event` x 2 + `Direction`.
+/// Events in their order, each direction's once, in five bits: a number from 1, `Event` x 2 + `Direction`. Six a word.
 #[derive(Clone, Copy, Debug, Default)]
-struct History {
-    seen: u32,
-    order: u128,
-    count: u32,
-}
+struct History([u32; 3]);
 
 impl History {
     fn note(&mut self, event: Event, dir: Direction) {
-        let code = event as u32 * 2 + u32::from(dir == Direction::RespToOrig);
-        if self.seen >> code & 1 == 1 {
-            return;
+        let code = event as u32 * 2 + u32::from(dir == Direction::RespToOrig) + 1;
+        for word in &mut self.0 {
+            for at in 0..6 {
+                match *word >> (5 * at) & 31 {
+                    0 => {
+                        *word |= code << (5 * at);
+                        return;
+                    }
+                    known if known == code => return,
+                    _ => {}
+                }
+            }
         }
-        self.seen |= 1 << code;
-        self.order |= u128::from(code + 1) << (5 * self.count);
-        self.count += 1;
     }
 
     fn text(self) -> String {
-        let codes = (0..self.count).map(|at| self.order >> (5 * at) & 31);
+        let codes = self.0.iter().flat_map(|word| (0..6).map(move |at| *word >> (5 * at) & 31));
         codes
             .filter_map(|code| {
                 let code = usize::try_from(code).ok()?.checked_sub(1)?;

@@ -1,7 +1,6 @@
 //! Compact keys of conns and the index from key to slot.
 
 use crate::model::{Endpoint, Proto};
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
@@ -50,38 +49,113 @@ fn words(ip: IpAddr) -> [u64; 2] {
     [high, low]
 }
 
-/// From key to slot. IPv4 has a map of its own: its keys are a third of the size.
+/// From key to slot, by open addressing: the key itself stands in the slot, which is read anyway.
 #[derive(Debug)]
 pub(super) struct Index {
-    v4: HashMap<u128, u32, Seed>,
-    v6: HashMap<WideKey, u32, Seed>,
+    /// A power of two, at most half full; none, or a slot and the low half of its hash.
+    places: Vec<Place>,
+    len: usize,
+    seed: Seed,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u32,
+    slot: u32,
+}
+
+const FREE: Place = Place { hash: 0, slot: u32::MAX };
+
+/// First number of places.
+const FIRST_PLACES: usize = 64;
 
 impl Index {
     pub(super) fn new() -> Self {
-        let seed = Seed::new();
-        Self { v4: HashMap::with_hasher(seed), v6: HashMap::with_hasher(seed) }
+        Self { places: vec![FREE; FIRST_PLACES], len: 0, seed: Seed::new() }
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<u32> {
-        match key {
-            Key::V4(key) => self.v4.get(&key).copied(),
-            Key::V6(key) => self.v6.get(&key).copied(),
+    /// The slot of a key; `is_key` says whether a slot is the key's.
+    pub(super) fn get(&self, key: Key, is_key: impl Fn(u32) -> bool) -> Option<u32> {
+        let hash = self.hash(key);
+        let mut at = self.home(hash);
+        loop {
+            let place = self.places.get(at)?;
+            if place.slot == FREE.slot {
+                return None;
+            }
+            if place.hash == hash && is_key(place.slot) {
+                return Some(place.slot);
+            }
+            at = self.next(at);
         }
     }
 
+    /// Adds a key that is not there.
     pub(super) fn insert(&mut self, key: Key, slot: u32) {
-        match key {
-            Key::V4(key) => self.v4.insert(key, slot),
-            Key::V6(key) => self.v6.insert(key, slot),
-        };
+        if (self.len + 1) * 2 > self.places.len() {
+            let old = std::mem::take(&mut self.places);
+            self.places = vec![FREE; old.len() * 2];
+            for place in old.into_iter().filter(|place| place.slot != FREE.slot) {
+                self.put(place);
+            }
+        }
+        self.len += 1;
+        self.put(Place { hash: self.hash(key), slot });
     }
 
-    pub(super) fn remove(&mut self, key: Key) {
-        match key {
-            Key::V4(key) => self.v4.remove(&key),
-            Key::V6(key) => self.v6.remove(&key),
-        };
+    /// Removes the key of a slot.
+    pub(super) fn remove(&mut self, key: Key, slot: u32) {
+        let mut at = self.home(self.hash(key));
+        loop {
+            match self.places.get(at) {
+                Some(place) if place.slot == slot => break,
+                Some(place) if place.slot != FREE.slot => at = self.next(at),
+                _ => return,
+            }
+        }
+        self.len -= 1;
+        // What follows moves up, so that no search ends too early.
+        let mut hole = at;
+        loop {
+            at = self.next(at);
+            let Some(&place) = self.places.get(at).filter(|place| place.slot != FREE.slot) else {
+                break;
+            };
+            let mask = self.places.len() - 1;
+            let from_home = at.wrapping_sub(self.home(place.hash)) & mask;
+            if from_home >= at.wrapping_sub(hole) & mask {
+                self.set(hole, place);
+                hole = at;
+            }
+        }
+        self.set(hole, FREE);
+    }
+
+    fn put(&mut self, place: Place) {
+        let mut at = self.home(place.hash);
+        while self.places.get(at).is_some_and(|taken| taken.slot != FREE.slot) {
+            at = self.next(at);
+        }
+        self.set(at, place);
+    }
+
+    fn set(&mut self, at: usize, place: Place) {
+        if let Some(old) = self.places.get_mut(at) {
+            *old = place;
+        }
+    }
+
+    fn hash(&self, key: Key) -> u32 {
+        let hash = self.seed.hash_one(key);
+        u32::try_from((hash ^ hash >> 32) & u64::from(u32::MAX)).unwrap_or_default()
+    }
+
+    fn home(&self, hash: u32) -> usize {
+        hash as usize & (self.places.len() - 1)
+    }
+
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & (self.places.len() - 1)
     }
 }
 

@@ -3,10 +3,11 @@
 //! In: segments. Out: ordered chunks per direction, conn records, through a `ChunkSink`.
 //! Never: packet bytes below the transport header, a clock, a choice between versions of a disputed octet.
 
+mod combine;
 mod conn;
 mod key;
+mod list;
 mod out;
-mod queue;
 mod stream;
 mod table;
 mod tail;
@@ -14,6 +15,8 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod versions;
+mod waiting;
 
 pub use table::ConnTable;
 
@@ -23,15 +26,22 @@ pub struct Limits {
     /// Conns at a time. Then one leaves, and is counted unless it was closed already: closed ones first, then those without
     /// payload, then datagram conns, then the others; of each kind the one that was silent longest.
     pub max_conns: usize,
-    /// Octets of one stream that wait behind a hole, with 96 octets a piece for its keeping. Then the hole is a gap.
+    /// Octets of one stream that wait behind a hole, with what their keeping takes. Then the hole is a gap.
     pub out_of_order_bytes: usize,
     /// The same for all streams together.
     pub out_of_order_bytes_total: usize,
     /// Octets of one stream that are kept after they were handed on, to compare what is sent again. What the
     /// other side has not acknowledged is kept, up to this.
     pub tail_bytes: usize,
-    /// The same for all streams together. Then the streams that were silent longest forget theirs.
+    /// The same for all streams together. Then the conns that carried no payload since they were asked last forget theirs.
     pub tail_bytes_total: usize,
+    /// Octets around a version of disputed octets that are searched with it: the longest match.
+    pub context: u64,
+    /// Octets of disputed versions that are kept to be combined, for all streams together. Then they are handed on with what
+    /// is known of their neighbours, and forgotten.
+    pub version_bytes_total: usize,
+    /// Octets spent on combinations at once; every conflict pays some more in. Then each version is handed on by itself.
+    pub search_budget: u64,
     /// Frames of the conn that are awaited before a hole that is acknowledged and has data behind it is a gap: they may
     /// have been captured in another order.
     pub gap_patience: u32,
@@ -45,11 +55,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_conns: 1 << 18,                 // about 130 MiB of conns
+            max_conns: 1 << 18,                 // about 70 MiB of conns
             out_of_order_bytes: 4 << 20,        // a large window after one loss
-            out_of_order_bytes_total: 48 << 20, // a flood of holes stays within 48 MiB
+            out_of_order_bytes_total: 24 << 20, // a flood of holes stays within 24 MiB
             tail_bytes: 1 << 20,                // 80 ms of 100 Mbit/s on their way
-            tail_bytes_total: 48 << 20, // 48 streams at their most, or 24,000 at their least
+            tail_bytes_total: 24 << 20, // 24 streams at their most, or 30,000 at their least
+            context: 512,               // an identifier of 40 characters, two escapes deep
+            version_bytes_total: 8 << 20, // neighbourhoods of about 1,000 conflicts
+            search_budget: 64 << 20,    // a quarter of a second of search
             gap_patience: 8, // as many frames as two queues of one interface hand over at once
             linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
             datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn

@@ -13,7 +13,11 @@ pub(super) struct Shared {
     pub(super) held_bytes: usize,
     /// Octets of tails.
     pub(super) tail_bytes: usize,
-    /// A tail was refused: others must forget.
+    /// Octets of versions.
+    pub(super) version_bytes: usize,
+    /// Octets that may still be spent on combinations of versions.
+    pub(super) search_budget: u64,
+    /// Something was refused: others must forget.
     pub(super) is_starved: bool,
     /// Joins an alternate with its neighbours.
     pub(super) scratch: Vec<u8>,
@@ -40,21 +44,28 @@ impl<S: ChunkSink> Out<'_, S> {
     }
 
     pub(super) fn gap(&mut self, offset: u64, len: u64) {
-        add(&mut self.meta.missed, self.dir, len);
+        add(&mut self.meta.rare().missed, self.dir, len);
         self.shared.coverage.missed_bytes = self.shared.coverage.missed_bytes.saturating_add(len);
         self.meta.note(Event::Gap, self.dir);
         self.sink.chunk(self.slot, self.dir, &Chunk::Gap { offset, len });
     }
 
     /// Octets that are no part of the stream.
-    pub(super) fn alternate(&mut self, offset: u64, bytes: &[u8], frames: FrameSpan) {
-        self.sink.chunk(self.slot, self.dir, &Chunk::Alternate { offset, bytes, frames });
+    pub(super) fn alternate(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        disputed: (usize, usize),
+        frames: FrameSpan,
+    ) {
+        let chunk = Chunk::Alternate { offset, bytes, disputed, frames };
+        self.sink.chunk(self.slot, self.dir, &chunk);
     }
 
     /// Octets of which another version may have been received.
     pub(super) fn conflict(&mut self, count: u64) {
         if count > 0 {
-            add(&mut self.meta.conflict, self.dir, count);
+            add(&mut self.meta.rare().conflict, self.dir, count);
             self.shared.coverage.conflict_bytes += count;
             self.meta.note(Event::Conflict, self.dir);
         }

@@ -3,8 +3,8 @@
 use super::Limits;
 use super::conn::{Conn, Meta, conn_id};
 use super::key::{Index, Key};
+use super::list::{Kind, Link, Links, List};
 use super::out::{Out, Shared};
-use super::queue::{Entry, Kind, Queue};
 use super::tcp::Tcp;
 use super::udp;
 use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid};
@@ -13,13 +13,63 @@ use std::collections::HashSet;
 /// Ends of closed conns that are remembered, about 1 MiB; beyond it every conn without a beginning is taken for one that goes on.
 pub(super) const MAX_GONE: usize = 1 << 14;
 
+/// A place for a conn. Frames do not move a conn in its list: it is looked at again when it comes to the front, so that a
+/// frame costs nothing there.
+#[derive(Debug, Default)]
+struct Slot {
+    conn: Option<Conn>,
+    by_kind: Link,
+    by_wealth: Link,
+    /// Its kind, of which list it is.
+    kind: Option<Kind>,
+    is_rich: bool,
+    /// When it was put in its list, in the table's time.
+    stamp: i64,
+}
+
+#[derive(Debug, Default)]
+struct Slots(Vec<Slot>);
+
+impl Slots {
+    fn get(&self, slot: u32) -> Option<&Slot> {
+        self.0.get(slot as usize)
+    }
+
+    fn get_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.0.get_mut(slot as usize)
+    }
+
+    fn conn(&self, slot: u32) -> Option<&Conn> {
+        self.get(slot)?.conn.as_ref()
+    }
+}
+
+struct ByKind<'a>(&'a mut Slots);
+
+impl Links for ByKind<'_> {
+    fn link(&mut self, slot: u32) -> Option<&mut Link> {
+        self.0.get_mut(slot).map(|slot| &mut slot.by_kind)
+    }
+}
+
+struct ByWealth<'a>(&'a mut Slots);
+
+impl Links for ByWealth<'_> {
+    fn link(&mut self, slot: u32) -> Option<&mut Link> {
+        self.0.get_mut(slot).map(|slot| &mut slot.by_wealth)
+    }
+}
+
 /// Every conn that is open, and what was missed in all.
 #[derive(Debug)]
 pub struct ConnTable {
     index: Index,
-    slots: Vec<Option<Conn>>,
+    slots: Slots,
     free: Vec<u32>,
-    queues: [Queue; 4],
+    /// The conns of each kind, those first that were looked at longest ago.
+    kinds: [List; 4],
+    /// The conns that keep more than their place.
+    rich: List,
     next_uid: u64,
     /// The highest time seen: the time of a capture may go back, that of the table does not.
     now: i64,
@@ -35,9 +85,10 @@ impl ConnTable {
     pub fn new(limits: Limits) -> Self {
         Self {
             index: Index::new(),
-            slots: Vec::new(),
+            slots: Slots::default(),
             free: Vec::new(),
-            queues: Default::default(),
+            kinds: Default::default(),
+            rich: List::default(),
             next_uid: 1,
             now: i64::MIN,
             shared: Shared {
@@ -45,6 +96,8 @@ impl ConnTable {
                 coverage: Coverage::default(),
                 held_bytes: 0,
                 tail_bytes: 0,
+                version_bytes: 0,
+                search_budget: limits.search_budget,
                 is_starved: false,
                 scratch: Vec::new(),
             },
@@ -58,7 +111,9 @@ impl ConnTable {
         self.now = self.now.max(segment.at().time.as_nanos());
         self.expire(sink);
         let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
-        let slot = match self.index.get(key) {
+        let (index, slots) = (&self.index, &self.slots);
+        let slot = index.get(key, |slot| slots.conn(slot).is_some_and(|it| it.meta.is_of(segment)));
+        let slot = match slot {
             Some(slot) if segment.is_alternate => {
                 self.push_alternate(slot, segment, sink);
                 return;
@@ -80,8 +135,9 @@ impl ConnTable {
                 slot
             }
         };
-        let Some(conn) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let before = kind(conn);
+        let Some(conn) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut()) else {
+            return;
+        };
         conn.meta.saw(segment, self.now);
         let dir = conn.meta.direction(segment);
         let Conn { meta, tcp } = conn;
@@ -90,45 +146,45 @@ impl ConnTable {
             (Some(tcp), Some(header)) => tcp.push(segment, header, &mut out),
             _ => udp::push(segment, &mut out),
         }
-        let after = kind(conn);
-        if after != before {
-            let entry = Entry { slot, uid: conn.meta.uid.0, stamp: self.now };
-            self.queue(before).live -= 1;
-            self.queue(after).push(entry);
-            self.sweep(before);
-        }
+        self.enlist(slot);
         if self.shared.is_starved {
-            self.forget_tails();
+            self.take_back(sink);
         }
     }
 
     /// Takes another version of a segment: its octets are searched in their place, and nothing else follows from it.
     fn push_alternate<S: ChunkSink>(&mut self, slot: u32, segment: &Segment<'_>, sink: &mut S) {
-        let Some(Some(Conn { meta, tcp })) = self.slots.get_mut(slot as usize) else { return };
+        let Some(Conn { meta, tcp }) = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut())
+        else {
+            return;
+        };
         let dir = meta.direction(segment);
         let mut out = Out { sink, slot: ConnSlot(slot), dir, meta, shared: &mut self.shared };
         match (tcp, &segment.tcp) {
             (Some(tcp), Some(header)) => {
                 let is_syn = header.flags.has(TcpFlags::SYN);
                 let seq = if is_syn { header.seq.plus(1) } else { header.seq };
-                tcp.stream(dir).stray(seq, segment.payload, segment.frames, &mut out);
+                tcp.stream_mut(dir).other(seq, segment.payload, segment.frames, &mut out);
             }
             _ if segment.payload.is_empty() => {}
-            _ => out.alternate(0, segment.payload, segment.frames),
+            _ => {
+                let whole = (0, segment.payload.len());
+                out.alternate(0, segment.payload, whole, segment.frames);
+            }
         }
+        self.enlist(slot);
     }
 
     /// Ends the input: every conn is closed, in the order of their first frames.
     pub fn finish<S: ChunkSink>(&mut self, sink: &mut S) {
         let mut open: Vec<(u64, u32)> = (0_u32..)
-            .zip(&self.slots)
-            .filter_map(|(slot, conn)| Some((conn.as_ref()?.meta.uid.0, slot)))
+            .zip(&self.slots.0)
+            .filter_map(|(number, slot)| Some((slot.conn.as_ref()?.meta.uid.0, number)))
             .collect();
         open.sort_unstable();
         for (_, slot) in open {
             self.close(slot, false, sink);
         }
-        self.queues = Default::default();
     }
 
     /// What was missed so far: `missed_bytes`, `conflict_bytes`, `midstream_conns`, `conns_evicted`.
@@ -136,23 +192,27 @@ impl ConnTable {
         &self.shared.coverage
     }
 
-    fn conn(&self, slot: u32) -> Option<&Conn> {
-        self.slots.get(slot as usize)?.as_ref()
+    /// Octets of memory that are held beside the conns themselves, as they are charged.
+    #[cfg(test)]
+    pub(super) const fn held(&self) -> Held {
+        let Shared { held_bytes, tail_bytes, version_bytes, .. } = self.shared;
+        Held { waiting: held_bytes, tails: tail_bytes, versions: version_bytes }
     }
 
     fn is_reused(&self, slot: u32, segment: &Segment<'_>) -> bool {
-        let Some(Conn { meta, tcp: Some(tcp) }) = self.conn(slot) else { return false };
+        let Some(Conn { meta, tcp: Some(tcp) }) = self.slots.conn(slot) else { return false };
         segment.tcp.is_some_and(|header| tcp.is_reused_by(&header, meta.direction(segment)))
     }
 
     fn mark_reused(&mut self, slot: u32) {
-        if let Some(Some(Conn { tcp: Some(tcp), .. })) = self.slots.get_mut(slot as usize) {
+        let conn = self.slots.get_mut(slot).and_then(|slot| slot.conn.as_mut());
+        if let Some(Conn { tcp: Some(tcp), .. }) = conn {
             tcp.is_reused = true;
         }
     }
 
     fn open<S: ChunkSink>(&mut self, key: Key, segment: &Segment<'_>, sink: &mut S) -> u32 {
-        if self.slots.len() - self.free.len() >= self.shared.limits.max_conns.max(1) {
+        if self.slots.0.len() - self.free.len() >= self.shared.limits.max_conns.max(1) {
             self.evict(sink);
         }
         let uid = Uid(self.next_uid);
@@ -161,32 +221,26 @@ impl ConnTable {
             meta: Meta::new(uid, conn_id(segment), segment),
             tcp: (segment.proto == Proto::TCP && segment.tcp.is_some()).then(Tcp::default),
         };
-        let kind = kind(&conn);
         let id = conn.meta.id;
-        let slot = if let Some(slot) = self.free.pop() {
-            if let Some(free) = self.slots.get_mut(slot as usize) {
-                *free = Some(conn);
-            }
-            slot
-        } else {
-            self.slots.push(Some(conn));
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.0.push(Slot::default());
+            u32::try_from(self.slots.0.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(free) = self.slots.get_mut(slot) {
+            free.conn = Some(conn);
+        }
         self.index.insert(key, slot);
-        let entry = Entry { slot, uid: uid.0, stamp: self.now };
-        self.queue(kind).push(entry);
+        self.enlist(slot);
         sink.opened(ConnSlot(slot), uid, &id, segment.at());
         slot
     }
 
     fn close<S: ChunkSink>(&mut self, slot: u32, is_evicted: bool, sink: &mut S) {
-        let Some(Conn { mut meta, mut tcp }) =
-            self.slots.get_mut(slot as usize).and_then(Option::take)
-        else {
-            return;
-        };
+        let Some(place) = self.slots.get_mut(slot) else { return };
+        let Some(Conn { mut meta, mut tcp }) = place.conn.take() else { return };
         let kind = kind_of(tcp.as_ref());
-        let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto, meta.realm);
+        self.enlist(slot);
+        let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto, meta.realm());
         if kind == Kind::Closed && tcp.as_ref().is_some_and(Tcp::has_data) {
             if self.gone.len() < MAX_GONE {
                 self.gone.insert(key);
@@ -194,14 +248,12 @@ impl ConnTable {
                 self.has_forgotten = true;
             }
         }
-        self.queue(kind).live -= 1;
-        self.sweep(kind);
         if let Some(tcp) = &mut tcp {
             let dir = Direction::OrigToResp;
             let shared = &mut self.shared;
             tcp.flush(&mut Out { sink, slot: ConnSlot(slot), dir, meta: &mut meta, shared });
         }
-        self.index.remove(key);
+        self.index.remove(key, slot);
         self.free.push(slot);
         sink.closed(ConnSlot(slot), meta.record(is_evicted));
     }
@@ -213,8 +265,8 @@ impl ConnTable {
             [(Kind::Closed, limits.linger_ns), (Kind::Datagram, limits.datagram_idle_ns)]
         {
             let deadline = self.now.saturating_sub(timeout);
-            while self.queue(kind).entries.front().is_some_and(|front| front.stamp < deadline) {
-                if let Some(slot) = self.pop_silent(kind) {
+            while let Some(slot) = self.first_of(kind, deadline) {
+                if self.is_silent(slot, kind) {
                     self.close(slot, false, sink);
                 }
             }
@@ -224,8 +276,8 @@ impl ConnTable {
     /// Makes room for one conn.
     fn evict<S: ChunkSink>(&mut self, sink: &mut S) {
         for kind in Kind::ALL {
-            while !self.queue(kind).entries.is_empty() {
-                if let Some(slot) = self.pop_silent(kind) {
+            while let Some(slot) = self.first_of(kind, i64::MAX) {
+                if self.is_silent(slot, kind) {
                     let is_evicted = kind != Kind::Closed;
                     self.shared.coverage.conns_evicted += u64::from(is_evicted);
                     self.close(slot, is_evicted, sink);
@@ -235,65 +287,95 @@ impl ConnTable {
         }
     }
 
-    /// Takes the front of a queue, unless it is stale or its conn was active since: that goes to the back.
-    fn pop_silent(&mut self, kind: Kind) -> Option<u32> {
-        let mut entry = self.queue(kind).entries.pop_front()?;
-        let conn = self.conn(entry.slot)?;
-        if conn.meta.uid.0 != entry.uid || self::kind(conn) != kind {
-            return None;
-        }
-        if conn.meta.touched > entry.stamp {
-            entry.stamp = conn.meta.touched;
-            self.queue(kind).entries.push_back(entry);
-            return None;
-        }
-        Some(entry.slot)
+    /// The front of a list, where it was put there before `deadline`.
+    fn first_of(&mut self, kind: Kind, deadline: i64) -> Option<u32> {
+        let slot = list(&mut self.kinds, kind).first()?;
+        self.slots.get(slot).filter(|it| it.stamp < deadline).map(|_| slot)
     }
 
-    /// Takes the memory of tails back, a quarter at least, from the conns that were silent longest.
-    fn forget_tails(&mut self) {
+    /// Whether a conn was silent since it was put in its list; else it goes to the back.
+    fn is_silent(&mut self, slot: u32, kind: Kind) -> bool {
+        let Some(place) = self.slots.get_mut(slot) else { return false };
+        let touched = place.conn.as_ref().map_or(i64::MIN, |conn| conn.meta.touched);
+        if touched <= place.stamp {
+            return true;
+        }
+        place.stamp = touched;
+        let list = list(&mut self.kinds, kind);
+        list.remove(slot, &mut ByKind(&mut self.slots));
+        list.push(slot, &mut ByKind(&mut self.slots));
+        false
+    }
+
+    /// Puts a conn in the lists that it belongs to now.
+    fn enlist(&mut self, slot: u32) {
+        let now = self.now;
+        let Some(place) = self.slots.get_mut(slot) else { return };
+        let kind = place.conn.as_ref().map(|conn| kind_of(conn.tcp.as_ref()));
+        let tcp = place.conn.as_ref().and_then(|conn| conn.tcp.as_ref());
+        let is_rich = tcp.is_some_and(Tcp::has_extra);
+        let was_rich = std::mem::replace(&mut place.is_rich, is_rich);
+        let old = std::mem::replace(&mut place.kind, kind);
+        if kind != old {
+            place.stamp = now;
+            if let Some(old) = old {
+                list(&mut self.kinds, old).remove(slot, &mut ByKind(&mut self.slots));
+            }
+            if let Some(kind) = kind {
+                list(&mut self.kinds, kind).push(slot, &mut ByKind(&mut self.slots));
+            }
+        }
+        match (was_rich, is_rich) {
+            (false, true) => self.rich.push(slot, &mut ByWealth(&mut self.slots)),
+            (true, false) => self.rich.remove(slot, &mut ByWealth(&mut self.slots)),
+            _ => {}
+        }
+    }
+
+    /// Takes memory back, a quarter at least, from conns that carried no payload since they were asked last. Each is asked
+    /// once for every time that it carried some.
+    fn take_back<S: ChunkSink>(&mut self, sink: &mut S) {
         self.shared.is_starved = false;
-        let enough = self.shared.limits.tail_bytes_total / 4 * 3;
-        for queue in &self.queues {
-            for entry in &queue.entries {
-                if self.shared.tail_bytes <= enough {
-                    return;
-                }
-                if let Some(Some(Conn { tcp: Some(tcp), .. })) =
-                    self.slots.get_mut(entry.slot as usize)
-                {
-                    tcp.orig.release_tail(&mut self.shared);
-                    tcp.resp.release_tail(&mut self.shared);
-                }
+        let limits = self.shared.limits;
+        let mut patience = self.slots.0.len() * 2;
+        while self.shared.tail_bytes > limits.tail_bytes_total / 4 * 3
+            || self.shared.version_bytes > limits.version_bytes_total / 4 * 3
+        {
+            let Some(slot) = self.rich.first().filter(|_| patience > 0) else { return };
+            patience -= 1;
+            let Some(place) = self.slots.get_mut(slot) else { return };
+            if let Some(Conn { meta, tcp: Some(tcp) }) = &mut place.conn
+                && !std::mem::take(&mut tcp.is_active)
+            {
+                let (dir, shared) = (Direction::OrigToResp, &mut self.shared);
+                tcp.release(&mut Out { sink, slot: ConnSlot(slot), dir, meta, shared });
+            }
+            self.enlist(slot);
+            if self.slots.get(slot).is_some_and(|it| it.is_rich) {
+                self.rich.remove(slot, &mut ByWealth(&mut self.slots));
+                self.rich.push(slot, &mut ByWealth(&mut self.slots));
             }
         }
     }
-
-    const fn queue(&mut self, kind: Kind) -> &mut Queue {
-        let [closed, embryo, datagram, open] = &mut self.queues;
-        match kind {
-            Kind::Closed => closed,
-            Kind::Embryo => embryo,
-            Kind::Datagram => datagram,
-            Kind::Open => open,
-        }
-    }
-
-    fn sweep(&mut self, kind: Kind) {
-        if !self.queue(kind).is_littered() {
-            return;
-        }
-        let mut entries = std::mem::take(&mut self.queue(kind).entries);
-        entries.retain(|entry| {
-            self.conn(entry.slot)
-                .is_some_and(|conn| conn.meta.uid.0 == entry.uid && self::kind(conn) == kind)
-        });
-        self.queue(kind).entries = entries;
-    }
 }
 
-fn kind(conn: &Conn) -> Kind {
-    kind_of(conn.tcp.as_ref())
+/// What a table is charged for.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) waiting: usize,
+    pub(super) tails: usize,
+    pub(super) versions: usize,
+}
+
+const fn list(kinds: &mut [List; 4], kind: Kind) -> &mut List {
+    let [closed, embryo, datagram, open] = kinds;
+    match kind {
+        Kind::Closed => closed,
+        Kind::Embryo => embryo,
+        Kind::Datagram => datagram,
+        Kind::Open => open,
+    }
 }
 
 fn kind_of(tcp: Option<&Tcp>) -> Kind {

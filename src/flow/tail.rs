@@ -9,6 +9,12 @@ const MIN_BYTES: u64 = 2048;
 /// First size of the ring, in octets: most conns are short.
 const FIRST_BYTES: usize = 512;
 
+/// Borders of segments kept: where versions of what was handed on can be mixed.
+const BORDERS: usize = 16;
+
+/// The same as a modulus.
+const MAX_BORDER: u8 = 16;
+
 /// A ring whose length is a power of two; the octet at offset `o` lies at `o` modulo its length.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -17,6 +23,9 @@ pub(super) struct Tail {
     start: u64,
     /// Offset behind the last one.
     end: u64,
+    /// Offsets modulo 2^32 at which segments began or ended, and where the next one is put.
+    borders: [u32; BORDERS],
+    next_border: u8,
 }
 
 impl Tail {
@@ -35,6 +44,26 @@ impl Tail {
         shared.tail_bytes = shared.tail_bytes.saturating_sub(self.ring.len());
         self.ring = Vec::new();
         self.start = self.end;
+    }
+
+    /// Notes where a segment began or ended.
+    pub(super) fn border(&mut self, offset: u64) {
+        if let Some(place) = self.borders.get_mut(usize::from(self.next_border)) {
+            *place = u32::try_from(offset & u64::from(u32::MAX)).unwrap_or_default();
+        }
+        self.next_border = (self.next_border + 1) % MAX_BORDER;
+    }
+
+    /// The last borders of segments among the octets kept.
+    pub(super) fn borders(&self) -> impl Iterator<Item = u64> {
+        let low = u32::try_from(self.end & u64::from(u32::MAX)).unwrap_or_default();
+        let back = self.borders.iter().map(move |border| u64::from(low.wrapping_sub(*border)));
+        back.filter_map(|back| self.end.checked_sub(back)).filter(|at| *at > self.start)
+    }
+
+    /// Whether nothing is kept.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.ring.is_empty()
     }
 
     /// Appends octets. `wanted`: how many octets behind the new end are worth keeping.
@@ -65,6 +94,13 @@ impl Tail {
         )
     }
 
+    /// The octets of `from..to` that are kept, in two runs with their offsets.
+    pub(super) fn known(&self, from: u64, to: u64) -> [(u64, &[u8]); 2] {
+        let from = from.max(self.start);
+        let (first, second) = self.get(from, to.min(self.end));
+        [(from, first), (from + first.len() as u64, second)]
+    }
+
     fn index(&self, offset: u64) -> usize {
         match self.ring.len() {
             0 => 0,
@@ -80,7 +116,9 @@ impl Tail {
             return;
         }
         shared.tail_bytes += more;
-        let mut next = Self { ring: vec![0; len], start: self.start, end: self.start };
+        let (borders, next_border) = (self.borders, self.next_border);
+        let (start, end) = (self.start, self.start);
+        let mut next = Self { ring: vec![0; len], start, end, borders, next_border };
         let (first, second) = self.get(self.start, self.end);
         next.append(first);
         next.append(second);

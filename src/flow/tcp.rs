@@ -9,6 +9,7 @@ use crate::model::{ChunkSink, Direction, Segment, TcpFlags, TcpHeader};
 const YOUNG_FRAMES: u64 = 16;
 
 /// Both streams of a TCP conn.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, one octet each")]
 #[derive(Debug, Default)]
 pub(super) struct Tcp {
     pub(super) orig: Stream,
@@ -17,6 +18,8 @@ pub(super) struct Tcp {
     has_syn: bool,
     /// Its ends belonged to another conn before.
     pub(super) is_reused: bool,
+    /// It carried payload since it was last asked for memory.
+    pub(super) is_active: bool,
 }
 
 impl Tcp {
@@ -36,14 +39,26 @@ impl Tcp {
 
     /// Whether it has ended, by FIN of both sides or by RST.
     pub(super) const fn is_closed(&self) -> bool {
-        self.is_reset || (self.orig.fin.is_some() && self.resp.fin.is_some())
+        self.is_reset || (self.orig.is_finished() && self.resp.is_finished())
     }
 
     /// Whether nothing more is to be expected of it. A reset may be one that the receiver never got or never believed
     /// (a wrong sequence number, a TTL too short): where payload was seen, more of it may follow at any time.
     pub(super) fn is_gone(&self) -> bool {
-        let both_said_fin = self.orig.fin.is_some() && self.resp.fin.is_some();
+        let both_said_fin = self.orig.is_finished() && self.resp.is_finished();
         both_said_fin || (self.is_reset && !self.has_data())
+    }
+
+    /// Whether more is kept of it than its place.
+    pub(super) const fn has_extra(&self) -> bool {
+        self.orig.has_extra() || self.resp.has_extra()
+    }
+
+    /// Gives back what was kept to compare and combine.
+    pub(super) fn release<S: ChunkSink>(&mut self, out: &mut Out<'_, S>) {
+        for dir in Direction::BOTH {
+            self.stream_mut(dir).release(&mut out.of(dir));
+        }
     }
 
     /// Whether payload was seen.
@@ -84,6 +99,7 @@ impl Tcp {
         let is_syn = flags.has(TcpFlags::SYN);
         let is_rst = flags.has(TcpFlags::RST);
         let has_payload = !segment.payload.is_empty() || segment.cut > 0;
+        self.is_active |= has_payload;
         note(flags, has_payload, out);
         // A SYN takes one sequence number (RFC 9293 s3.4).
         let seq = if is_syn { header.seq.plus(1) } else { header.seq };
@@ -103,14 +119,12 @@ impl Tcp {
         if flags.has(TcpFlags::ACK) {
             self.stream_mut(dir.reverse()).acknowledge(header.ack, is_syn);
         }
-        if flags.has(TcpFlags::URG) && !segment.payload.is_empty() {
-            // One octet is urgent: a receiver takes it out of the stream or leaves it there (RFC 6093 s2), and which one
-            // it is has two readings. The stream with and without it are versions of the same octets.
-            out.conflict(1);
-            self.stream(dir).stray(seq, segment.payload, segment.frames, out);
-        }
         let stream = self.stream_mut(dir);
         stream.push(seq, segment.payload, segment.cut, segment.frames, out);
+        if flags.has(TcpFlags::URG) && !segment.payload.is_empty() {
+            out.conflict(1);
+            stream.note_urgent(seq, header.urgent, segment.frames, out);
+        }
         if flags.has(TcpFlags::FIN) {
             stream.finish_at(seq, segment.payload.len() as u64 + u64::from(segment.cut));
         }
@@ -147,7 +161,7 @@ impl Tcp {
         if header.flags.has(TcpFlags::SYN) {
             self.has_syn = true;
             let base = header.seq.plus(1);
-            self.stream_mut(dir).open_at(base);
+            self.stream_mut(dir).open_at(base, out.shared);
             // Its frames were captured in another order.
             if std::mem::take(&mut out.meta.midstream) {
                 let conns = &mut out.shared.coverage.midstream_conns;

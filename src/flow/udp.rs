@@ -8,7 +8,7 @@ use crate::model::{ChunkSink, Segment};
 pub(super) fn push<S: ChunkSink>(segment: &Segment<'_>, out: &mut Out<'_, S>) {
     let at = out.dir.index();
     let sum = |pair: &[u64; 2]| pair.get(at).copied().unwrap_or_default();
-    let offset = sum(&out.meta.bytes).saturating_add(sum(&out.meta.missed));
+    let offset = sum(&out.meta.bytes).saturating_add(sum(&out.meta.missed()));
     if !segment.payload.is_empty() {
         out.note(Event::Data);
         out.data(offset, segment.payload, segment.frames);

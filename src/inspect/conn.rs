@@ -20,8 +20,8 @@ const MAX_LAYERS: usize = 4;
 /// Octets in front of a chunk that are kept for the surroundings of a field that began there.
 const TAIL: usize = 192;
 
-/// Octets, its neighbours included, from which an alternate may be taken for another version of ciphertext.
-const MIN_SEALED_ALTERNATE: usize = 384;
+/// Octets, its neighbours aside, from which an alternate may be taken for another version of ciphertext.
+const MIN_SEALED_ALTERNATE: usize = 256;
 
 /// Remarks kept of one conn.
 const MAX_REMARKS: usize = 16;
@@ -301,13 +301,17 @@ impl Conn {
                     matcher.gap(scanner);
                 }
             }
-            Chunk::Alternate { offset, bytes, frames } => {
+            Chunk::Alternate { offset, bytes, disputed, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
                 // Text in the place of ciphertext is no ciphertext.
                 let mut look = Tally::default();
-                look.add(bytes);
+                look.add(bytes.get(disputed.0..disputed.1).unwrap_or_default());
                 let random = offset > 0 && matches!(look.look(), Look::Random);
-                matcher.scan_once(offset, bytes, frames, &mut |one| found(one, true, random));
+                matcher.scan_once(offset, bytes, frames, &mut |one| {
+                    if touches(&one, offset, disputed) {
+                        found(one, true, random);
+                    }
+                });
             }
         }
     }
@@ -618,12 +622,12 @@ impl Findings {
                 }
                 pick_mut(&mut self.tails, dir).clear();
             }
-            Chunk::Alternate { offset, bytes, .. } => {
+            Chunk::Alternate { offset, bytes, disputed: (from, to), .. } => {
                 // Small pieces in the place of ciphertext may add up to a text; only a large one is seen to be none.
                 let mut look = Tally::default();
-                look.add(bytes);
+                look.add(bytes.get(from..to).unwrap_or_default());
                 let is_sealed = sealed.is_some_and(|from| offset > 0 && offset >= from)
-                    && bytes.len() >= MIN_SEALED_ALTERNATE
+                    && to.saturating_sub(from) >= MIN_SEALED_ALTERNATE
                     && look.look() == Look::Random
                     && !look.has_text()
                     && !look.is_mixed();
@@ -657,6 +661,12 @@ fn after<'a>(chunk: &Chunk<'a>, from: u64) -> Option<Chunk<'a>> {
 fn part(bytes: &[u8], offset: u64, from: u64, to: u64) -> &[u8] {
     let index = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
     bytes.get(index(from)..index(to)).unwrap_or_default()
+}
+
+/// Whether a match in an alternate touches what is disputed: what lies among its neighbours was found in the stream.
+fn touches(found: &Match<'_>, offset: u64, (from, to): (usize, usize)) -> bool {
+    let start = found.offset.saturating_sub(offset);
+    start <= to as u64 && start.saturating_add(found.len.into()) >= from as u64
 }
 
 fn pick<T: Copy>([orig, resp]: &[T; 2], dir: Direction) -> T {

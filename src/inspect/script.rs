@@ -214,7 +214,7 @@ pub(crate) fn assert_never_panics(spec: &Spec, turns: &[Turn<'_>]) {
                 dialect.feed(dir, &chunk, &mut |_| {});
                 dialect.feed(
                     dir,
-                    &Chunk::Alternate { offset: 0, bytes: b"x\r\n", frames },
+                    &Chunk::Alternate { offset: 0, bytes: b"x\r\n", disputed: (0, 3), frames },
                     &mut |_| panic!("read an alternate"),
                 );
                 *offset += bytes.len() as u64;

@@ -686,7 +686,7 @@ mod props {
                     1 => {
                         let offset = play.offsets[dir.index()];
                         let frames = FrameSpan::default();
-                        let chunk = Chunk::Alternate { offset, bytes: &bytes, frames };
+                        let chunk = Chunk::Alternate { offset, bytes: &bytes, disputed: (0, bytes.len()), frames };
                         play.inspector.chunk(ConnSlot(3), dir, &chunk);
                     }
                     _ => {

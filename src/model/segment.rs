@@ -111,6 +111,8 @@ pub struct TcpHeader {
     pub flags: TcpFlags,
     /// SEG.WND, unscaled.
     pub window: u16,
+    /// SEG.UP; meaningless without the URG bit.
+    pub urgent: u16,
 }
 
 /// One transport segment (TCP), datagram (UDP) or IP payload (any other protocol), whole: IP

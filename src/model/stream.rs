@@ -74,6 +74,9 @@ pub enum Chunk<'a> {
         offset: u64,
         /// The octets, with the neighbouring octets of the stream around them where they are known.
         bytes: &'a [u8],
+        /// From and to, as places in `bytes`: what is not the stream's. The octets around it are its neighbours. Empty
+        /// where a receiver leaves octets out.
+        disputed: (usize, usize),
         /// Where they were captured.
         frames: FrameSpan,
     },

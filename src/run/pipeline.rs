@@ -21,6 +21,14 @@ const ADDRESSES: usize = 12;
 /// Pairs of addresses remembered, so that the frames of a conversation or two are not searched again and again.
 const PAIRS: usize = 4;
 
+/// Octets of an escape that stands for one octet: `\u006a`.
+const ESCAPED: usize = 6;
+
+/// Octets of stream that are searched on each side of a version of disputed octets: at least, for banners and short
+/// credentials; and at most, since a conflict without a hit is no PASS anyway.
+const MIN_CONTEXT: usize = 256;
+const MAX_CONTEXT: usize = 2048;
+
 /// The way of the octets for one target.
 pub(super) struct Pipeline {
     decoder: Decoder,
@@ -57,10 +65,13 @@ impl Pipeline {
     /// A pipeline that searches for `identifiers` and `tokens`.
     pub(super) fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, RunError> {
         let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
+        let reach = matcher.reach().saturating_mul(ESCAPED).clamp(MIN_CONTEXT, MAX_CONTEXT);
+        let limits =
+            Limits { context: u64::try_from(reach).unwrap_or(u64::MAX), ..Limits::default() };
         Ok(Self {
             decoder: Decoder::default(),
             addresses: Addresses::default(),
-            table: ConnTable::new(Limits::default()),
+            table: ConnTable::new(limits),
             inspector: Inspector::new(matcher),
             archive: Archive::default(),
         })

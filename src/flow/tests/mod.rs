@@ -3,6 +3,7 @@
 mod properties;
 mod table;
 mod tcp;
+mod versions;
 
 use super::{ConnTable, Limits};
 use crate::model::{
@@ -44,6 +45,15 @@ impl Heard {
 
     pub(super) fn resp(&self) -> String {
         self.text(Direction::RespToOrig)
+    }
+
+    /// Whether a text can be read in the stream or in another version of it.
+    pub(super) fn is_readable(&self, dir: Direction, text: &str) -> bool {
+        let text = text.as_bytes();
+        let holds = |octets: &[u8]| octets.windows(text.len()).any(|window| window == text);
+        let stream: Vec<u8> =
+            self.streams[dir.index()].iter().map(|octet| octet.unwrap_or(0)).collect();
+        holds(&stream) || self.alternates[dir.index()].iter().any(|(_, octets)| holds(octets))
     }
 
     pub(super) fn record(&self) -> &ConnRecord {
@@ -126,6 +136,7 @@ pub(super) struct Talk {
     pub(super) frame: u64,
     pub(super) millis: i64,
     pub(super) cut: u32,
+    pub(super) urgent: u16,
 }
 
 impl Talk {
@@ -135,7 +146,7 @@ impl Talk {
 
     pub(super) fn with(limits: Limits) -> Self {
         let table = ConnTable::new(limits);
-        Self { table, recorder: Recorder::default(), frame: 0, millis: 0, cut: 0 }
+        Self { table, recorder: Recorder::default(), frame: 0, millis: 0, cut: 0, urgent: 0 }
     }
 
     fn push(
@@ -173,8 +184,13 @@ impl Talk {
         ack: u32,
         payload: &[u8],
     ) {
-        let header =
-            TcpHeader { seq: SeqNo(seq), ack: SeqNo(ack), flags: TcpFlags(flags), window: 0 };
+        let header = TcpHeader {
+            seq: SeqNo(seq),
+            ack: SeqNo(ack),
+            flags: TcpFlags(flags),
+            window: 0,
+            urgent: self.urgent,
+        };
         self.push(src, dst, Proto::TCP, Some(header), payload);
     }
 

@@ -160,6 +160,7 @@ proptest! {
                     ack: SeqNo(*ack),
                     flags: TcpFlags(*flags),
                     window: 0,
+                    urgent: u16::try_from(*ack & 63).unwrap(),
                 }),
                 payload,
                 cut: *cut,

@@ -96,7 +96,7 @@ fn other_content_for_octets_that_wait_is_a_conflict_and_an_alternate_with_its_ne
     talk.c(A, 1001, 5001, "USER ");
     let heard = talk.only();
     assert_eq!(heard.orig(), "USER xxxxx\r\n");
-    assert_eq!(heard.alternates[0], [(5, b"chris\r\n".to_vec())]);
+    assert_eq!(heard.alternates[0], [(0, b"USER chris\r\n".to_vec())]);
     assert_eq!(heard.record().conflict_bytes, [5, 0]);
 }
 

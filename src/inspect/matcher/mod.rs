@@ -192,6 +192,11 @@ impl Matcher {
         self.finish(&mut scanner, out);
     }
 
+    /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.
+    pub const fn reach(&self) -> usize {
+        self.index.keep
+    }
+
     /// Whether there is nothing to search for.
     pub fn is_empty(&self) -> bool {
         self.index.engine.is_empty()

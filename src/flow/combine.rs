@@ -1,0 +1,333 @@
+//! From disputed octets to every stretch of stream that a receiver could have put together of them.
+//!
+//! The stream is cut where any segment began or ended. Between two cuts a receiver took one of the versions; what it took
+//! there says nothing of what it takes next to it, since of any segment its copy may not have come. So every choice per
+//! piece is handed on for as far as a match can reach, within a bound of octets. Beyond the bound: each version alone, and
+//! the stretch as a receiver that always takes the last one has it.
+
+use super::versions::{Reading, Region, Variant};
+use crate::model::FrameSpan;
+
+/// Choices of one neighbourhood that are handed on.
+const MAX_CHOICES: usize = 1024;
+
+/// Octets of one neighbourhood that are handed on, over all choices.
+const MAX_OCTETS: u64 = 1 << 17;
+
+/// Neighbouring octets where the choices are too many for the longest match to be searched around each.
+const NEAR: u64 = 32;
+
+/// What is handed on.
+pub(super) struct Combined<'a> {
+    pub(super) offset: u64,
+    pub(super) bytes: &'a [u8],
+    pub(super) disputed: (usize, usize),
+    pub(super) frames: FrameSpan,
+}
+
+/// One version of a piece.
+#[derive(Clone, Copy)]
+struct Version<'a> {
+    bytes: &'a [u8],
+    /// Where it is not the stream's.
+    variant: Option<&'a Variant>,
+    is_fresh: bool,
+}
+
+/// A piece between two cuts.
+struct Piece<'a> {
+    from: u64,
+    to: u64,
+    /// The stream's first, where it is known; then the others, in the order of their arrival. All different.
+    versions: Vec<Version<'a>>,
+}
+
+impl<'a> Piece<'a> {
+    fn stream(&self) -> Option<&'a [u8]> {
+        self.versions.first().filter(|it| it.variant.is_none()).map(|it| it.bytes)
+    }
+
+    fn is_disputed(&self) -> bool {
+        self.versions.iter().any(|it| it.variant.is_some())
+    }
+}
+
+/// Hands on what was not handed on yet. `reach`: octets that a match can hold. `budget`: octets that may still be spent on
+/// combinations.
+pub(super) fn combine(
+    region: &Region,
+    reach: u64,
+    budget: &mut u64,
+    out: &mut dyn FnMut(&Combined<'_>),
+) {
+    let Some((from, to)) = region.fresh() else { return };
+    let span = 2 * reach;
+    let from = from.saturating_sub(span).max(region.lo);
+    let to = to.saturating_add(span).min(region.hi());
+    let skip = usize::try_from(from - region.lo).unwrap_or(0);
+    let len = usize::try_from(to - from).unwrap_or(0);
+    let stream = region.stream.get(skip..skip + len).unwrap_or_default();
+    let plain: Vec<u8> = stream.iter().map(|octet| octet.unwrap_or(0)).collect();
+    let pieces = cut(region, stream, &plain, from);
+    let mut writer = Writer { pieces: &pieces, text: Vec::new(), out };
+    let mut is_partial = false;
+    let mut choices = Vec::new();
+    for (first, piece) in pieces.iter().enumerate() {
+        if !piece.is_disputed() {
+            continue;
+        }
+        let limit = piece.to.saturating_add(reach);
+        let near = pieces.iter().skip(first).take_while(|it| it.from < limit);
+        let whole = near.take_while(|it| !it.versions.is_empty());
+        // Behind the last disputed one follow its neighbours.
+        let whole =
+            whole.enumerate().filter(|(_, it)| it.is_disputed()).map(|(place, _)| place + 1);
+        let whole = whole.last().unwrap_or(1);
+        let allowed = MAX_OCTETS.min(*budget);
+        let (mut count, mut context) = (whole, reach);
+        let mut cost = cost_of(&pieces, first, count, context);
+        while cost > allowed && count > 1 {
+            if context > NEAR {
+                context = NEAR.min(reach);
+            } else {
+                count -= 1;
+                is_partial = true;
+            }
+            cost = cost_of(&pieces, first, count, context);
+        }
+        let members = pieces.get(first..first + count).unwrap_or_default();
+        if !members.iter().any(|it| it.versions.iter().any(|it| it.is_fresh)) {
+            continue;
+        }
+        if cost > allowed {
+            is_partial = true;
+            continue;
+        }
+        *budget -= cost.min(*budget);
+        is_partial |= context < reach;
+        choices.clear();
+        choices.resize(count, 0);
+        // The first piece is never the stream's: that is the turn of the next disputed one.
+        if let (Some(choice), true) = (choices.first_mut(), piece.stream().is_some()) {
+            *choice = 1;
+        }
+        loop {
+            writer.write(first, &choices, context);
+            if !advance(&mut choices, members) {
+                break;
+            }
+        }
+    }
+    if is_partial {
+        let context = if *budget == 0 { NEAR.min(reach) } else { reach };
+        writer.each(region, context);
+        writer.policy(&|version| version.variant.is_some());
+        for reading in [Reading::UrgentBefore, Reading::UrgentAt] {
+            if region.variants.iter().any(|it| it.reading == reading) {
+                writer.policy(&|version| version.variant.is_some_and(|it| it.reading == reading));
+            }
+        }
+    }
+}
+
+/// The next choice in the order of an odometer; none where all were made.
+fn advance(choices: &mut [usize], pieces: &[Piece<'_>]) -> bool {
+    for (place, (choice, piece)) in choices.iter_mut().zip(pieces).enumerate().rev() {
+        *choice += 1;
+        if *choice < piece.versions.len() {
+            return true;
+        }
+        if place == 0 {
+            return false;
+        }
+        *choice = 0;
+    }
+    false
+}
+
+/// Octets that the choices of `count` pieces from `first` on take; beyond every bound where there are too many choices.
+fn cost_of(pieces: &[Piece<'_>], first: usize, count: usize, context: u64) -> u64 {
+    let members = pieces.get(first..first + count).unwrap_or_default();
+    let mut product = 1_usize;
+    for piece in members {
+        product = product.saturating_mul(piece.versions.len().max(1));
+    }
+    if product > MAX_CHOICES && count > 1 {
+        return u64::MAX;
+    }
+    let span = match (members.first(), members.last()) {
+        (Some(first), Some(last)) => last.to - first.from,
+        _ => 0,
+    };
+    (product as u64).saturating_mul(span + 2 * context)
+}
+
+/// Cuts `stream`, which begins at offset `from`, where a segment began or ended, or where the stream begins or ends to be
+/// known. `plain` holds its octets.
+fn cut<'a>(
+    region: &'a Region,
+    stream: &[Option<u8>],
+    plain: &'a [u8],
+    from: u64,
+) -> Vec<Piece<'a>> {
+    let to = from + stream.len() as u64;
+    let place = |offset: u64| usize::try_from(offset.saturating_sub(from)).unwrap_or(0);
+    let variants = || region.variants.iter().filter(|it| it.at < to && it.end() > from);
+    let mut cuts: Vec<u64> = variants().flat_map(|it| [it.at, it.end()]).collect();
+    // Elsewhere there is but one version.
+    cuts.extend(
+        region.borders.iter().filter(|&&at| variants().any(|it| it.at < at && at < it.end())),
+    );
+    let mut known = None;
+    for (offset, octet) in (from..to).zip(stream) {
+        if known != Some(octet.is_some()) {
+            known = Some(octet.is_some());
+            cuts.push(offset);
+        }
+    }
+    cuts.push(from);
+    cuts.push(to);
+    cuts.retain(|at| (from..=to).contains(at));
+    cuts.sort_unstable();
+    cuts.dedup();
+    let pairs = cuts.iter().zip(cuts.iter().skip(1));
+    pairs
+        .map(|(&from, &to)| {
+            let mut versions: Vec<Version<'a>> = Vec::new();
+            if stream.get(place(from)).is_some_and(Option::is_some) {
+                let bytes = plain.get(place(from)..place(to)).unwrap_or_default();
+                versions.push(Version { bytes, variant: None, is_fresh: false });
+            }
+            for variant in region.variants.iter().filter(|it| it.at <= from && it.end() >= to) {
+                let index = |offset: u64| usize::try_from(offset - variant.at).unwrap_or(0);
+                let bytes = if variant.reading == Reading::Segment {
+                    variant.bytes.get(index(from)..index(to)).unwrap_or_default()
+                } else {
+                    &[]
+                };
+                match versions.iter_mut().find(|it| it.bytes == bytes) {
+                    Some(same) => same.is_fresh &= variant.is_fresh,
+                    None => versions.push(Version {
+                        bytes,
+                        variant: Some(variant),
+                        is_fresh: variant.is_fresh,
+                    }),
+                }
+            }
+            Piece { from, to, versions }
+        })
+        .collect()
+}
+
+/// Puts stretches together and hands them on.
+struct Writer<'a, 'p, 'o> {
+    pieces: &'p [Piece<'a>],
+    text: Vec<u8>,
+    out: &'o mut dyn FnMut(&Combined<'_>),
+}
+
+impl Writer<'_, '_, '_> {
+    /// One choice for the pieces from `first` on, unless it was handed on before.
+    fn write(&mut self, first: usize, choices: &[usize], context: u64) {
+        let chosen = || {
+            let members = self.pieces.iter().skip(first).zip(choices);
+            members.filter_map(|(piece, choice)| piece.versions.get(*choice))
+        };
+        if !chosen().any(|it| it.is_fresh) {
+            return;
+        }
+        let mut frames: Option<FrameSpan> = None;
+        for variant in chosen().filter_map(|it| it.variant) {
+            frames = Some(frames.map_or(variant.frames, |known| known.to(variant.frames)));
+        }
+        self.text.clear();
+        let offset = self.before(first, context);
+        let from = self.text.len();
+        let mut to = from;
+        for (piece, choice) in self.pieces.iter().skip(first).zip(choices) {
+            let Some(version) = piece.versions.get(*choice) else { continue };
+            self.text.extend_from_slice(version.bytes);
+            if version.variant.is_some() {
+                to = self.text.len();
+            }
+        }
+        self.after(first + choices.len(), context);
+        self.hand_on(offset, (from, to), frames.unwrap_or_default());
+    }
+
+    /// Each version by itself, among its neighbours in the stream.
+    fn each(&mut self, region: &Region, context: u64) {
+        for variant in region.variants.iter().filter(|it| it.is_fresh) {
+            let first = self.pieces.partition_point(|it| it.from < variant.at);
+            let behind = self.pieces.partition_point(|it| it.from < variant.end());
+            self.text.clear();
+            let offset = self.before(first, context);
+            let from = self.text.len();
+            self.text.extend_from_slice(&variant.bytes);
+            let to = self.text.len();
+            self.after(behind, context);
+            self.hand_on(offset, (from, to), variant.frames);
+        }
+    }
+
+    /// What a receiver has that takes the last version that `is_taken`, and else the stream's.
+    fn policy(&mut self, is_taken: &dyn Fn(&Version<'_>) -> bool) {
+        let (mut offset, mut disputed, mut frames) = (None, None, None);
+        self.text.clear();
+        for piece in self.pieces {
+            let taken = piece.versions.iter().rev().find(|it| is_taken(it));
+            let Some(version) = taken.or_else(|| piece.versions.first()) else {
+                // Nobody knows what stood here.
+                if let (Some(offset), Some(disputed)) = (offset.take(), disputed.take()) {
+                    self.hand_on(offset, disputed, frames.take().unwrap_or_default());
+                }
+                self.text.clear();
+                continue;
+            };
+            offset = offset.or(Some(piece.from));
+            let from = self.text.len();
+            self.text.extend_from_slice(version.bytes);
+            if let Some(variant) = version.variant {
+                let (start, _) = disputed.unwrap_or((from, from));
+                disputed = Some((start, self.text.len()));
+                let known: Option<FrameSpan> = frames;
+                frames = Some(known.map_or(variant.frames, |known| known.to(variant.frames)));
+            }
+        }
+        if let (Some(offset), Some(disputed)) = (offset, disputed) {
+            self.hand_on(offset, disputed, frames.unwrap_or_default());
+        }
+    }
+
+    /// Writes what stands in the stream in front of a piece; returns its offset.
+    fn before(&mut self, first: usize, context: u64) -> u64 {
+        let Some(start) = self.pieces.get(first).map(|it| it.from) else { return 0 };
+        let limit = start.saturating_sub(context);
+        let front = self.pieces.get(..first).unwrap_or_default();
+        let known = front.iter().rev().take_while(|it| it.to > limit && it.stream().is_some());
+        let from = known.last().map_or(start, |it| it.from.max(limit));
+        for piece in front.iter().filter(|it| it.to > from) {
+            let skip = usize::try_from(from.saturating_sub(piece.from)).unwrap_or(0);
+            let octets = piece.stream().and_then(|it| it.get(skip..)).unwrap_or_default();
+            self.text.extend_from_slice(octets);
+        }
+        from
+    }
+
+    /// Writes what stands in the stream behind a piece.
+    fn after(&mut self, behind: usize, context: u64) {
+        let mut left = usize::try_from(context).unwrap_or(usize::MAX);
+        for piece in self.pieces.iter().skip(behind) {
+            let Some(octets) = piece.stream().filter(|_| left > 0) else { return };
+            let octets = octets.get(..left).unwrap_or(octets);
+            self.text.extend_from_slice(octets);
+            left -= octets.len();
+        }
+    }
+
+    fn hand_on(&mut self, offset: u64, disputed: (usize, usize), frames: FrameSpan) {
+        if !self.text.is_empty() {
+            (self.out)(&Combined { offset, bytes: &self.text, disputed, frames });
+        }
+    }
+}
