@@ -1,6 +1,9 @@
 # make demo   runs the main job on an embedded gateway and mail server
 # make test   installs what is missing, then runs every test
 # make lint   format, clippy on all targets and features, docs
+# make fuzz TARGET=dialect SECONDS=60    runs one fuzz target (docs/testing.md lists them)
+# make fuzz-smoke                        builds all of them and runs each some seconds
+# make fuzz-seeds                        fills tests/fuzz/corpus from captures/
 # make        builds the program
 
 CARGO ?= cargo
@@ -8,9 +11,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 # What the build needs, and what the lab needs beside it (the lab skips loudly without).
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
+FUZZ_PACKAGES = g++
 LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd
 
-.PHONY: all demo test lint bench deps lab-deps install
+.PHONY: all demo test lint bench fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps install
 
 all: deps
 	$(CARGO) build --release
@@ -28,6 +32,22 @@ lint: deps
 	$(CARGO) clippy --locked --no-default-features --features live --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
+TARGET ?= pipeline
+SECONDS ?= 60
+
+fuzz: fuzz-deps
+	tests/fuzz/run $(TARGET) $(SECONDS)
+
+fuzz-seeds: deps
+	tests/fuzz/run seeds
+
+# A minute of fuzzing in all, whatever the number of targets.
+fuzz-smoke: fuzz-deps fuzz-seeds
+	tests/fuzz/run smoke 60
+
+fuzz-lint: fuzz-deps
+	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --release --all-targets -- -D warnings
+
 install: all
 	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck
 
@@ -44,6 +64,17 @@ deps:
 		echo "  sudo dnf install -y libpcap-devel iproute      (Fedora)"; \
 		echo "  sudo pacman -S libpcap iproute2                (Arch)"; \
 		exit 1; \
+	fi
+
+# libFuzzer is built from its sources: that takes a C++ compiler, which the program itself does not need.
+fuzz-deps: deps
+	@if command -v c++ >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || $(SUDO) -n true 2>/dev/null; }; then \
+		echo "installing $(FUZZ_PACKAGES)"; \
+		$(SUDO) apt-get -o DPkg::Lock::Timeout=300 update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(FUZZ_PACKAGES) >/dev/null; \
+	else \
+		echo "A C++ compiler is missing: install $(FUZZ_PACKAGES)"; exit 1; \
 	fi
 
 # Only as root, and only where something is missing: without these the lab tests skip and say so.

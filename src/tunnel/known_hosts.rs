@@ -88,6 +88,11 @@ impl KnownHosts {
         }
     }
 
+    /// Lines that were read.
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Lines that are neither empty, nor a comment, nor readable.
     pub(super) fn bad_lines(&self) -> u64 {
         self.bad_lines

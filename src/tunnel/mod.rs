@@ -6,6 +6,8 @@
 mod algorithms;
 mod auth;
 mod client;
+#[doc(hidden)]
+pub mod door;
 mod error;
 mod forward;
 mod holder;

@@ -16,6 +16,7 @@ mod cli;
 mod derive_captures;
 mod evasion;
 mod fooling_captures;
+mod fuzz_seeds;
 mod house;
 mod layers;
 mod make_captures;

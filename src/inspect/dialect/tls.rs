@@ -69,7 +69,7 @@ fn records(octets: &[u8]) -> Fit {
             let fits = [(0_usize, 20..=23), (1, 3..=3), (2, 0..=4)]
                 .into_iter()
                 .all(|(at, range)| rest.get(at).is_none_or(|octet| range.contains(octet)));
-            return match (fits, whole) {
+            return match (fits || is_v2_start(rest), whole) {
                 (true, 0) => Fit::NeedMore,
                 (true, _) => Fit::Plausible,
                 (false, _) => Fit::No,
@@ -108,6 +108,14 @@ fn records(octets: &[u8]) -> Fit {
 /// A ClientHello in the dress of SSL 2.0 (RFC 5246 appendix E.2).
 fn is_v2_hello(octets: &[u8]) -> bool {
     matches!(octets, [high, _, 1, 0, 2, ..] | [high, _, 1, 3, 0..=3, ..] if high & 0x80 != 0)
+}
+
+/// Whether octets may become such a hello: its first ones, fewer than five.
+fn is_v2_start(octets: &[u8]) -> bool {
+    [&[1_u8, 0, 2][..], &[1, 3, 0]].iter().any(|rest| {
+        octets.first().is_some_and(|high| high & 0x80 != 0)
+            && octets.iter().skip(2).zip(*rest).all(|(octet, known)| octet == known)
+    })
 }
 
 /// Whether octets begin with a record that holds a hello.
@@ -555,6 +563,12 @@ mod tests {
         assert_eq!(fit(&SPEC, b"\x16\x03", b"", C, 443), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"\x17\x03\x03\x00\x40a", b"", C, 443), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"\x16\x02\x01\x02\x00\x01", b"", C, 443), Fit::No);
+        // A hello in the dress of SSL 2.0 is awaited from its first octet on.
+        let old = b"\x80\x2e\x01\x03\x01";
+        for len in 1..old.len() {
+            assert_eq!(fit(&SPEC, &old[..len], b"", C, 443), Fit::NeedMore, "{len}");
+        }
+        assert_eq!(fit(&SPEC, b"\x80\x2e\x02", b"", C, 443), Fit::No);
         assert_eq!(fit(&SPEC, b"\x16\x03\x01\xff\x00\x01", b"", C, 443), Fit::No);
         assert_eq!(fit(&SPEC, b"GET / HTTP/1.1\r\n", b"", C, 443), Fit::No);
     }

@@ -1,0 +1,246 @@
+//! Dialects, and the inspector that chooses and joins them: other pieces of the same octets give the same answer.
+
+use crate::script::{Dice, Script, assert_alike};
+use std::sync::Arc;
+use tunnelcheck::inspect::dialect::{self, Fit, Opening, Spec};
+use tunnelcheck::inspect::matcher::Matcher;
+use tunnelcheck::inspect::{Inspection, Inspector};
+use tunnelcheck::model::{
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, FrameSpan, Hit,
+    Identifier, Proto, Timestamp, Uid,
+};
+
+/// Turns and octets of a talk that are read.
+const MAX_TURNS: usize = 64;
+const MAX_OCTETS: usize = 1 << 15;
+
+/// One turn of a talk.
+enum Turn<'a> {
+    Says(Direction, &'a [u8]),
+    Loses(Direction, u64),
+}
+
+/// `[direction, and whether it is a gap][run]`, again and again.
+fn turns(mut script: Script<'_>) -> Vec<Turn<'_>> {
+    let mut turns = Vec::new();
+    let mut octets = 0;
+    while !script.is_over() && turns.len() < MAX_TURNS && octets < MAX_OCTETS {
+        let control = script.u8();
+        let dir = Direction::BOTH[usize::from(control & 1)];
+        if control & 0xf0 == 0xf0 {
+            turns.push(Turn::Loses(dir, 1 + u64::from(script.u16())));
+        } else {
+            let says = script.run();
+            octets += says.len();
+            if !says.is_empty() {
+                turns.push(Turn::Says(dir, says));
+            }
+        }
+    }
+    turns
+}
+
+/// Plays a talk, cut by `size`, to `take`.
+fn play(
+    turns: &[Turn<'_>],
+    is_datagrams: bool,
+    mut size: impl FnMut() -> usize,
+    mut take: impl FnMut(Direction, &Chunk<'_>),
+) {
+    let mut offsets = [0_u64; 2];
+    for (turn, number) in turns.iter().zip(1..) {
+        let time = Timestamp::from_nanos(number as i64 * 1_000_000);
+        let frames = FrameSpan::one(FrameRef { number, time });
+        match *turn {
+            Turn::Loses(dir, len) => {
+                take(dir, &Chunk::Gap { offset: offsets[dir.index()], len });
+                offsets[dir.index()] += len;
+            }
+            Turn::Says(dir, mut octets) => {
+                while !octets.is_empty() {
+                    let cut = if is_datagrams { octets.len() } else { size().min(octets.len()) };
+                    let (bytes, rest) = octets.split_at(cut);
+                    take(dir, &Chunk::Data { offset: offsets[dir.index()], bytes, frames });
+                    offsets[dir.index()] += cut as u64;
+                    octets = rest;
+                }
+            }
+        }
+    }
+}
+
+/// One dialect: `[dialect][how it is cut][turns]`.
+pub fn dialect(octets: &[u8]) {
+    let mut script = Script(octets);
+    let spec = dialect::ALL[usize::from(script.u8()) % dialect::ALL.len()];
+    let seed = script.u8();
+    let turns = turns(script);
+    probes(spec, &turns);
+    if spec.proto != Proto::UDP {
+        refuses_early(spec, &turns);
+    }
+    let whole = told(spec, &turns, || usize::MAX);
+    if spec.proto == Proto::UDP {
+        assert_alike("the same datagrams, twice", &whole, &told(spec, &turns, || usize::MAX));
+        return;
+    }
+    assert_alike("one octet at a time", &whole, &told(spec, &turns, || 1));
+    let mut dice = Dice::new(u32::from(seed));
+    assert_alike("in pieces", &whole, &told(spec, &turns, || dice.roll(40)));
+}
+
+/// What a dialect tells, in words; frames and all.
+fn told(spec: &Spec, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Vec<String> {
+    let mut reader = (spec.open)();
+    let mut told = Vec::new();
+    play(turns, spec.proto == Proto::UDP, size, |dir, chunk| {
+        reader.feed(dir, chunk, &mut |event| told.push(format!("{event:?}")));
+    });
+    told
+}
+
+/// No opening makes a probe panic; and what it says of an opening does not depend on anything else.
+fn probes(spec: &Spec, turns: &[Turn<'_>]) {
+    let mut openings = [Vec::new(), Vec::new()];
+    let mut first = None;
+    for turn in turns.iter().take(8) {
+        let Turn::Says(dir, octets) = *turn else { break };
+        first.get_or_insert(dir);
+        openings[dir.index()].extend_from_slice(octets);
+        for more in [true, false] {
+            let [orig, resp] = &openings;
+            let opening = Opening {
+                orig,
+                resp,
+                orig_port: 49158,
+                resp_port: spec.ports.first().copied().unwrap_or(4000),
+                first: first.unwrap_or(dir),
+                more,
+            };
+            let fit = (spec.probe)(&opening);
+            assert_eq!(fit, (spec.probe)(&opening));
+        }
+    }
+}
+
+/// Who refuses the first octets of an opening refuses all of it: else it would depend on the pieces what a conn is.
+fn refuses_early(spec: &Spec, turns: &[Turn<'_>]) {
+    let Some(&Turn::Says(first, octets)) = turns.first() else { return };
+    let fit = |octets: &[u8], more| {
+        let (orig, resp): (&[u8], &[u8]) =
+            if first == Direction::OrigToResp { (octets, &[]) } else { (&[], octets) };
+        let resp_port = spec.ports.first().copied().unwrap_or(4000);
+        (spec.probe)(&Opening { orig, resp, orig_port: 49158, resp_port, first, more })
+    };
+    let octets = &octets[..octets.len().min(64)];
+    let whole = fit(octets, true);
+    if !matches!(whole, Fit::Certain | Fit::Plausible) {
+        return;
+    }
+    for end in 1..octets.len() {
+        let begun = fit(&octets[..end], true);
+        assert!(
+            begun != Fit::No,
+            "{}: {whole:?}, but its first {end} octets are refused: {octets:02x?}",
+            spec.name
+        );
+    }
+}
+
+/// Ports of resp that the script chooses from.
+const PORTS: &[u16] =
+    &[4000, 110, 143, 25, 119, 1119, 21, 22, 23, 53, 80, 443, 902, 2151, 2154, 995, 9];
+
+/// A whole conn: `[port][how it is cut][turns]`. Hits, class and dialect do not depend on the pieces.
+pub fn inspect(octets: &[u8]) {
+    let mut script = Script(octets);
+    let choice = script.u8();
+    let port = PORTS.get(usize::from(choice)).copied().unwrap_or_else(|| script.u16());
+    let seed = script.u8();
+    let turns = turns(script);
+    let whole = inspected(port, &turns, || usize::MAX);
+    assert_alike("one octet at a time", &whole, &inspected(port, &turns, || 1));
+    let mut dice = Dice::new(u32::from(seed));
+    assert_alike("in pieces", &whole, &inspected(port, &turns, || dice.roll(60)));
+}
+
+fn texts() -> Vec<Identifier> {
+    let texts = ["jsmith", "John Smith", "Reindeer Games"];
+    texts.map(|text| Identifier { label: "name".to_owned(), text: text.to_owned() }).to_vec()
+}
+
+fn inspected(port: u16, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Vec<String> {
+    thread_local! {
+        static MATCHER: Arc<Matcher> = Arc::new(Matcher::new(&texts(), &[]).expect("texts that can be searched"));
+    }
+    let mut inspector = Inspector::new(MATCHER.with(Arc::clone));
+    let id = ConnId {
+        orig: Endpoint { ip: [10, 0, 0, 5].into(), port: 49158 },
+        resp: Endpoint { ip: [10, 0, 0, 2].into(), port },
+        proto: Proto::TCP,
+    };
+    let (slot, uid) = (ConnSlot(0), Uid(1));
+    let first = FrameRef { number: 1, time: Timestamp::from_nanos(1_000_000) };
+    inspector.opened(slot, uid, &id, first);
+    let (mut bytes, mut missed_bytes) = ([0; 2], [0; 2]);
+    play(turns, false, size, |dir, chunk| {
+        match *chunk {
+            Chunk::Data { bytes: octets, .. } => bytes[dir.index()] += octets.len() as u64,
+            Chunk::Gap { len, .. } => missed_bytes[dir.index()] += len,
+            Chunk::Alternate { .. } => {}
+        }
+        inspector.chunk(slot, dir, chunk);
+    });
+    let record = ConnRecord {
+        uid,
+        id,
+        first,
+        end: Timestamp::from_nanos(turns.len() as i64 * 1_000_000),
+        frames: turns.len() as u64,
+        bytes,
+        missed_bytes,
+        conflict_bytes: [0; 2],
+        midstream: false,
+        evicted: false,
+        history: String::new(),
+        interfaces: vec![0],
+    };
+    inspector.closed(slot, record);
+    in_words(&inspector.finish())
+}
+
+fn in_words(found: &Inspection) -> Vec<String> {
+    let mut words = Vec::new();
+    for conn in &found.conns {
+        words.push(format!("{:?} {:?} {:?}", conn.dialect, conn.class, conn.basis));
+        words.push(format!("{:?}", conn.agreement));
+        words.push(format!("sealed {:?} missed {:?}", conn.sealed_bytes, conn.missed_in_clear));
+        words.push(format!("preamble {} {:?}", conn.unread_preamble, conn.remarks));
+        let mut hits: Vec<String> = conn.hits.iter().map(hit).collect();
+        hits.sort();
+        words.extend(hits);
+    }
+    words.push(format!("{:?}", found.names));
+    let coverage = &found.coverage;
+    words.push(format!(
+        "{} {} {}",
+        coverage.searched_bytes, coverage.opaque_bytes, coverage.hits_omitted
+    ));
+    words
+}
+
+fn hit(hit: &Hit) -> String {
+    format!(
+        "hit {} {:?} {:?} {:?} {:?} {} {:?} {:?} {} {}",
+        hit.rule,
+        hit.field,
+        hit.label,
+        String::from_utf8_lossy(&hit.value),
+        hit.dir,
+        hit.offset,
+        hit.frames,
+        hit.encoding,
+        hit.in_ciphertext,
+        hit.out_of_stream
+    )
+}
