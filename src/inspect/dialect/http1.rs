@@ -76,7 +76,8 @@ fn fit(view: &View<'_>) -> Fit {
     let (line, whole) = first_line(view.client);
     let client = match (line.is_empty(), is_request(line)) {
         (true, _) => Fit::NeedMore,
-        (_, true) => Fit::Certain,
+        // The last word may go on, until the line ends.
+        (_, true) if whole || !view.more => Fit::Certain,
         _ if whole => Fit::No,
         _ => request_so_far(line),
     };
@@ -101,11 +102,10 @@ fn is_request(line: &[u8]) -> bool {
 
 /// Whether a line that is not whole may become a request.
 fn request_so_far(line: &[u8]) -> Fit {
-    let (method, rest) = word(line);
+    let (method, _) = word(line);
     let is_known = METHODS.iter().any(|known| known.as_bytes() == method);
-    let target = matches!(rest.first(), Some(b'/' | b'h' | b'*')) || rest.is_empty();
-    match (line.contains(&b' '), is_known) {
-        (true, true) if target || method == b"CONNECT" => Fit::NeedMore,
+    match (line.len() > method.len(), is_known) {
+        (true, true) => Fit::NeedMore,
         (false, _) if begins_one(METHODS, line) && line.iter().all(|b| !b.is_ascii_lowercase()) => {
             Fit::NeedMore
         }
@@ -610,7 +610,10 @@ mod tests {
         assert_eq!(fit(&SPEC, b"GET / HTTP/1.1\r\n", b"", C, 4000), Fit::Certain);
         assert_eq!(fit(&SPEC, b"", b"HTTP/1.1 200 OK\r\n", S, 4000), Fit::Certain);
         assert_eq!(fit(&SPEC, b"GE", b"", C, 80), Fit::NeedMore);
-        assert_eq!(fit(&SPEC, b"GET /long", b"", C, 4000), Fit::NeedMore);
+        // Whatever the target, and whatever its pieces.
+        for so_far in [&b"GET /long"[..], b"GET a", b"GET\t\xd1", b"GET / HTTP/1.1"] {
+            assert_eq!(fit(&SPEC, so_far, b"", C, 4000), Fit::NeedMore, "{so_far:?}");
+        }
     }
 
     #[test]

@@ -21,11 +21,15 @@ impl Read for Drip {
     }
 }
 
-/// Any octets as a capture file; the same octets through a pipe give the same frames, losses and annotations.
+/// Any octets as a capture file; the same octets through a pipe give the same frames, losses and annotations. (Not where
+/// they are packed: how much of a damaged stream is unpacked in front of the damage depends on the pieces.)
 pub fn containers(octets: &[u8]) {
     let octets = &octets[..octets.len().min(MAX_INPUT)];
     let whole = read(Box::new(Cursor::new(octets.to_vec())));
-    if octets.len() <= 4096 {
+    let is_packed = octets.starts_with(&[0x1f, 0x8b])
+        || octets.starts_with(&[0x28, 0xb5])
+        || octets.get(1..4) == Some(&[0x2a, 0x4d, 0x18]);
+    if octets.len() <= 4096 && !is_packed {
         let drip = Drip(Cursor::new(octets.to_vec()), Dice::new(octets.len() as u32));
         let dripped = read(Box::new(drip));
         assert_eq!(whole, dripped, "a pipe gives another reading");

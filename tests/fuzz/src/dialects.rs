@@ -77,7 +77,7 @@ pub fn dialect(octets: &[u8]) {
     let turns = turns(script);
     probes(spec, &turns);
     if spec.proto != Proto::UDP {
-        refuses_early(spec, &turns);
+        decides_alike(spec, &turns);
     }
     let whole = told(spec, &turns, || usize::MAX);
     if spec.proto == Proto::UDP {
@@ -123,26 +123,32 @@ fn probes(spec: &Spec, turns: &[Turn<'_>]) {
     }
 }
 
-/// Who refuses the first octets of an opening refuses all of it: else it would depend on the pieces what a conn is.
-fn refuses_early(spec: &Spec, turns: &[Turn<'_>]) {
-    let Some(&Turn::Says(first, octets)) = turns.first() else { return };
-    let fit = |octets: &[u8], more| {
+/// Who refuses the first octets of an opening refuses all of it, and who is certain of them is certain of all of it: else it
+/// would depend on the pieces what a conn is.
+fn decides_alike(spec: &Spec, turns: &[Turn<'_>]) {
+    let Some(&Turn::Says(first, octets)) = turns.first() else {
+        return;
+    };
+    let fit = |octets: &[u8]| {
         let (orig, resp): (&[u8], &[u8]) =
             if first == Direction::OrigToResp { (octets, &[]) } else { (&[], octets) };
         let resp_port = spec.ports.first().copied().unwrap_or(4000);
-        (spec.probe)(&Opening { orig, resp, orig_port: 49158, resp_port, first, more })
+        (spec.probe)(&Opening { orig, resp, orig_port: 49158, resp_port, first, more: true })
     };
-    let octets = &octets[..octets.len().min(64)];
-    let whole = fit(octets, true);
-    if !matches!(whole, Fit::Certain | Fit::Plausible) {
-        return;
-    }
+    let octets = &octets[..octets.len().min(80)];
+    let whole = fit(octets);
     for end in 1..octets.len() {
-        let begun = fit(&octets[..end], true);
+        let begun = fit(&octets[..end]);
+        let differs = match begun {
+            Fit::No => matches!(whole, Fit::Certain | Fit::Plausible),
+            Fit::Certain => whole != Fit::Certain,
+            Fit::NeedMore | Fit::Plausible => false,
+        };
         assert!(
-            begun != Fit::No,
-            "{}: {whole:?}, but its first {end} octets are refused: {octets:02x?}",
-            spec.name
+            !differs,
+            "{}: {begun:?} of the first {end} octets, {whole:?} of all: {:?}",
+            spec.name,
+            String::from_utf8_lossy(octets)
         );
     }
 }
