@@ -12,7 +12,7 @@ use tunnelcheck::inspect::dialect;
 use tunnelcheck::model::{
     Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, FrameRef, Uid,
 };
-use tunnelcheck::run::analyze;
+use tunnelcheck::run::{RunError, analyze};
 use tunnelcheck::source::{Next, Savefile, Source as _};
 
 /// Octets of one seed: longer ones slow the fuzzer down.
@@ -106,13 +106,15 @@ fn of_capture(path: &Path, seeds: &mut Seeds) {
     let Ok(file) = open() else { return };
     of_frames(file, &name, seeds);
     let (Ok(mut file), Ok(again)) = (open(), open()) else { return };
-    let Ok(analysis) = analyze(&mut file, &[], &[]) else { return };
-    let dialects: BTreeMap<Uid, &str> = analysis
-        .inspection
+    let Ok(mut analysis) = analyze(&mut file, &[], &[]) else { return };
+    let mut dialects = BTreeMap::new();
+    analysis
         .conns
-        .iter()
-        .filter_map(|conn| Some((conn.record.uid, conn.dialect?)))
-        .collect();
+        .read(|conn| {
+            dialects.extend(conn.dialect.map(|dialect| (conn.record.uid, dialect)));
+            Ok::<(), RunError>(())
+        })
+        .unwrap();
     of_conns(again, &name, &dialects, seeds);
     if let (Some(head), Some(tail)) = (file.head_annotation(), file.tail_annotation()) {
         let seed = [run(head.as_bytes()), tail.as_bytes().to_vec()].concat();

@@ -6,8 +6,8 @@ use tunnelcheck::inspect::dialect::{self, Fit, Opening, Spec};
 use tunnelcheck::inspect::matcher::Matcher;
 use tunnelcheck::inspect::{Inspection, Inspector};
 use tunnelcheck::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, FrameSpan, Hit,
-    Identifier, Proto, Timestamp, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, ConnSummary, Direction, Endpoint, FrameRef,
+    FrameSpan, Hit, Identifier, Proto, Timestamp, Uid,
 };
 
 /// Turns and octets of a talk that are read.
@@ -210,14 +210,16 @@ fn inspected(port: u16, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Vec<
         evicted: false,
         history: String::new(),
         interfaces: vec![0],
+        carriage: None,
     };
     inspector.closed(slot, record);
-    in_words(&inspector.finish())
+    let ended = inspector.take_ended();
+    in_words(ended.as_ref(), &inspector.finish())
 }
 
-fn in_words(found: &Inspection) -> Vec<String> {
+fn in_words(ended: Option<&ConnSummary>, found: &Inspection) -> Vec<String> {
     let mut words = Vec::new();
-    for conn in &found.conns {
+    if let Some(conn) = ended {
         words.push(format!("{:?} {:?} {:?}", conn.dialect, conn.class, conn.basis));
         words.push(format!("{:?}", conn.agreement));
         words.push(format!("sealed {:?} missed {:?}", conn.sealed_bytes, conn.missed_in_clear));

@@ -5,8 +5,8 @@ use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use tunnelcheck::model::{Identifier, Service, Target, TunnelMode, Verdict};
-use tunnelcheck::report::{Document, Facts, Format, Options, write, write_flows};
-use tunnelcheck::run::{Analysis, Outcome, analyze, judge_recording};
+use tunnelcheck::report::{Document, Facts, FlowsWriter, Format, Options, write};
+use tunnelcheck::run::{Outcome, RunError, analyze, judge_recording};
 use tunnelcheck::source::Savefile;
 use tunnelcheck::target::Plan;
 
@@ -87,12 +87,22 @@ const FORMATS: [Format; 4] = [Format::Text, Format::Json, Format::Ndjson, Format
 
 fn flows(octets: &[u8]) -> Option<Vec<String>> {
     let mut source = Savefile::open(Box::new(Cursor::new(octets.to_vec())), "capture").ok()?;
-    let Analysis { inspection, coverage } = analyze(&mut source, &identifiers(), &[]).ok()?;
+    let mut analysis = analyze(&mut source, &identifiers(), &[]).ok()?;
     let mut texts = Vec::new();
-    for format in FORMATS {
+    for format in [Format::Text, Format::Json, Format::Ndjson] {
         let mut out = Vec::new();
         let options = Options { show_secrets: true, verbose: true, ..Options::default() };
-        write_flows(&inspection.conns, &inspection.raw_hits, &coverage, format, &options, &mut out)
+        let mut writer =
+            FlowsWriter::new(format, &options, &mut out).expect("a Vec takes everything");
+        analysis
+            .conns
+            .read(|conn| {
+                writer.conn(&conn).expect("a Vec takes everything");
+                Ok::<(), RunError>(())
+            })
+            .expect("a temporary file");
+        writer
+            .finish(&analysis.inspection.raw_hits, &analysis.coverage)
             .expect("a Vec takes everything");
         texts.push(String::from_utf8(out).expect("a report is UTF-8"));
     }

@@ -4,8 +4,8 @@ use crate::script::Script;
 use std::collections::HashMap;
 use tunnelcheck::flow::{ConnTable, Limits};
 use tunnelcheck::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, FrameSpan,
-    Proto, Segment, SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Encapsulation, Endpoint, FrameRef,
+    FrameSpan, Proto, Segment, SeqNo, TcpFlags, TcpHeader, Timestamp, Uid,
 };
 
 /// Longest payload of a segment: what is sent again is handed on with its neighbours, up to a bound above this.
@@ -126,6 +126,7 @@ impl Talk {
             dst,
             proto: Proto::TCP,
             tcp: Some(header),
+            encap: &Encapsulation::NONE,
             payload,
             cut: 0,
         };
