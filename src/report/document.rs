@@ -65,8 +65,14 @@ impl Document {
     pub fn new(facts: Facts, judged: &[(&Case<'_>, &Judgement)]) -> Self {
         let first = judged.first().map(|(case, _)| *case);
         let mut classes = BTreeMap::new();
-        for conn in first.map(|case| case.conns).unwrap_or_default() {
-            *classes.entry(conn.class.to_string()).or_insert(0) += 1;
+        if let Some(case) = first {
+            let counted = case.rest.classes.iter().map(|(class, conns)| (*class, *conns));
+            let listed = case.conns.iter().map(|conn| (conn.class, 1));
+            let all: &mut dyn Iterator<Item = _> =
+                if case.rest.classes.is_empty() { &mut { listed } } else { &mut { counted } };
+            for (class, conns) in all {
+                *classes.entry(class.to_string()).or_insert(0) += conns;
+            }
         }
         Self {
             facts,

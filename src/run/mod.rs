@@ -30,7 +30,7 @@ pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
 
 use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord};
 use crate::target::Plan;
-use crate::verdict::{Case, Judgement, Source};
+use crate::verdict::{Case, Judgement, Rest, Source};
 use std::net::IpAddr;
 
 /// What is known of where the frames came from.
@@ -59,8 +59,10 @@ pub struct Outcome {
     pub plan: Plan,
     /// The answer.
     pub judgement: Judgement,
-    /// The conns that were judged, in the order of their first frame.
+    /// The conns that matter to the judgement, in the order of their first frame.
     pub conns: Vec<ConnSummary>,
+    /// What is known of the others.
+    pub rest: Rest,
     /// What was found, and what was not seen.
     pub analysis: Analysis,
     /// Where the frames came from.
@@ -75,14 +77,20 @@ impl Outcome {
     /// What was judged.
     #[must_use]
     pub fn case(&self) -> Case<'_> {
-        case(&self.plan, &self.conns, &self.analysis, &self.facts, self.tunnel.as_ref())
+        case(
+            &self.plan,
+            (&self.conns, &self.rest),
+            &self.analysis,
+            &self.facts,
+            self.tunnel.as_ref(),
+        )
     }
 }
 
 /// What is judged.
 fn case<'a>(
     plan: &'a Plan,
-    conns: &'a [ConnSummary],
+    (conns, rest): (&'a [ConnSummary], &'a Rest),
     analysis: &'a Analysis,
     facts: &'a SourceFacts,
     tunnel: Option<&'a TunnelRecord>,
@@ -92,6 +100,7 @@ fn case<'a>(
         target: &plan.target,
         source: facts.source,
         conns,
+        rest,
         raw_hits: &inspection.raw_hits,
         names: &inspection.names,
         coverage: &analysis.coverage,

@@ -1,12 +1,12 @@
 //! Judges recorded captures: resolves nothing, sends nothing, gives the same answer anywhere.
 
-use crate::model::TunnelRecord;
+use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
 use crate::run::pipeline::{Analysis, Pipeline};
 use crate::run::{Outcome, RunError, SourceFacts, case};
 use crate::source::{Files, Next, Source as _};
 use crate::target::Plan;
-use crate::verdict::{Source, judge};
+use crate::verdict::{Rest, Sieve, Source, judge};
 use std::path::PathBuf;
 
 /// Judges the files, taken as one capture, for each plan.
@@ -72,14 +72,45 @@ pub(super) fn conclude(
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Result<Outcome, RunError> {
-    let mut conns = Vec::new();
-    analysis.conns.read(|conn| {
-        conns.push(conn);
+    analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
+    let (conns, rest) = sift(&plan, &mut analysis, facts, tunnel.as_ref())?;
+    let judgement = judge(&case(&plan, (&conns, &rest), &analysis, facts, tunnel.as_ref()));
+    Ok(Outcome {
+        plan,
+        judgement,
+        conns,
+        rest,
+        analysis,
+        facts: facts.clone(),
+        tunnel,
+        command: None,
+    })
+}
+
+/// The conns that matter to the judgement.
+fn sift(
+    plan: &Plan,
+    analysis: &mut Analysis,
+    facts: &SourceFacts,
+    tunnel: Option<&TunnelRecord>,
+) -> Result<(Vec<ConnSummary>, Rest), RunError> {
+    let mut archive = std::mem::take(&mut analysis.conns);
+    let none = Rest::default();
+    let mut sieve = Sieve::new(&case(plan, (&[], &none), analysis, facts, tunnel));
+    if sieve.must_meet() {
+        archive.read(|conn| {
+            sieve.meet(&conn);
+            Ok::<_, RunError>(())
+        })?;
+    }
+    sieve.met();
+    archive.read(|conn| {
+        sieve.take(conn);
         Ok::<_, RunError>(())
     })?;
-    analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
-    let judgement = judge(&case(&plan, &conns, &analysis, facts, tunnel.as_ref()));
-    Ok(Outcome { plan, judgement, conns, analysis, facts: facts.clone(), tunnel, command: None })
+    let sifted = sieve.finish();
+    analysis.conns = archive;
+    Ok(sifted)
 }
 
 fn annotation(text: Option<&str>) -> Head {

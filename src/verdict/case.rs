@@ -1,9 +1,11 @@
 //! Everything that a judgement rests on.
 
+use super::scope::Met;
 use crate::model::{
-    ConnId, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
+    Class, ConnId, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
     TokenSighting, TunnelRecord,
 };
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Where the frames came from.
@@ -28,6 +30,26 @@ impl Source {
     }
 }
 
+/// What is known of the conns that a `Sieve` did not keep. The default: there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Conns by class, kept ones among them; none where no sieve was used.
+    pub classes: BTreeMap<Class, u64>,
+    /// Conns that were counted and not kept; nothing that a claim asks of them is open.
+    pub folded: u64,
+    /// Conns that were not kept although a claim asks something of them.
+    pub unjudged: u64,
+    /// Octets missing from folded conns, none of which hides anything.
+    pub missed_in_seal: u64,
+    /// Conflicting octets of folded conns, likewise.
+    pub conflict_in_seal: u64,
+    /// Hits that inspect did not keep, of conns that are not kept.
+    pub hits_omitted: u64,
+    /// Hits of folded conns that break nothing and would have been listed.
+    pub explained: u64,
+    pub(super) met: Option<Met>,
+}
+
 /// One target, and everything that was seen and missed while it was watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
@@ -35,8 +57,10 @@ pub struct Case<'a> {
     pub target: &'a Target,
     /// Where the frames came from.
     pub source: Source,
-    /// Every conn of the capture, in the order of their first frame.
+    /// The conns of the capture that matter, in the order of their first frame: see `Sieve`.
     pub conns: &'a [ConnSummary],
+    /// What is known of the others.
+    pub rest: &'a Rest,
     /// Hits in frames that belong to no conn.
     pub raw_hits: &'a [Hit],
     /// Names that were answered with addresses.

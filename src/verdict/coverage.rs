@@ -145,6 +145,7 @@ fn cuts_lie_in_ciphertext(case: &Case<'_>, scope: &Scope<'_>) -> bool {
         clear = clear.saturating_add(hidden);
         sealed = sealed.saturating_add(missed.saturating_sub(hidden));
     }
+    sealed = sealed.saturating_add(case.rest.missed_in_seal);
     clear == 0 && sealed == case.coverage.truncated_bytes && case.coverage.truncated_elsewhere == 0
 }
 
@@ -174,16 +175,22 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     }
     // What the conns do not account for is missing from conns that nobody listed.
     let listed = |of: fn(&ConnSummary) -> u64| sum(case.conns.iter().map(of));
-    let unlisted =
-        case.coverage.missed_bytes.saturating_sub(listed(|it| total(it.record.missed_bytes)));
+    let unlisted = case
+        .coverage
+        .missed_bytes
+        .saturating_sub(listed(|it| total(it.record.missed_bytes)))
+        .saturating_sub(case.rest.missed_in_seal);
     if unlisted > 0 {
         found.spoils.push(Reason::new(
             "gap",
             format!("{unlisted} octets are missing from streams that are not listed"),
         ));
     }
-    let unlisted =
-        case.coverage.conflict_bytes.saturating_sub(listed(|it| total(it.record.conflict_bytes)));
+    let unlisted = case
+        .coverage
+        .conflict_bytes
+        .saturating_sub(listed(|it| total(it.record.conflict_bytes)))
+        .saturating_sub(case.rest.conflict_in_seal);
     if unlisted > 0 {
         found.spoils.push(Reason::new(
             "conflict",
@@ -287,6 +294,27 @@ fn bounds(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
                 .with_next("judge a shorter capture, or one of fewer hosts"),
         );
     }
+    if case.rest.unjudged > 0 {
+        found.spoils.push(
+            Reason::new(
+                "conns-omitted",
+                format!(
+                    "{} conns that may break a claim are beyond the bound of what is judged one by one",
+                    case.rest.unjudged
+                ),
+            )
+            .with_next("judge a shorter capture, or one of fewer hosts"),
+        );
+    }
+    if case.rest.folded > 0 {
+        found.notes.push(Reason::new(
+            "conns-folded",
+            format!(
+                "{} conns more, of kinds already listed, were judged and are not listed",
+                case.rest.folded
+            ),
+        ));
+    }
     if !coverage.patterns_dropped.is_empty() {
         let mut dropped: Vec<&str> = coverage.patterns_dropped.iter().map(String::as_str).collect();
         dropped.sort_unstable();
@@ -299,7 +327,7 @@ fn bounds(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             .with_next("give longer or fewer identifiers"),
         );
     }
-    let kept = sum(case.conns.iter().map(|conn| conn.hits_omitted));
+    let kept = sum(case.conns.iter().map(|conn| conn.hits_omitted).chain([case.rest.hits_omitted]));
     let beyond = coverage.hits_omitted.saturating_sub(kept);
     if beyond > 0 {
         // Names and sightings are counted here too: an address that was answered may be among them.
@@ -382,12 +410,12 @@ fn is_unread(conn: &ConnSummary) -> bool {
 }
 
 /// Octets missing from a conn that may hide a hit: all of them, but for those behind the seal of a proven cipher.
-fn missed_in_clear(conn: &ConnSummary) -> u64 {
+pub(super) fn missed_in_clear(conn: &ConnSummary) -> u64 {
     in_clear(conn, conn.missed_in_clear, conn.record.missed_bytes)
 }
 
 /// Conflicting octets, likewise.
-fn conflict_in_clear(conn: &ConnSummary) -> u64 {
+pub(super) fn conflict_in_clear(conn: &ConnSummary) -> u64 {
     in_clear(conn, conn.conflict_in_clear, conn.record.conflict_bytes)
 }
 

@@ -1,6 +1,6 @@
 //! Worlds for the tests: each begins as a plain PASS, and a test spoils one thing.
 
-use super::{Case, Judgement, Outcome, Source, judge};
+use super::{Case, Judgement, Outcome, Rest, Source, judge};
 use crate::model::*;
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,6 +15,7 @@ pub(crate) struct World {
     pub(crate) target: Target,
     pub(crate) source: Source,
     pub(crate) conns: Vec<ConnSummary>,
+    pub(crate) rest: Rest,
     pub(crate) raw_hits: Vec<Hit>,
     pub(crate) names: Vec<NameAnswer>,
     pub(crate) coverage: Coverage,
@@ -33,6 +34,7 @@ impl World {
             target: &self.target,
             source: self.source,
             conns: &self.conns,
+            rest: &self.rest,
             raw_hits: &self.raw_hits,
             names: &self.names,
             coverage: &self.coverage,
@@ -228,6 +230,7 @@ pub(crate) fn live() -> World {
     let mut world = World {
         target: target(TunnelMode::Builtin),
         source: Source::Live,
+        rest: Rest::default(),
         conns: vec![],
         raw_hits: vec![],
         names: vec![],

@@ -46,7 +46,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         evidence: ledger.evidence,
         evidence_omitted: ledger.evidence_omitted,
         explained: ledger.explained,
-        explained_omitted: ledger.explained_omitted,
+        explained_omitted: ledger.explained_omitted.saturating_add(case.rest.explained),
         control: checks,
         out_of_view: prose::out_of_view(case),
         next: prose::next(&rows, &found.spoils),

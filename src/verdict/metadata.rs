@@ -73,7 +73,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
 }
 
 /// Names of the target's hosts; addresses and names of the own machine say nothing.
-fn names(target: &Target) -> BTreeSet<&str> {
+pub(super) fn names(target: &Target) -> BTreeSet<&str> {
     target
         .gateway_host
         .iter()
@@ -89,7 +89,7 @@ fn names(target: &Target) -> BTreeSet<&str> {
 }
 
 /// The target's name that a name on the wire means: any case, a trailing dot, a certificate's wildcard.
-fn matching<'n>(names: &BTreeSet<&'n str>, seen: &[u8]) -> Option<&'n str> {
+pub(super) fn matching<'n>(names: &BTreeSet<&'n str>, seen: &[u8]) -> Option<&'n str> {
     let seen = String::from_utf8_lossy(seen).trim().trim_end_matches('.').to_ascii_lowercase();
     let found = names.get(seen.as_str()).copied();
     found.or_else(|| {

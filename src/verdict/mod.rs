@@ -17,6 +17,7 @@ mod ledger;
 mod metadata;
 mod prose;
 mod scope;
+mod sieve;
 mod transport;
 
 #[cfg(test)]
@@ -26,8 +27,9 @@ mod props;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, Source};
+pub use case::{Case, Rest, Source};
 pub use judge::judge;
 pub use judgement::{
     ControlCheck, Evidence, Explained, Judgement, Outcome, Reason, Role, Row, ScopedConn,
 };
+pub use sieve::Sieve;

@@ -96,8 +96,35 @@ pub(super) struct Scope<'a> {
     pub(super) conns: Vec<Placed<'a>>,
 }
 
+/// Who stands at the other end of conns to the gateway, and to the services; the gateway itself aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Met {
+    gateway: BTreeSet<IpAddr>,
+    services: BTreeSet<IpAddr>,
+}
+
+/// Addresses kept of those who may be the client; a capture with more of them names the client, or is not judged.
+const MAX_MET: usize = 1 << 16;
+
 impl<'a> Scope<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
+        let mut scope = Self::bare(case);
+        match &case.rest.met {
+            Some(met) => scope.find_clients(case, met),
+            None => {
+                let mut met = Met::default();
+                for conn in case.conns {
+                    scope.meet(case, conn, &mut met, usize::MAX);
+                }
+                scope.find_clients(case, &met);
+            }
+        }
+        scope.place_all(case);
+        scope
+    }
+
+    /// The target's ends on the wire; neither clients nor conns are known yet.
+    pub(super) fn bare(case: &Case<'a>) -> Self {
         let target = case.target;
         // What must not be widened by an answer in the capture: where the tunnel leads, and what is exempt. What may
         // be: where a bypass could go.
@@ -132,7 +159,7 @@ impl<'a> Scope<'a> {
                 (exempt, at)
             })
             .collect();
-        let mut scope = Self {
+        Self {
             gateway,
             gateway_anywhere,
             services,
@@ -140,10 +167,7 @@ impl<'a> Scope<'a> {
             clients: BTreeSet::new(),
             client_basis: ClientBasis::Unknown,
             conns: Vec::new(),
-        };
-        scope.find_clients(case);
-        scope.place_all(case);
-        scope
+        }
     }
 
     /// The conns in scope.
@@ -190,29 +214,65 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn find_clients(&mut self, case: &Case<'a>) {
+    /// The addresses of the client, as far as they need not be taken from the capture.
+    fn given(case: &Case<'_>) -> BTreeSet<IpAddr> {
         let mut given = canonical(&case.target.clients);
         // Our own tunnel begins on this machine: all its addresses are the client's, named or not.
         if case.source.is_ours() && (given.is_empty() || case.target.tunnel == TunnelMode::Builtin)
         {
             given.extend(canonical(case.client_addresses));
         }
+        given
+    }
+
+    /// Whether the client is to be found among those who are met.
+    pub(super) fn must_meet(case: &Case<'_>) -> bool {
+        Self::given(case).is_empty()
+    }
+
+    /// Notes who stands at the other end of a conn to the gateway or to a service. False where there are too many.
+    pub(super) fn meet_within(&self, case: &Case<'_>, conn: &ConnSummary, met: &mut Met) -> bool {
+        self.meet(case, conn, met, MAX_MET)
+    }
+
+    fn meet(&self, case: &Case<'_>, conn: &ConnSummary, met: &mut Met, most: usize) -> bool {
+        if is_inside(case, conn) {
+            return true;
+        }
+        let id = &conn.record.id;
+        let other = |wanted: &dyn Fn(Endpoint) -> bool| {
+            let other = if wanted(id.resp) {
+                id.orig
+            } else if wanted(id.orig) {
+                id.resp
+            } else {
+                return None;
+            };
+            Some(plain(other.ip)).filter(|ip| !self.gateway.contains(ip))
+        };
+        let mut fits = true;
+        if let Some(ip) = other(&|end| self.is_gateway(case, end, id.proto)) {
+            fits &= insert_within(&mut met.gateway, ip, most);
+        }
+        if let Some(ip) = other(&|end| id.proto.has_ports() && self.service_at(end).is_some()) {
+            fits &= insert_within(&mut met.services, ip, most);
+        }
+        fits
+    }
+
+    pub(super) fn find_clients(&mut self, case: &Case<'a>, met: &Met) {
+        let given = Self::given(case);
         if given.is_empty() {
-            let mode = case.target.tunnel;
-            let mut seen = BTreeSet::new();
-            if mode != TunnelMode::None {
-                seen = self.others(case, |scope, end, proto| scope.is_gateway(case, end, proto));
-            }
             // Nobody went to the gateway: then those who went to the services are the watched ones.
-            if seen.is_empty() {
-                seen = self.others(case, |scope, end, proto| {
-                    proto.has_ports() && scope.service_at(end).is_some()
-                });
-            }
-            if !seen.is_empty() {
+            let met = if case.target.tunnel != TunnelMode::None && !met.gateway.is_empty() {
+                &met.gateway
+            } else {
+                &met.services
+            };
+            if !met.is_empty() {
                 self.client_basis = ClientBasis::Inferred;
             }
-            self.clients = seen;
+            self.clients = met.clone();
         } else {
             self.clients = given;
             self.client_basis = ClientBasis::Given;
@@ -223,30 +283,6 @@ impl<'a> Scope<'a> {
                 self.client_basis = ClientBasis::Inferred;
             }
         }
-    }
-
-    /// Who stands at the other end of conns, one end of which is `wanted`; the gateway itself aside.
-    fn others(
-        &self,
-        case: &Case<'_>,
-        wanted: impl Fn(&Self, Endpoint, Proto) -> bool,
-    ) -> BTreeSet<IpAddr> {
-        let mut found = BTreeSet::new();
-        for conn in case.conns.iter().filter(|conn| !is_inside(case, conn)) {
-            let id = &conn.record.id;
-            let other = if wanted(self, id.resp, id.proto) {
-                id.orig
-            } else if wanted(self, id.orig, id.proto) {
-                id.resp
-            } else {
-                continue;
-            };
-            let ip = plain(other.ip);
-            if !self.gateway.contains(&ip) {
-                found.insert(ip);
-            }
-        }
-        found
     }
 
     fn is_gateway(&self, case: &Case<'_>, end: Endpoint, proto: Proto) -> bool {
@@ -265,27 +301,30 @@ impl<'a> Scope<'a> {
     }
 
     fn place_all(&mut self, case: &Case<'a>) {
-        let excluded: HashSet<ConnId> = case.excluded.iter().map(canonical_id).collect();
-        let tokens = Tokens::of(case);
-        self.conns = case
-            .conns
-            .iter()
-            .map(|conn| {
-                let id = canonical_id(&conn.record.id);
-                Placed {
-                    conn,
-                    place: self.place(case, conn, &id, &excluded, &tokens),
-                    inside: is_inside(case, conn),
-                    client_dir: if self.clients.contains(&id.orig.ip) {
-                        Some(Direction::OrigToResp)
-                    } else if self.clients.contains(&id.resp.ip) {
-                        Some(Direction::RespToOrig)
-                    } else {
-                        None
-                    },
-                }
-            })
-            .collect();
+        let aside = Aside::of(case);
+        self.conns = case.conns.iter().map(|conn| self.placed(case, conn, &aside)).collect();
+    }
+
+    /// A conn with its place.
+    pub(super) fn placed<'c>(
+        &self,
+        case: &Case<'_>,
+        conn: &'c ConnSummary,
+        aside: &Aside,
+    ) -> Placed<'c> {
+        let id = canonical_id(&conn.record.id);
+        Placed {
+            conn,
+            place: self.place(case, conn, &id, &aside.excluded, &aside.tokens),
+            inside: is_inside(case, conn),
+            client_dir: if self.clients.contains(&id.orig.ip) {
+                Some(Direction::OrigToResp)
+            } else if self.clients.contains(&id.resp.ip) {
+                Some(Direction::RespToOrig)
+            } else {
+                None
+            },
+        }
     }
 
     fn place(
@@ -379,6 +418,29 @@ impl<'a> Scope<'a> {
             [(src, dst), (dst, src)]
         })
     }
+}
+
+/// What is known to be tunnelcheck's own.
+pub(super) struct Aside {
+    excluded: HashSet<ConnId>,
+    tokens: Tokens,
+}
+
+impl Aside {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        Self {
+            excluded: case.excluded.iter().map(canonical_id).collect(),
+            tokens: Tokens::of(case),
+        }
+    }
+}
+
+fn insert_within(set: &mut BTreeSet<IpAddr>, ip: IpAddr, most: usize) -> bool {
+    let fits = set.len() < most || set.contains(&ip);
+    if fits {
+        set.insert(ip);
+    }
+    fits
 }
 
 /// Conns that tokens were found in.
