@@ -213,6 +213,11 @@ impl Stream {
         }
     }
 
+    /// Offset up to which the other side acknowledged.
+    pub(super) const fn acked(&self) -> u64 {
+        self.acked
+    }
+
     /// Notes a FIN behind `len` octets from `seq` on.
     pub(super) fn finish_at(&mut self, seq: SeqNo, len: u64) {
         let Ok(at) = u64::try_from(self.offset_of(seq)) else { return };
@@ -422,6 +427,7 @@ impl Stream {
     /// Makes a gap up to `to`, where that is ahead.
     fn skip_to<S: ChunkSink>(&mut self, to: u64, out: &mut Out<'_, S>) {
         if to > self.rcv_nxt {
+            out.shared.coverage.ack_gaps += u64::from(self.acked > self.rcv_nxt);
             out.gap(self.rcv_nxt, to - self.rcv_nxt);
             self.rcv_nxt = to;
             self.gap_end = to;

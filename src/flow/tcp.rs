@@ -117,7 +117,10 @@ impl Tcp {
         }
         self.anchor(header, dir, has_payload || flags.has(TcpFlags::FIN), out);
         if flags.has(TcpFlags::ACK) {
-            self.stream_mut(dir.reverse()).acknowledge(header.ack, is_syn);
+            let stream = self.stream_mut(dir.reverse());
+            let before = stream.acked();
+            stream.acknowledge(header.ack, is_syn);
+            out.shared.coverage.acks += u64::from(stream.acked() > before);
         }
         let stream = self.stream_mut(dir);
         stream.push(seq, segment.payload, segment.cut, segment.frames, out);

@@ -113,6 +113,10 @@ pub struct Coverage {
     pub fragment_conflicts: u64,
     /// Octets missing from the inside of TCP streams.
     pub missed_bytes: u64,
+    /// TCP acknowledgements of octets that had not been acknowledged before: each could have shown a loss.
+    pub acks: u64,
+    /// Runs of octets that were acknowledged and are not in the capture. Of none in many acknowledgements, no loss is known.
+    pub ack_gaps: u64,
     /// Octets of TCP that overlapped earlier ones with other content.
     pub conflict_bytes: u64,
     /// TCP conns that were open before the capture began.
@@ -168,6 +172,8 @@ impl Coverage {
         self.fragments_expired += other.fragments_expired;
         self.fragment_conflicts += other.fragment_conflicts;
         self.missed_bytes += other.missed_bytes;
+        self.acks += other.acks;
+        self.ack_gaps += other.ack_gaps;
         self.conflict_bytes += other.conflict_bytes;
         self.midstream_conns += other.midstream_conns;
         self.conns_evicted += other.conns_evicted;

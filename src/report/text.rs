@@ -354,6 +354,12 @@ pub(super) fn statement(coverage: &CoverageBody, body: &Body) -> Vec<String> {
         "not seen: {} frames cut, {} octets missing from streams, {} conns open before the capture",
         coverage.truncated_frames, coverage.missed_bytes, coverage.midstream_conns
     ));
+    lines.push(match (coverage.acks, coverage.ack_gaps) {
+        (0, 0) => "loss: too little traffic to tell, nothing was acknowledged".to_owned(),
+        (acks, gaps) => format!(
+            "loss: {gaps} gaps in what was acknowledged, {acks} acknowledgements could have shown one"
+        ),
+    });
     for (why, frames) in &coverage.undecoded {
         lines.push(format!("not read: {frames} frames, {why}"));
     }

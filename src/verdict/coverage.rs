@@ -66,6 +66,9 @@ fn drops(case: &Case<'_>, found: &mut Found) {
             )),
         }
     }
+    if coverage.drops == Drops::Unknown && !case.source.is_ours() {
+        found.notes.push(inferred(coverage.acks, coverage.ack_gaps));
+    }
     if coverage.channel_dropped > 0 {
         found.spoils.push(
             Reason::new(
@@ -74,6 +77,21 @@ fn drops(case: &Case<'_>, found: &mut Found) {
             )
             .with_next("record with tcpdump -w and judge the file with -r"),
         );
+    }
+}
+
+/// What acknowledgements tell of loss, as Zeek's capture-loss counts it: acknowledged data never seen.
+fn inferred(acks: u64, gaps: u64) -> Reason {
+    let could = format!("{acks} acknowledgements could have shown a loss");
+    match (acks, gaps) {
+        (0, 0) => Reason::new(
+            "too-little-traffic",
+            "nothing was acknowledged, so whether frames are missing from the recording cannot be told",
+        ),
+        (_, 0) => Reason::new("no-loss-seen", format!("{could}, and none did")),
+        (_, gaps) => {
+            Reason::new("loss-inferred", format!("{could}, and {gaps} runs of octets are missing"))
+        }
     }
 }
 
@@ -154,8 +172,14 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     let gaps: Vec<_> = audible().filter(|placed| missed_in_clear(placed.conn) > 0).collect();
     if !gaps.is_empty() {
         let octets = sum(gaps.iter().map(|placed| missed_in_clear(placed.conn)));
+        let halves: Vec<_> = gaps.iter().copied().filter(|it| is_half_seen(it.conn)).collect();
+        let half = if halves.is_empty() {
+            String::new()
+        } else {
+            format!("; one side alone was captured {}", named(&halves))
+        };
         found.spoils.push(
-            Reason::new("gap", format!("{octets} octets are missing {}", named(&gaps)))
+            Reason::new("gap", format!("{octets} octets are missing {}{half}", named(&gaps)))
                 .with_next(
                     "capture again without loss; a recording may have begun on a busy machine",
                 )
@@ -412,6 +436,12 @@ fn is_unread(conn: &ConnSummary) -> bool {
 /// Octets missing from a conn that may hide a hit: all of them, but for those behind the seal of a proven cipher.
 pub(super) fn missed_in_clear(conn: &ConnSummary) -> u64 {
     in_clear(conn, conn.missed_in_clear, conn.record.missed_bytes)
+}
+
+/// Whether one side sent octets, as the other acknowledged, and none of them were captured.
+fn is_half_seen(conn: &ConnSummary) -> bool {
+    let record = &conn.record;
+    record.bytes.iter().zip(&record.missed_bytes).any(|(seen, missed)| *seen == 0 && *missed > 0)
 }
 
 /// Conflicting octets, likewise.

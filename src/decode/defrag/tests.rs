@@ -320,6 +320,44 @@ fn a_flood_of_keys_is_bounded_and_counted() {
     assert_eq!(bench.end().counts(), (0, 0));
 }
 
+/// Fragments made to cost as much as they can, by their number: what they have in one datagram, and their size.
+#[test]
+fn the_worst_fragments_cost_a_bounded_multiple_of_their_octets() {
+    // Fragments of a datagram, its different fragments, octets of one, whether the last ones end it.
+    for (number, places, len, ends) in [
+        (800, 40, 8, false),
+        (90, 45, 1400, false),
+        (64, 32, 40, true),
+        (4000, 45, 8, true),
+        (16, 4, 8, true),
+    ] {
+        let cost = |count: u32| {
+            let mut bench = Bench::default();
+            let mut octets = 0;
+            for at in 0..count {
+                let place = at % number % places;
+                let version = vec![u8::try_from(at % 251).unwrap(); len];
+                let offset = place * u32::try_from(len).unwrap();
+                let fragment = bench.fragment(
+                    at / number,
+                    17,
+                    (offset, &version, !ends || place + 1 < places),
+                );
+                let _ = bench.defrag.insert(&fragment, &mut bench.coverage);
+                while let Some(late) = bench.defrag.late() {
+                    bench.searched += late.bytes.len();
+                }
+                assert!(bench.defrag.bytes <= MAX_BYTES);
+                octets += len + 34;
+            }
+            bench.end().searched / octets
+        };
+        let (once, four_times) = (cost(2000), cost(8000));
+        assert!(four_times <= once + 1, "{number} {places} {len}: {once} and {four_times}");
+        assert!(four_times < 32, "{number} {places} {len}: {four_times}");
+    }
+}
+
 #[test]
 fn levels_of_tunnels_share_what_they_hold() {
     let held: usize = (0..16).map(|level| Defragmenter::at_level(level).max_bytes).sum();

@@ -1,5 +1,6 @@
 //! A recorder that checks what every sink may rely on, and a talk between two endpoints to write tests with.
 
+mod loss;
 mod properties;
 mod table;
 mod tcp;

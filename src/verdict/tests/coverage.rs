@@ -49,6 +49,36 @@ fn drops_that_nobody_counted_spoil_our_own_pass_alone() {
 }
 
 #[test]
+fn what_acknowledgements_tell_of_loss_is_said_where_nobody_counted_drops() {
+    for (acks, gaps, code) in
+        [(0, 0, "too-little-traffic"), (7, 0, "no-loss-seen"), (7, 2, "loss-inferred")]
+    {
+        let judged = |mut world: World| {
+            (world.coverage.acks, world.coverage.ack_gaps) = (acks, gaps);
+            world.judge().notes.into_iter().map(|note| note.code).collect::<Vec<_>>()
+        };
+        assert!(judged(recorded()).contains(&code), "{acks} {gaps}");
+        assert!(!judged(live()).contains(&code), "{acks} {gaps}");
+    }
+}
+
+#[test]
+fn a_conn_of_which_one_side_was_captured_is_said_to_be_so() {
+    for (bytes, is_half) in [([9, 0], true), ([9, 1], false)] {
+        let judgement = with(recorded(), |w| {
+            let mut web = readable(tcp((OTHER, 50_000), ("192.0.2.1", 80)), "http");
+            web.record.bytes = bytes;
+            web.record.missed_bytes = [0, 20];
+            web.missed_in_clear = [0, 20];
+            w.add(web);
+        });
+        spoiled(&judgement, "gap");
+        let gap = judgement.coverage.iter().find(|reason| reason.code == "gap").unwrap();
+        assert_eq!(gap.text.contains("one side alone"), is_half, "{}", gap.text);
+    }
+}
+
+#[test]
 fn a_recording_of_our_own_that_was_not_closed_is_inconclusive() {
     let judgement = with(live(), |w| w.source = Source::Recording { own: true, closed: false });
     spoiled(&judgement, "recording-not-closed");
