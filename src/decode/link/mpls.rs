@@ -18,7 +18,12 @@ pub(super) fn read<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Step<'a> {
         view = past(view, 4, walk)?;
         if entry & 0x100 != 0 {
             walk.layer(Layer::numbered("mpls", entry >> 12))?;
-            return bottom(view, walk);
+            return match entry >> 12 {
+                // Explicit null labels (RFC 3032 s2.1) name the protocol.
+                0 => Ok(Inner::Packet(Packet::V4(view))),
+                2 => Ok(Inner::Packet(Packet::V6(view))),
+                _ => bottom(view, walk),
+            };
         }
     }
     Err(Stop::Undecoded(Weird::TooDeep))

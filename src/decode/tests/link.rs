@@ -56,6 +56,9 @@ fn token_ring_with_a_route_and_without() {
     let route = [0x06, 0x30, 1, 2, 3, 4];
     let routed = [&[0x10, 0x40][..], &[2; 6], &[0x84; 6], &route, &SNAP].concat();
     reads(LinkType::IEEE802_5, &with(&routed), &[&route]);
+    let route = [&[0x12, 0x30][..], &[7; 16]].concat();
+    let routed = [&[0x10, 0x40][..], &[2; 6], &[0x84; 6], &route, &SNAP].concat();
+    reads(LinkType::IEEE802_5, &with(&routed), &[&route]);
     let mac = [&[0x10, 0][..], &[4; 12]].concat();
     assert_eq!(only(LinkType::IEEE802_5, &mac), "token-ring-mac");
     let reserved = [&[0x10, 0x80][..], &[4; 12]].concat();
@@ -263,6 +266,10 @@ fn mpls_over_octets_that_are_ip_and_ethernet_at_once_is_not_read() {
     let good = [&[0, 2, 1, 64], &packet[..]].concat();
     assert_eq!(one(LinkType::MPLS, &good).segment.unwrap().0, "8.0.64.1:49158");
     packet[10] ^= 1;
+    // The explicit null label of IPv4 leaves no doubt.
+    let null = [&[0, 0, 1, 64], &packet[..]].concat();
+    assert_eq!(one(LinkType::MPLS, &null).segment.unwrap().0, "8.0.64.1:49158");
+    assert_eq!(refused(LinkType::MPLS, &with(&[0, 0, 0x21, 64])), Weird::BadIpVersion);
     let bad = [&[0, 2, 1, 64], &packet[..]].concat();
     assert_eq!(refused(LinkType::MPLS, &bad), Weird::UnknownPseudowire);
 }
