@@ -48,14 +48,6 @@ pub enum InspectError {
         /// Octets that may be given.
         limit: usize,
     },
-    /// The search automaton could not be made.
-    #[error("cannot build the search over {patterns} patterns: {reason}")]
-    Build {
-        /// Patterns that it was to hold.
-        patterns: usize,
-        /// The builder's words.
-        reason: String,
-    },
 }
 
 impl InspectError {
@@ -72,7 +64,7 @@ impl InspectError {
             Self::LongIdentifier { .. } => {
                 "give a shorter, still telling part of the text in [target.NAME.identifiers] or with --identifier"
             }
-            Self::TooManyIdentifiers { .. } | Self::TooMuchText { .. } | Self::Build { .. } => {
+            Self::TooManyIdentifiers { .. } | Self::TooMuchText { .. } => {
                 "give fewer texts in [target.NAME.identifiers], or split them over several targets and runs"
             }
         })

@@ -27,7 +27,6 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("pcap", &["source"]),
     ("pcap_parser", &["source"]),
     ("etherparse", &["decode", "lab"]),
-    ("aho_corasick", &["inspect"]),
     ("regex", &["inspect"]),
     ("brotli_decompressor", &["inspect"]),
     ("flate2", &["inspect", "source"]),

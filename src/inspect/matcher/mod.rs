@@ -111,7 +111,7 @@ impl Matcher {
     /// # Errors
     /// `EmptyIdentifier`, `ShortIdentifier` and `LongIdentifier` where a text is empty, of one character, or above
     /// `MAX_TEXT_OCTETS`; `TooManyIdentifiers` above `MAX_TEXTS`; `TooMuchText` above
-    /// `MAX_TOTAL_OCTETS`; `Build` where the automaton would not fit.
+    /// `MAX_TOTAL_OCTETS`.
     pub fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, InspectError> {
         let got = identifiers.len() + tokens.len();
         if got > MAX_TEXTS {
@@ -133,7 +133,7 @@ impl Matcher {
             patterns.extend(expansion.patterns);
             dropped.extend(expansion.dropped.iter().map(|encoding| format!("{label}: {encoding}")));
         }
-        let engine = Engine::new(&patterns)?;
+        let engine = Engine::new(&patterns);
         let index = Index {
             keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
             simple: simple_escapes(identifiers),
@@ -142,7 +142,7 @@ impl Matcher {
             patterns,
             engine,
         };
-        for pattern in index.engine.anchorless().iter().filter_map(|&i| index.patterns.get(i)) {
+        for pattern in index.engine.gramless().iter().filter_map(|&i| index.patterns.get(i)) {
             let (label, _) = index.text(pattern.needle).unwrap_or_default();
             dropped.push(format!("{label}: {}", pattern.encoding));
         }

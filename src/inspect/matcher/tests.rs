@@ -352,6 +352,44 @@ fn blanks_in_a_name_may_be_folded() {
 }
 
 #[test]
+fn a_text_of_any_length_is_found_at_any_place_in_the_stride() {
+    // Alone, so that the length of the text chooses the stride.
+    for len in 2..=26 {
+        let text: String = "qwertzuiopasdfghjklyxcvbnm".chars().take(len).collect();
+        let matcher = matcher(&[&text]);
+        for shift in 0..9 {
+            let mut written = vec![
+                text.to_uppercase().into_bytes(),
+                utf16(&text, u16::to_le_bytes),
+                utf16(&text, u16::to_be_bytes),
+                each(text.as_bytes(), |octet| format!("{octet:02x}")),
+            ];
+            if len >= 5 {
+                for phase in 0..3 {
+                    let whole = [&b"  "[..phase], text.as_bytes()].concat();
+                    let base64 = data_encoding::BASE64.encode(&whole).into_bytes();
+                    for border in (4..base64.len()).step_by(4) {
+                        for line_break in ["\r\n", "\n", "\r\n ", "\r\n\t", "\r"] {
+                            let (front, back) = base64.split_at(border);
+                            written.push([front, line_break.as_bytes(), back].concat());
+                        }
+                    }
+                    written.push(base64);
+                }
+            }
+            for octets in written {
+                let stream = [&b".;.;.;.;."[..shift], &octets, b".;.;"].concat();
+                let found = scan(&matcher, &stream);
+                assert_eq!(found.len(), 1, "{len} {shift} {:?}", String::from_utf8_lossy(&octets));
+                let cut =
+                    scan_cut(&matcher, &stream, &[shift + 1, shift + 2.max(octets.len() / 2)]);
+                assert_eq!(cut, found, "{len} {shift} {:?}", String::from_utf8_lossy(&octets));
+            }
+        }
+    }
+}
+
+#[test]
 fn very_short_names_are_found_as_words_only() {
     let matcher = matcher(&["al"]);
     let places = |bytes: &[u8]| -> Vec<u64> {

@@ -1,13 +1,42 @@
 //! A track: one run of octets (a stream as it is, or a view of it) on its way through the engine.
 
-use super::engine::{Cursor, Engine, Owner};
+use super::engine::{Cursor, Engine};
 use super::pattern::{Outcome, Pattern, Place, Window};
+use std::collections::VecDeque;
+
+/// Matches remembered, so that none is told twice. Grams that propose one place follow each other closely.
+const MAX_TOLD: usize = 64;
 
 /// A place that the engine proposed and that needs octets not yet seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
-    owner: Owner,
+    pattern: usize,
+    /// The slot, or base64 character, that begins at `pos`.
+    index: usize,
     pos: u64,
+}
+
+/// What was told of late: one place may be proposed by several grams.
+#[derive(Default)]
+struct Told(VecDeque<(usize, u64)>);
+
+impl Told {
+    fn tell(
+        &mut self,
+        window: &Window<'_>,
+        pattern: usize,
+        place: Place,
+        out: &mut dyn FnMut(&Window<'_>, usize, Place),
+    ) {
+        if self.0.contains(&(pattern, place.start)) {
+            return;
+        }
+        if self.0.len() == MAX_TOLD {
+            self.0.pop_front();
+        }
+        self.0.push_back((pattern, place.start));
+        out(window, pattern, place);
+    }
 }
 
 /// What is kept of a track between two chunks.
@@ -19,12 +48,14 @@ pub(super) struct Track {
     tail: Vec<u8>,
     end: u64,
     candidates: Vec<Candidate>,
+    told: Told,
 }
 
 impl Track {
     /// Begins anew at `pos`, knowing nothing.
     pub(super) fn restart(&mut self, pos: u64) {
-        self.cursor = None;
+        self.cursor = Cursor::default();
+        self.told.0.clear();
         self.tail.clear();
         self.candidates.clear();
         self.end = pos;
@@ -40,19 +71,21 @@ impl Track {
     ) {
         let window = Window { tail: &self.tail, bytes, base: self.start(), closed: false };
         let end = self.end;
-        let candidates = &mut self.candidates;
+        let (candidates, told) = (&mut self.candidates, &mut self.told);
         if !candidates.is_empty() {
-            settle(candidates, patterns, &window, out);
+            settle(candidates, told, patterns, &window, out);
         }
-        engine.scan(&mut self.cursor, bytes, &mut |stop, len, owners| {
-            let Some(pos) = (end + stop as u64).checked_sub(len as u64) else { return };
-            for &owner in owners {
-                let Some(pattern) = patterns.get(owner.pattern) else { continue };
-                match pattern.verify(&window, pos, owner.index) {
-                    Outcome::No => {}
-                    Outcome::NeedMore => candidates.push(Candidate { owner, pos }),
-                    Outcome::Yes(place) => out(&window, owner.pattern, place),
-                }
+        engine.scan(&mut self.cursor, bytes, &mut |at, owner| {
+            let Some(pattern) = patterns.get(owner.pattern) else { return };
+            let slot = end
+                .checked_add_signed(at)
+                .and_then(|pos| pos.checked_add_signed(-i64::from(owner.back)));
+            let Some(pos) = slot else { return };
+            let candidate = Candidate { pattern: owner.pattern, index: owner.index as usize, pos };
+            match pattern.verify(&window, pos, candidate.index) {
+                Outcome::No => {}
+                Outcome::NeedMore => candidates.push(candidate),
+                Outcome::Yes(place) => told.tell(&window, owner.pattern, place, out),
             }
         });
     }
@@ -64,7 +97,7 @@ impl Track {
         out: &mut dyn FnMut(&Window<'_>, usize, Place),
     ) {
         let window = Window { tail: &self.tail, bytes: &[], base: self.start(), closed: true };
-        settle(&mut self.candidates, patterns, &window, out);
+        settle(&mut self.candidates, &mut self.told, patterns, &window, out);
         self.candidates.clear();
     }
 
@@ -107,17 +140,18 @@ impl Track {
 /// Tries again what needed more octets; keeps what still does.
 fn settle(
     candidates: &mut Vec<Candidate>,
+    told: &mut Told,
     patterns: &[Pattern],
     window: &Window<'_>,
     out: &mut dyn FnMut(&Window<'_>, usize, Place),
 ) {
     candidates.retain(|candidate| {
-        let Some(pattern) = patterns.get(candidate.owner.pattern) else { return false };
-        match pattern.verify(window, candidate.pos, candidate.owner.index) {
+        let Some(pattern) = patterns.get(candidate.pattern) else { return false };
+        match pattern.verify(window, candidate.pos, candidate.index) {
             Outcome::No => false,
             Outcome::NeedMore => true,
             Outcome::Yes(place) => {
-                out(window, candidate.owner.pattern, place);
+                told.tell(window, candidate.pattern, place, out);
                 false
             }
         }
