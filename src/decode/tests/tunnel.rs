@@ -87,6 +87,9 @@ fn tunnels(inner: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("gre", to(4754, &with(&[0, 0, 8, 0]))),
         ("ayiya", to(5072, &with(&[&[0x44, 0x52, 0x11, 4, 0, 0, 0, 1][..], &[9; 36]].concat()))),
         ("capwap", to(5247, &with_frame(&[0, 0x10, 2, 0, 0, 0, 0, 0]))),
+        ("capwap", to(5247, &with(&[&[0, 0x10, 3, 0, 0, 0, 0, 0], &wlan(&[8, 1])[..]].concat()))),
+        ("capwap", to(5247, &with(&[&[0, 0x10, 3, 0, 0, 0, 0, 0], &wlan(&[1, 8])[..]].concat()))),
+        ("gre", gre(&[&[0, 0, 0x82, 0], &wlan(&[8, 1])[..]].concat())),
         ("gue", to(6080, &with(&[1, 4, 0, 0, 9, 9, 9, 9]))),
         ("gue/gre", to(6080, &with(&[0, 47, 0, 0, 0, 0, 8, 0]))),
         ("tzsp", to(37_008, &with_frame(&[1, 0, 0, 1, 10, 1, 99, 0, 1]))),
@@ -97,6 +100,11 @@ fn tunnels(inner: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         cases.push(("teredo", to(3544, inner)));
     }
     cases
+}
+
+/// The headers of an 802.11 data frame with IPv4.
+fn wlan(control: &[u8]) -> Vec<u8> {
+    [control, &[0; 2], &[2; 18], &[0; 2], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat()
 }
 
 /// Minimal encapsulation: the header of the packet moves to the outside, what it hides is in eight or twelve octets.

@@ -4,7 +4,7 @@ use super::{SHORT, ip};
 use crate::decode::link::{self, Packet};
 use crate::decode::view::View;
 use crate::decode::{Stop, Walk};
-use crate::model::{Layer, Weird};
+use crate::model::{Layer, LinkType, Weird};
 
 /// Source route entries of one header that are followed (RFC 1701 s2); more is an attempt to hide.
 const MAX_ROUTES: usize = 64;
@@ -79,6 +79,10 @@ fn version_0<'a>(
         },
         0x00fe => Err(Stop::LinkOnly("osi-routing")),
         0x2001 => Err(Stop::LinkOnly("nhrp")),
+        // Access points that send 802.11 frames to their controller; data frames of version 0.
+        0x8200..=0x84ff if body.u8(0).is_some_and(|first| first & 0x0f == 0x08) => {
+            link::read(LinkType(105), body, walk)
+        }
         ..0x600 => Err(UNREAD),
         kind => link::typed(kind, body, walk),
     }

@@ -224,6 +224,28 @@ fn capwap<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Opened<'a> {
     if flags & 0x80 != 0 {
         return Err(UNREAD);
     }
-    if kind & 1 == 0 { link::ethernet(body, walk) } else { link::read(LinkType(105), body, walk) }
-        .map(Some)
+    match body.array(0) {
+        _ if kind & 1 == 0 => link::ethernet(body, walk),
+        Some([flags, 0x08 | 0x88]) if flags & 0x03 != 0 => swapped(body, walk),
+        _ => link::read(LinkType(105), body, walk),
+    }
+    .map(Some)
+}
+
+/// A data frame of 802.11 whose frame control has its two octets exchanged, as some access points send it: to be told by its
+/// version, which is 0 (IEEE 802.11 s9.2.4.1). Only frames with a SNAP header are read.
+fn swapped<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Packet<'a>, Stop> {
+    let [flags, kind] = view.array(0).ok_or(SHORT)?;
+    if flags & 0x40 != 0 {
+        return Err(Stop::Undecoded(Weird::EncryptedLink));
+    }
+    // Three addresses or four, quality of service.
+    let header_len = 24 + if flags & 0x03 == 0x03 { 6 } else { 0 } + usize::from(kind >> 7) * 2;
+    let body = view.skip(header_len).ok_or(SHORT)?;
+    match body.array(0) {
+        Some([0xaa, 0xaa, 3, 0, 0, 0]) => {
+            link::typed(body.be16(6).ok_or(SHORT)?, body.skip(8).ok_or(SHORT)?, walk)
+        }
+        _ => Err(UNREAD),
+    }
 }

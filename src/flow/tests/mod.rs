@@ -138,6 +138,7 @@ pub(super) struct Talk {
     pub(super) millis: i64,
     pub(super) cut: u32,
     pub(super) urgent: u16,
+    pub(super) encap: Encapsulation,
 }
 
 impl Talk {
@@ -147,7 +148,15 @@ impl Talk {
 
     pub(super) fn with(limits: Limits) -> Self {
         let table = ConnTable::new(limits);
-        Self { table, recorder: Recorder::default(), frame: 0, millis: 0, cut: 0, urgent: 0 }
+        Self {
+            table,
+            recorder: Recorder::default(),
+            frame: 0,
+            millis: 0,
+            cut: 0,
+            urgent: 0,
+            encap: Encapsulation::NONE,
+        }
     }
 
     fn push(
@@ -170,7 +179,7 @@ impl Talk {
             tcp,
             payload,
             cut: self.cut,
-            encap: &Encapsulation::NONE,
+            encap: &self.encap,
             is_alternate: false,
         };
         self.table.push(&segment, &mut self.recorder);

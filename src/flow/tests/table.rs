@@ -1,6 +1,6 @@
 use super::{A, F, Heard, Limits, R, S, Talk, client, server};
 use crate::flow::table::MAX_GONE;
-use crate::model::{Endpoint, Proto};
+use crate::model::{Encapsulation, Endpoint, Layer, Proto};
 
 fn end(host: u8, port: u16) -> Endpoint {
     Endpoint { ip: [10, 0, 0, host].into(), port }
@@ -225,4 +225,25 @@ fn a_conn_is_small() {
         "{}",
         size_of::<super::super::conn::Conn>()
     );
+}
+
+#[test]
+fn equal_ends_in_two_numbered_networks_are_two_conns_and_in_two_tunnels_one() {
+    for (is_network, conns) in [(true, 3), (false, 1)] {
+        let mut talk = Talk::new();
+        talk.handshake();
+        for id in [1, 2, 1] {
+            talk.encap = Encapsulation::NONE;
+            let layer = Layer::numbered("tunnel", id);
+            let push = if is_network { Encapsulation::push_network } else { Encapsulation::push };
+            assert!(push(&mut talk.encap, layer));
+            talk.c(A, 1001, 5001, "USER");
+        }
+        talk.encap = Encapsulation::NONE;
+        talk.c(A, 1005, 5001, "");
+        let heard = talk.finish().0.conns;
+        assert_eq!(heard.len(), conns);
+        let carried = heard.iter().filter(|it| it.record().carriage.is_some()).count();
+        assert_eq!(carried, conns - 1, "the first segment says what carried a conn");
+    }
 }
