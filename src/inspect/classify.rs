@@ -66,7 +66,9 @@ fn agreed(evidence: &Evidence<'_>) -> Answer {
     let kept = evidence.lost.iter().all(Option::is_none);
     let sealed = evidence.sealed.iter().all(Option::is_some);
     let carried = evidence.behind.into_iter().any(|zone| zone.octets() > 0);
-    let refuted = evidence.behind.into_iter().any(looks_wrong) || evidence.inflated.is_data_in_seal;
+    let refuted =
+        evidence.behind.into_iter().any(|zone| looks_wrong(zone) || zone.has_short_text())
+            || evidence.inflated.is_data_in_seal;
     // Ciphertext has no structure at all, but a wrong alarm would be as bad: a part that has is a doubt.
     let doubted = evidence.behind.into_iter().any(Tally::is_mixed);
     if kept && sealed && carried && !refuted && !doubted {

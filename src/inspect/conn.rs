@@ -37,7 +37,7 @@ pub(super) struct Conn {
     current: [usize; 2],
     findings: Findings,
     /// Compressed bodies.
-    inflate: Inflate,
+    inflate: Option<Box<Inflate>>,
     searched: [u64; 2],
     is_control: bool,
 }
@@ -111,7 +111,7 @@ impl Conn {
                 sealed_octets: [0; 2],
                 seen_to: [0; 2],
             },
-            inflate: Inflate::default(),
+            inflate: None,
             searched: [0; 2],
             is_control: false,
         }
@@ -163,7 +163,7 @@ impl Conn {
         self.end_lines(log);
         self.finish_bodies(matcher, log);
         let Self { layers, findings, inflate, is_control, searched, .. } = *self;
-        let bodies = inflate.outcome();
+        let bodies = inflate.map(|it| it.outcome()).unwrap_or_default();
         let dialect = layers.first().map(|layer| layer.spec);
         let evidence = Evidence {
             dialect,
@@ -271,7 +271,9 @@ impl Conn {
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
         let dir = Direction::OrigToResp;
         let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
-        inflate.finish(&mut cx);
+        if let Some(inflate) = inflate {
+            inflate.finish(&mut cx);
+        }
     }
 
     /// Hands a chunk to the matcher, whatever its protocol.
@@ -369,7 +371,7 @@ impl Conn {
                     let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
                     let dir = part.dir;
                     let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
-                    inflate.part(&part, &mut cx);
+                    inflate.get_or_insert_default().part(&part, &mut cx);
                 }
                 event => findings.event(name, &rest, event, log),
             });
@@ -390,7 +392,9 @@ impl Conn {
         let bounds = log.bounds.clone();
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
         let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
-        inflate.chunk(chunk, sealed, &mut cx);
+        if inflate.is_some() || matches!(chunk, Chunk::Data { .. }) {
+            inflate.get_or_insert_default().chunk(chunk, sealed, &mut cx);
+        }
         // A datagram is read as a whole; without a reader there is no field that could begin in an earlier chunk.
         let is_read = self.id.proto == Proto::TCP && !self.layers.is_empty();
         self.findings.tally(self.id.proto, dir, chunk, is_read);

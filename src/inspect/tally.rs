@@ -18,6 +18,15 @@ const SMALL_DEVIATIONS: f64 = 6.0;
 /// A run of textual octets that random octets do not give: 0.455^48 is 4e-17 a position.
 const TEXT_RUN: u32 = 48;
 
+/// The shortest run of ASCII text that is kept: among 100 random octets one of 20 comes once in two million times.
+const SHORT_RUN: u32 = 20;
+
+/// How seldom random octets must hold a run of ASCII text so long, as the exponent of e, for it to be text: 1e-9.
+const TEXT_BEYOND_CHANCE: f64 = -20.7;
+
+/// The same for a doubt: 1e-6.
+const DOUBT_BEYOND_CHANCE: f64 = -13.8;
+
 /// Octets of a zone that are looked at one by one; behind them only sums over windows and runs of ASCII are kept, which
 /// costs a small part of the time. A multiple of `WINDOW`.
 const DETAILED: u64 = 4096;
@@ -68,6 +77,9 @@ pub(super) struct Tally {
     /// Octets in runs of at least `TEXT_RUN`.
     in_runs: u64,
     run: u32,
+    /// ASCII text up to here, and the longest run of it from `SHORT_RUN` on.
+    ascii_run: u32,
+    longest: u32,
     /// Octets of a UTF-8 sequence seen, and still to come.
     sequence: (u8, u8),
     seen: [u64; 4],
@@ -123,6 +135,8 @@ impl Tally {
         textual: 0,
         in_runs: 0,
         run: 0,
+        ascii_run: 0,
+        longest: 0,
         sequence: (0, 0),
         seen: [0; 4],
         filled: 0,
@@ -172,9 +186,21 @@ impl Tally {
         self.in_runs > 0 || self.readable_windows > 0 || self.is_readable()
     }
 
-    /// Whether parts of it are structured: for octets that claim to be ciphertext, which never are.
-    pub(super) const fn is_mixed(&self) -> bool {
+    /// Whether it holds a run of text that so many random octets do not: for octets that are ciphertext but for that.
+    pub(super) fn has_short_text(&self) -> bool {
+        self.longest > 0 && self.chance_of_run() < TEXT_BEYOND_CHANCE
+    }
+
+    /// Whether parts of it are structured, or perhaps text: for octets that claim to be ciphertext, which never are.
+    pub(super) fn is_mixed(&self) -> bool {
         self.structured_windows > 0
+            || self.longest > 0 && self.chance_of_run() < DOUBT_BEYOND_CHANCE
+    }
+
+    /// The exponent of the expected number of runs as long as the longest one, in so many random octets: a run begins at
+    /// any octet, and each of its octets is text by chance.
+    fn chance_of_run(&self) -> f64 {
+        as_f64(self.octets).max(1.0).ln() + f64::from(self.longest) * RANDOM_ASCII.ln()
     }
 
     /// Octets that stand in long runs of text.
@@ -218,6 +244,7 @@ impl Tally {
                     self.run = 0;
                 }
                 self.ascii += 1;
+                self.extend_ascii(1);
                 self.sequence = (0, 0);
                 1
             }
@@ -242,6 +269,9 @@ impl Tally {
                 0
             }
         };
+        if class != 1 {
+            self.ascii_run = 0;
+        }
         if gained > 0 {
             self.textual += u64::from(gained);
             self.window_textual += u16::from(gained);
@@ -262,6 +292,14 @@ impl Tally {
         self.run = self.run.saturating_add(by);
         if self.run >= TEXT_RUN {
             self.in_runs += u64::from(if before < TEXT_RUN { self.run } else { by });
+        }
+    }
+
+    /// A run of ASCII text goes on.
+    fn extend_ascii(&mut self, by: u32) {
+        self.ascii_run = self.ascii_run.saturating_add(by);
+        if self.ascii_run >= SHORT_RUN {
+            self.longest = self.longest.max(self.ascii_run);
         }
     }
 
@@ -307,15 +345,16 @@ impl Tally {
         }
     }
 
-    /// Counts the runs of ASCII text of at least `TEXT_RUN`, looking at one octet in so many where there is none.
+    /// Counts the runs of ASCII text of at least `SHORT_RUN`, looking at one octet in so many where there is none.
     fn runs(&mut self, bytes: &[u8]) {
-        let step = TEXT_RUN as usize;
+        let step = SHORT_RUN as usize;
         let prefix = bytes.iter().take_while(|octet| is_ascii_text(**octet)).count();
         self.extend_run(u32::try_from(prefix).unwrap_or(u32::MAX));
+        self.extend_ascii(u32::try_from(prefix).unwrap_or(u32::MAX));
         if prefix == bytes.len() {
             return;
         }
-        self.run = 0;
+        (self.run, self.ascii_run) = (0, 0);
         let mut at = prefix + 1;
         // A run that begins at `at` or later and is long enough covers the octet `step - 1` further on.
         while let Some(&octet) = bytes.get(at + step - 1) {
@@ -328,8 +367,9 @@ impl Tally {
             let back = before.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
             let ahead = bytes.get(far..).unwrap_or_default();
             let forward = ahead.iter().take_while(|octet| is_ascii_text(**octet)).count();
-            self.run = 0;
+            (self.run, self.ascii_run) = (0, 0);
             self.extend_run(u32::try_from(back + forward).unwrap_or(u32::MAX));
+            self.extend_ascii(u32::try_from(back + forward).unwrap_or(u32::MAX));
             at = far + forward;
             if at >= bytes.len() {
                 return; // it may go on in the next octets
@@ -338,6 +378,7 @@ impl Tally {
         let tail = bytes.get(at..).unwrap_or_default();
         let tail = tail.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
         self.run = u32::try_from(tail).unwrap_or(0);
+        self.ascii_run = self.run;
     }
 
     fn distinct(&self) -> f64 {
@@ -465,6 +506,31 @@ mod tests {
         tally.add(&bytes);
         assert!(tally.has_text());
         assert_eq!(tally.look(), Look::Random);
+    }
+
+    #[test]
+    fn a_short_line_among_noise_is_text_where_chance_does_not_explain_it() {
+        let tally = |before: usize, text: &[u8], size: usize| {
+            let bytes = [&noise(5, before)[..], text, b"\x01", &noise(6, before)].concat();
+            let mut tally = Tally::default();
+            bytes.chunks(size).for_each(|part| tally.add(part));
+            (tally.has_short_text(), tally.is_mixed())
+        };
+        for size in [1, 7, 1460, usize::MAX] {
+            let line = b"\x02USER jsmith\r\nPASS sesame open\r\n"; // 32 octets of text
+            assert_eq!(tally(100, line, size), (true, true));
+            assert_eq!(tally(20_000, line, size), (false, true));
+            assert_eq!(
+                tally(20_000, b"\x02the quick brown fox jumps over dogs", size),
+                (true, true)
+            );
+            assert_eq!(tally(100, b"\x02USER jsmith\r\n", size), (false, false));
+        }
+        for seed in 1..60 {
+            let mut random = Tally::default();
+            random.add(&noise(seed * 7919, 300_000));
+            assert!(!random.is_mixed(), "{seed}");
+        }
     }
 
     #[test]
