@@ -62,9 +62,9 @@ fn escapes_of_several_families_in_one_word_are_undone() {
         assert!(!seen.is_empty(), "{}", String::from_utf8_lossy(text));
         let bytewise: Vec<usize> = (1..text.len()).collect();
         assert_eq!(scan_cut(&one, text, &bytewise), seen);
-        let mut once = seen.clone();
-        once.dedup();
-        assert_eq!(once, seen);
+        let mut told_once = seen.clone();
+        told_once.dedup();
+        assert_eq!(told_once, seen);
     }
     assert_eq!(scan(&one, b"%6asmith &#105;").len(), 1, "one family is told once");
 }
