@@ -172,12 +172,7 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     let gaps: Vec<_> = audible().filter(|placed| missed_in_clear(placed.conn) > 0).collect();
     if !gaps.is_empty() {
         let octets = sum(gaps.iter().map(|placed| missed_in_clear(placed.conn)));
-        let halves: Vec<_> = gaps.iter().copied().filter(|it| is_half_seen(it.conn)).collect();
-        let half = if halves.is_empty() {
-            String::new()
-        } else {
-            format!("; one side alone was captured {}", named(&halves))
-        };
+        let half = half_seen(&gaps);
         found.spoils.push(
             Reason::new("gap", format!("{octets} octets are missing {}{half}", named(&gaps)))
                 .with_next(
@@ -436,6 +431,15 @@ fn is_unread(conn: &ConnSummary) -> bool {
 /// Octets missing from a conn that may hide a hit: all of them, but for those behind the seal of a proven cipher.
 pub(super) fn missed_in_clear(conn: &ConnSummary) -> u64 {
     in_clear(conn, conn.missed_in_clear, conn.record.missed_bytes)
+}
+
+/// Names the conns of which one side alone was captured.
+fn half_seen(gaps: &[&Placed<'_>]) -> String {
+    let halves: Vec<_> = gaps.iter().copied().filter(|it| is_half_seen(it.conn)).collect();
+    if halves.is_empty() {
+        return String::new();
+    }
+    format!("; one side alone was captured {}", named(&halves))
 }
 
 /// Whether one side sent octets, as the other acknowledged, and none of them were captured.

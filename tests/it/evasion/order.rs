@@ -385,6 +385,15 @@ fn a_name_is_not_lost_between_fragments() {
             let packet = ipv4(CLIENT, MAIL, 6, 78, 3, b"........");
             s.wire.frame(ethernet(0x0800, &packet));
         }),
+        ("two of five, inside a tunnel", Want::Fail, |s| {
+            let d = datagram();
+            for (from, to) in [(40, 48), (24, 40)] {
+                let field = u16::try_from(from / 8).unwrap() | 0x2000;
+                let inner = ipv4("10.5.0.1", "10.5.0.2", 17, 79, field, &d[from..to]);
+                let gre = [&[0, 0, 8, 0][..], &inner].concat();
+                s.wire.frame(ethernet(0x0800, &ipv4("10.77.8.8", "10.77.9.9", 47, 80, 0, &gre)));
+            }
+        }),
         ("begun in a segment, ended in a second version of the next", Want::Fail, |s| {
             let mut conn = s.stranger();
             s.wire.send(&mut conn, true, b"name: John ");
