@@ -121,6 +121,7 @@ pub(super) fn combine(
     if is_partial {
         let context = if *budget == 0 { NEAR.min(reach) } else { reach };
         writer.each(region, context);
+        writer.pairs(region, budget);
         writer.policy(&|version| version.variant.is_some());
         for reading in [Reading::UrgentBefore, Reading::UrgentAt] {
             if region.variants.iter().any(|it| it.reading == reading) {
@@ -268,6 +269,56 @@ impl Writer<'_, '_, '_> {
             self.after(behind, context);
             self.hand_on(offset, (from, to), variant.frames);
         }
+    }
+
+    /// Every two versions that touch, in either order, and each version in front of or behind the stream's octets, while
+    /// the budget lasts.
+    fn pairs(&mut self, region: &Region, budget: &mut u64) {
+        let pieces = self.pieces;
+        for one in &region.variants {
+            let inside = |at: &u64| one.at < *at && *at < one.end();
+            for cut in pieces.iter().map(|piece| piece.from).filter(inside) {
+                if one.is_fresh {
+                    self.join(&[(cut, one.end(), one)], budget);
+                    self.join(&[(one.at, cut, one)], budget);
+                }
+            }
+            let near = |it: &&Variant| it.at >= one.at && it.at <= one.end();
+            for other in region.variants.iter().filter(near) {
+                if std::ptr::eq(one, other) || !(one.is_fresh || other.is_fresh) {
+                    continue;
+                }
+                let (start, middle, end) = (one.at, one.end(), other.end());
+                self.join(&[(start, middle, one), (middle, end, other)], budget);
+                self.join(
+                    &[(start, other.at, one), (other.at, end, other), (end, middle, one)],
+                    budget,
+                );
+            }
+        }
+    }
+
+    /// Parts of versions, one behind the other, among their near neighbours in the stream.
+    fn join(&mut self, parts: &[(u64, u64, &Variant)], budget: &mut u64) {
+        let Some(&(from, _, first)) = parts.first() else { return };
+        let to = parts.iter().map(|(_, to, _)| *to).max().unwrap_or(from);
+        let cost = 2 * NEAR + to.saturating_sub(from);
+        if cost > *budget || parts.iter().any(|(.., it)| it.reading != Reading::Segment) {
+            return;
+        }
+        *budget -= cost;
+        self.text.clear();
+        let offset = self.before(self.pieces.partition_point(|it| it.from < from), NEAR);
+        let start = self.text.len();
+        let mut frames = first.frames;
+        for (from, to, variant) in parts.iter().filter(|(from, to, _)| from < to) {
+            let index = |offset: &u64| usize::try_from(offset - variant.at).unwrap_or(0);
+            self.text.extend_from_slice(variant.bytes.get(index(from)..index(to)).unwrap_or(&[]));
+            frames = frames.to(variant.frames);
+        }
+        let end = self.text.len();
+        self.after(self.pieces.partition_point(|it| it.from < to), NEAR);
+        self.hand_on(offset, (start, end), frames);
     }
 
     /// What a receiver has that takes the last version that `is_taken`, and else the stream's.

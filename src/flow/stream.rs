@@ -505,15 +505,8 @@ impl Stream {
             let context = usize::try_from(out.shared.limits.context).unwrap_or(usize::MAX);
             let shown = segment.bytes.get(..old.saturating_add(context));
             self.alternate(segment.at, shown.unwrap_or(segment.bytes), segment.frames, out);
-        } else if let (Some(extra), Ok(at)) = (&mut self.extra, u64::try_from(segment.at)) {
-            // Here versions can be mixed from now on.
-            let context = out.shared.limits.context;
-            for border in [at, u64::try_from(end).unwrap_or_default()] {
-                extra.tail.border(border);
-                if let Some(versions) = &mut extra.versions {
-                    versions.border(border, context);
-                }
-            }
+        } else if let (Ok(at), Ok(end)) = (u64::try_from(segment.at), u64::try_from(end)) {
+            self.note_borders(at, end, out.shared.limits.context);
         }
     }
 
@@ -534,12 +527,19 @@ impl Stream {
         }
         if overlap.differing > 0 {
             self.keep_segment(start, bytes, frames, out);
-        } else if overlap.shared > 0
-            && let Some(extra) = &mut self.extra
-            && let Some(versions) = &mut extra.versions
-        {
-            versions.border(start, out.shared.limits.context);
-            versions.border(start + bytes.len() as u64, out.shared.limits.context);
+        } else if overlap.shared > 0 {
+            self.note_borders(start, start + bytes.len() as u64, out.shared.limits.context);
+        }
+    }
+
+    /// Notes where octets came again: here versions can be mixed from now on.
+    fn note_borders(&mut self, start: u64, end: u64, context: u64) {
+        let Some(extra) = &mut self.extra else { return };
+        for border in [start, end] {
+            extra.tail.border(border);
+            if let Some(versions) = &mut extra.versions {
+                versions.border(border, context);
+            }
         }
     }
 

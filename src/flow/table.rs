@@ -368,6 +368,13 @@ pub(super) struct Held {
     pub(super) versions: usize,
 }
 
+#[cfg(test)]
+impl Held {
+    pub(super) const fn total(&self) -> usize {
+        self.waiting + self.tails + self.versions
+    }
+}
+
 const fn list(kinds: &mut [List; 4], kind: Kind) -> &mut List {
     let [closed, embryo, datagram, open] = kinds;
     match kind {

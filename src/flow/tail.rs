@@ -54,11 +54,12 @@ impl Tail {
         self.next_border = (self.next_border + 1) % MAX_BORDER;
     }
 
-    /// The last borders of segments among the octets kept.
+    /// The last borders of segments, behind the first octet kept.
     pub(super) fn borders(&self) -> impl Iterator<Item = u64> {
         let low = u32::try_from(self.end & u64::from(u32::MAX)).unwrap_or_default();
-        let back = self.borders.iter().map(move |border| u64::from(low.wrapping_sub(*border)));
-        back.filter_map(|back| self.end.checked_sub(back)).filter(|at| *at > self.start)
+        let ahead = self.borders.iter().map(move |border| border.wrapping_sub(low).cast_signed());
+        let borders = ahead.filter_map(|ahead| self.end.checked_add_signed(ahead.into()));
+        borders.filter(|at| *at > self.start)
     }
 
     /// Whether nothing is kept.

@@ -1,6 +1,8 @@
 //! A recorder that checks what every sink may rely on, and a talk between two endpoints to write tests with.
 
+mod cases;
 mod loss;
+mod model;
 mod properties;
 mod table;
 mod tcp;
