@@ -216,12 +216,12 @@ impl<'a> Walk<'a, '_> {
         loop {
             let segment = match transport::read(&datagram, place, self) {
                 Ok(segment) => segment,
-                Err(stop) => return self.give_up(stop, carrier),
+                Err(stop) => return self.give_up(stop, carrier.as_ref()),
             };
             let Some(open) = tunnel::of(&segment) else { return Ok(Some(segment)) };
             let here = Carrier { segment, unread: self.unread, mark: self.path.mark() };
             if !self.path.push_outer(segment.src.ip, segment.dst.ip) {
-                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(here));
+                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(&here));
             }
             let packet = match open(View::of_segment(&segment), self) {
                 Ok(Some(inner)) => inner,
@@ -230,15 +230,15 @@ impl<'a> Walk<'a, '_> {
                     self.path.back_to(here.mark);
                     return Ok(Some(segment));
                 }
-                Err(stop) => return self.give_up(stop, Some(here)),
+                Err(stop) => return self.give_up(stop, Some(&here)),
             };
             let Some(level) = levels.next() else {
-                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(here));
+                return self.give_up(Stop::Undecoded(Weird::TooDeep), Some(&here));
             };
             datagram = match self.datagram(packet, at, level, &mut place) {
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => return Ok(None),
-                Err(stop) => return self.give_up(stop, Some(here)),
+                Err(stop) => return self.give_up(stop, Some(&here)),
             };
             carrier = Some(here);
         }
@@ -278,9 +278,9 @@ impl<'a> Walk<'a, '_> {
     fn give_up(
         &mut self,
         stop: Stop,
-        carrier: Option<Carrier<'a>>,
+        carrier: Option<&Carrier<'a>>,
     ) -> Result<Option<Segment<'a>>, Stop> {
-        let Some(Carrier { segment, unread, mark }) = carrier else { return Err(stop) };
+        let Some(&Carrier { segment, unread, mark }) = carrier else { return Err(stop) };
         let why = match stop {
             Stop::LinkOnly(_) => {
                 self.unread.push(segment.payload);

@@ -411,7 +411,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The ends of the tunnels that a conn was carried in, each pair both ways round.
-    fn carriers<'c>(conn: &'c ConnSummary) -> impl Iterator<Item = (IpAddr, IpAddr)> + use<'c> {
+    fn carriers(conn: &ConnSummary) -> impl Iterator<Item = (IpAddr, IpAddr)> {
         let pairs = conn.record.carriage.as_deref().map(|carriage| &*carriage.outer);
         pairs.unwrap_or_default().iter().flat_map(|&(src, dst)| {
             let (src, dst) = (plain(src), plain(dst));

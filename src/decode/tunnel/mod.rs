@@ -24,7 +24,6 @@ const SHORT: Stop = Stop::Undecoded(Weird::ShortLinkHeader);
 /// How a datagram is to be opened; none where it carries no tunnel that is known (IANA protocol-numbers).
 pub(super) fn of(segment: &Segment<'_>) -> Option<Open> {
     match segment.proto {
-        Proto::TCP => None,
         Proto::UDP => udp::of(segment),
         Proto(4 | 94) => Some(ip_in_ip),
         Proto(41) => Some(ipv6_in_ip),

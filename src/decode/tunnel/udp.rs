@@ -50,7 +50,7 @@ fn at_port(port: u16, view: View<'_>) -> Option<Open> {
             Some(ayiya)
         }
         // A header and data, in the clear.
-        5247 if b0 == 0 && b1 >> 3 >= 2 && b3 & 0x0f == 0 => Some(capwap),
+        5247 if b0 == 0 && b1 >> 3 >= 2 && b3.trailing_zeros() >= 4 => Some(capwap),
         6080 if b0 & 0xe0 == 0 && matches!(b1, 4 | 41 | 47) => Some(gue),
         // Version 0, no control packet, reserved bits zero (RFC 8926 s3.4).
         6081 if b0 >> 6 == 0 && b1 & 0xbf == 0 && b7 == 0 && is_carried([b2, b3]) => Some(geneve),

@@ -143,6 +143,7 @@ pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
     let history = from.text()?;
     let interfaces = from.list(|from| u32::try_from(from.number()?).ok())?;
     let carriage = from.carriage()?;
+    let carriage = (!carriage.layers.is_empty()).then(|| Box::new(carriage));
     let dialect = if is_known { Some(from.name()?) } else { None };
     let class = names.classes.value(from.number()?)?;
     let basis = names.bases.value(from.number()?)?;
@@ -400,15 +401,14 @@ impl<'u> Unpacker<'u> {
         Some(Endpoint { ip, port: u16::from_be_bytes(self.array()?) })
     }
 
-    fn carriage(&mut self) -> Option<Option<Box<Carriage>>> {
+    fn carriage(&mut self) -> Option<Carriage> {
         let layers = self.list(|from| {
             let name = from.name()?;
             let id = from.number()?.checked_sub(1).map(u32::try_from).transpose().ok()?;
             Some(Layer { name, id })
         })?;
         let outer = self.list(|from| Some((from.end()?.ip, from.end()?.ip)))?;
-        let carriage = Carriage { layers: layers.into(), outer: outer.into() };
-        Some((!carriage.layers.is_empty()).then(|| Box::new(carriage)))
+        Some(Carriage { layers: layers.into(), outer: outer.into() })
     }
 
     fn at(&mut self) -> Option<FrameRef> {
