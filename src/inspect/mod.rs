@@ -49,6 +49,12 @@ const MAX_NEWS: usize = 1024;
 /// Answers of names kept, without doubles; beyond it they are counted in `hits_omitted`.
 const MAX_NAMES: usize = 1 << 18;
 
+/// Octets that they may take, likewise: a flood of long names ends earlier.
+const MAX_NAMES_OCTETS: usize = 32 << 20;
+
+/// Octets that an answer takes beside its name, which is held twice.
+const NAME_OCTETS: usize = 160;
+
 /// Sightings of control tokens kept; beyond it they are counted in `hits_omitted`. A run sends a handful.
 const MAX_SIGHTINGS: usize = 4096;
 
@@ -121,6 +127,7 @@ struct Log {
     raw: HitBook,
     names: Vec<NameAnswer>,
     names_seen: HashSet<(String, IpAddr)>,
+    names_octets: usize,
     sightings: Vec<TokenSighting>,
     coverage: Coverage,
     /// Octets searched behind the point from which their direction is ciphertext.
@@ -147,6 +154,7 @@ impl Inspector {
                 raw: HitBook::default(),
                 names: Vec::new(),
                 names_seen: HashSet::new(),
+                names_octets: 0,
                 sightings: Vec::new(),
                 coverage,
                 searched_sealed: 0,
@@ -304,11 +312,18 @@ impl Log {
 
     /// Keeps an answer, each pair of name and address once.
     fn named(&mut self, answer: NameAnswer) {
-        if self.names.len() >= MAX_NAMES {
-            self.coverage.hits_omitted += 1;
-        } else if self.names_seen.insert((answer.name.clone(), answer.address)) {
-            self.names.push(answer);
+        let key = (answer.name.clone(), answer.address);
+        if self.names_seen.contains(&key) {
+            return;
         }
+        let octets = NAME_OCTETS + 2 * answer.name.len();
+        if self.names.len() >= MAX_NAMES || self.names_octets + octets > MAX_NAMES_OCTETS {
+            self.coverage.hits_omitted += 1;
+            return;
+        }
+        self.names_octets += octets;
+        self.names_seen.insert(key);
+        self.names.push(answer);
     }
 
     fn raw_match(&mut self, found: Match<'_>) {

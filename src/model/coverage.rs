@@ -44,6 +44,8 @@ pub enum Weird {
     TooDeep,
     /// An encrypted link layer (MACsec, protected 802.11).
     EncryptedLink,
+    /// A reason beyond those that are told apart: a link type, ether type or protocol number of its own.
+    OneOfMany,
 }
 
 /// The reason in kebab case, with the number it is about: `unknown-ether-type 0x88cc`.
@@ -70,6 +72,7 @@ impl fmt::Display for Weird {
             Self::BadTransportLength => f.write_str("bad-transport-length"),
             Self::TooDeep => f.write_str("too-deep"),
             Self::EncryptedLink => f.write_str("encrypted-link"),
+            Self::OneOfMany => f.write_str("one-of-many"),
         }
     }
 }
@@ -147,7 +150,16 @@ pub struct Coverage {
 impl Coverage {
     /// Counts one frame, or part of one, that could not be read.
     pub fn undecoded(&mut self, why: Weird) {
-        *self.undecoded.entry(why).or_insert(0) += 1;
+        self.undecoded_frames(why, 1);
+    }
+
+    /// Reasons told apart: ether types alone are 65,536. All further ones are `Weird::OneOfMany`.
+    const MAX_REASONS: usize = 256;
+
+    fn undecoded_frames(&mut self, why: Weird, frames: u64) {
+        let full = self.undecoded.len() >= Self::MAX_REASONS && !self.undecoded.contains_key(&why);
+        let why = if full { Weird::OneOfMany } else { why };
+        *self.undecoded.entry(why).or_insert(0) += frames;
     }
 
     /// Counts one frame of a protocol that carries no IP.
@@ -164,7 +176,7 @@ impl Coverage {
         self.truncated_bytes += other.truncated_bytes;
         self.truncated_elsewhere += other.truncated_elsewhere;
         for (why, count) in &other.undecoded {
-            *self.undecoded.entry(*why).or_insert(0) += count;
+            self.undecoded_frames(*why, *count);
         }
         for (name, count) in &other.link_only {
             *self.link_only.entry(name).or_insert(0) += count;
@@ -201,5 +213,20 @@ mod tests {
         sum.add(&more);
         sum.add(&more);
         assert_eq!((sum.frames, sum.missed_bytes, sum.undecoded[&Weird::TooDeep]), (5, 14, 2));
+    }
+
+    #[test]
+    fn reasons_beyond_the_bound_are_counted_as_one() {
+        let mut coverage = Coverage::default();
+        for ether_type in 0..1000 {
+            coverage.undecoded(Weird::UnknownEtherType(ether_type));
+        }
+        coverage.undecoded(Weird::UnknownEtherType(0));
+        assert_eq!(coverage.undecoded.len(), Coverage::MAX_REASONS + 1);
+        assert_eq!(coverage.undecoded[&Weird::UnknownEtherType(0)], 2);
+        assert_eq!(coverage.undecoded[&Weird::OneOfMany], 1000 - 256);
+        let mut sum = coverage.clone();
+        sum.add(&coverage);
+        assert_eq!(sum.undecoded.values().sum::<u64>(), 2002);
     }
 }

@@ -420,7 +420,7 @@ const STAND_ALONE: [u8; 13] = [
 
 /// Whether the conn is of a protocol that may carry a text in pieces, and whose pieces are not put together. ESP is one
 /// where it encrypts nothing.
-fn is_unread(conn: &ConnSummary) -> bool {
+pub(super) fn is_unread(conn: &ConnSummary) -> bool {
     match conn.record.id.proto {
         Proto::TCP | Proto::UDP => false,
         Proto::ESP => conn.class == Class::Cleartext,

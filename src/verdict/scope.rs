@@ -272,7 +272,7 @@ impl<'a> Scope<'a> {
             if !met.is_empty() {
                 self.client_basis = ClientBasis::Inferred;
             }
-            self.clients = met.clone();
+            self.clients.clone_from(met);
         } else {
             self.clients = given;
             self.client_basis = ClientBasis::Given;

@@ -6,7 +6,7 @@
 
 use super::carried::{Seal, seal};
 use super::case::{Case, Rest};
-use super::coverage::{conflict_in_clear, missed_in_clear};
+use super::coverage::{conflict_in_clear, is_unread, missed_in_clear};
 use super::metadata;
 use super::scope::{Aside, Met, Place, Placed, Scope};
 use crate::model::{Class, ConnSummary, Direction, Hit, Rule, TunnelMode};
@@ -163,7 +163,7 @@ impl<'a> Sieve<'a> {
         if !is_exempt {
             let lost = missed_in_clear(conn) > 0 || conflict_in_clear(conn) > 0;
             let named = conn.hits.iter().any(|hit| self.is_name(hit));
-            if lost || !placed.inside && (named || has(Rule::Identifier)) {
+            if lost || is_unread(conn) || !placed.inside && (named || has(Rule::Identifier)) {
                 return true;
             }
         }

@@ -17,6 +17,7 @@ mod derive_captures;
 mod evasion;
 mod fooling_captures;
 mod fuzz_seeds;
+mod hostile;
 mod house;
 mod layers;
 mod make_captures;

@@ -24,6 +24,9 @@ const MAX_FRAME_BLOCK: u32 = 2 * MAX_CAP_LEN;
 /// Octets of a section, interface or statistics block at most: some hundred comments of the longest kind.
 const MAX_META_BLOCK: u32 = 16 << 20;
 
+/// Octets of an interface's name that are kept: systems allow 16 (Linux) to 256 (Windows).
+const MAX_NAME: usize = 256;
+
 /// Interfaces of one input at most; each costs memory, and no machine has as many.
 const MAX_INTERFACES: usize = 65_536;
 
@@ -347,7 +350,11 @@ impl Pcapng {
         let (mut resolution, mut offset_s) = (6, 0);
         for option in Options::new(order, body.get(8..).unwrap_or_default()) {
             match (option.code, option.value) {
-                (2, name) => record.name = String::from_utf8_lossy(name).into_owned(), // if_name
+                (2, name) => {
+                    // if_name
+                    let kept = name.get(..name.len().min(MAX_NAME)).unwrap_or_default();
+                    record.name = String::from_utf8_lossy(kept).into_owned();
+                }
                 (3, text) if self.is_own => record.vantage = vantage(text), // if_description
                 (9, [octet, ..]) => resolution = *octet,                    // if_tsresol
                 (14, value) => {
