@@ -14,7 +14,7 @@ BUILD_PACKAGES = libpcap-dev iproute2 util-linux
 FUZZ_PACKAGES = g++
 LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd
 
-.PHONY: all demo test lint bench fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps install
+.PHONY: all demo test lint bench differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps install
 
 all: deps
 	$(CARGO) build --release
@@ -32,6 +32,10 @@ lint: deps
 	$(CARGO) clippy --locked --no-default-features --features live --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
+# Our streams against those of tshark, over the captures of TUNNELCHECK_CORPUS; skips loudly without one of them.
+differential: deps
+	TUNNELCHECK_DIFFERENTIAL=1 $(CARGO) test --locked --test it differential -- --nocapture
+
 TARGET ?= pipeline
 SECONDS ?= 60
 
@@ -46,7 +50,7 @@ fuzz-smoke: fuzz-deps fuzz-seeds
 	tests/fuzz/run smoke 60
 
 fuzz-lint: fuzz-deps
-	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) clippy --locked --release --all-targets -- -D warnings
+	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) clippy --release --all-targets -- -D warnings
 
 install: all
 	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck

@@ -2,6 +2,7 @@
 
 use super::dialect::{self, Fit, Opening, Spec};
 use crate::model::{Chunk, ConnId, Direction, FrameSpan, Proto};
+use std::borrow::Cow;
 
 /// Octets of one direction that are kept while the protocol is not known; a greeting and a few commands fit.
 const MAX_OCTETS: usize = 2048;
@@ -72,8 +73,8 @@ impl OpeningBuffer {
         true
     }
 
-    /// Asks every protocol of `id.proto`. `beyond` is a chunk that does not fit any more; it is looked at by itself
-    /// where its direction has said nothing yet.
+    /// Asks every protocol of `id.proto`. `beyond` is a chunk that does not fit any more: of a stream its first octets are
+    /// looked at as well, so that the pieces do not matter; else it is looked at where its direction has said nothing yet.
     pub(super) fn choose(
         &self,
         id: &ConnId,
@@ -91,15 +92,21 @@ impl OpeningBuffer {
                     (octets, probed)
                 }
             };
+            let known = octets.get(..probed.unwrap_or(octets.len())).unwrap_or_default();
             match beyond {
-                Some((side, bytes)) if side == dir && octets.is_empty() => bytes,
-                _ => octets.get(..probed.unwrap_or(octets.len())).unwrap_or_default(),
+                Some((side, bytes)) if side == dir && probed.is_none() => {
+                    let room = MAX_OCTETS.saturating_sub(known.len());
+                    let bytes = bytes.get(..room).unwrap_or(bytes);
+                    if known.is_empty() { bytes.into() } else { [known, bytes].concat().into() }
+                }
+                _ => Cow::Borrowed(known),
             }
         };
+        let (orig, resp) = (look(Direction::OrigToResp), look(Direction::RespToOrig));
         let first = self.first.or(beyond.map(|(dir, _)| dir)).unwrap_or(Direction::OrigToResp);
         let opening = Opening {
-            orig: look(Direction::OrigToResp),
-            resp: look(Direction::RespToOrig),
+            orig: &orig,
+            resp: &resp,
             orig_port: id.orig.port,
             resp_port: id.resp.port,
             first,

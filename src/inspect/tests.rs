@@ -766,6 +766,19 @@ fn a_silent_conn_is_summed_up_without_a_state_of_its_own() {
 }
 
 #[test]
+fn a_request_longer_than_the_opening_is_http_in_any_pieces() {
+    let request =
+        [b"GET /", &[b'a'; 2600][..], b"?user=jsmith HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+    for size in [request.len(), 1460, 700, 10] {
+        let mut play = Play::tcp(8080);
+        for piece in request.chunks(size) {
+            play.say(C, piece);
+        }
+        assert_eq!(play.conn().dialect, Some("http1"), "in pieces of {size}");
+    }
+}
+
+#[test]
 fn a_conn_stays_small() {
     // Six tallies, two scanners and the opening lie behind pointers, made on first need.
     assert!(size_of::<Conn>() <= 816, "{}", size_of::<Conn>());

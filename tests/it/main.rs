@@ -14,6 +14,7 @@ mod captures;
 mod carried_captures;
 mod cli;
 mod derive_captures;
+mod differential;
 mod evasion;
 mod fooling_captures;
 mod fuzz_seeds;

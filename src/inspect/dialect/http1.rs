@@ -78,6 +78,7 @@ fn fit(view: &View<'_>) -> Fit {
         (true, _) => Fit::NeedMore,
         // The last word may go on, until the line ends.
         (_, true) if whole || !view.more => Fit::Certain,
+        _ if !whole && !view.more && is_long_request(line) => Fit::Certain,
         _ if whole => Fit::No,
         _ => request_so_far(line),
     };
@@ -98,6 +99,17 @@ fn is_request(line: &[u8]) -> bool {
     let version = rest.iter().rposition(|octet| *octet == b' ').and_then(|at| rest.get(at + 1..));
     METHODS.iter().any(|known| known.as_bytes() == method)
         && version.is_some_and(|version| version.starts_with(b"HTTP/") && version.len() == 8)
+}
+
+/// Octets of a line from which on a method and a path are a request, although its end is not at hand.
+const LONG_LINE: usize = 256;
+
+/// Whether a line that is not whole can hardly be anything but a request with a long target.
+fn is_long_request(line: &[u8]) -> bool {
+    let (method, rest) = word(line);
+    line.len() >= LONG_LINE
+        && METHODS.iter().any(|known| known.as_bytes() == method)
+        && (rest.starts_with(b"/") || rest.starts_with(b"http"))
 }
 
 /// Whether a line that is not whole may become a request.

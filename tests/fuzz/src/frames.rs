@@ -44,6 +44,7 @@ fn feed(link: u16, mut script: Script<'_>) {
         };
         let before = decoder.coverage().clone();
         let outcome = read(&mut decoder, &frame);
+        late(&mut decoder);
         let after = decoder.coverage();
         let not_read =
             after.undecoded.values().sum::<u64>() - before.undecoded.values().sum::<u64>();
@@ -59,6 +60,20 @@ fn feed(link: u16, mut script: Script<'_>) {
         }
     }
     decoder.finish();
+    late(&mut decoder);
+}
+
+/// Takes what fragments may have become beside whole datagrams; there is an end to it.
+fn late(decoder: &mut Decoder) {
+    let mut count = 0_u64;
+    while let Some(late) = decoder.late() {
+        count += 1 + late.decoded.unread().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        if let Some(segment) = &late.decoded.segment {
+            assert!(segment.is_alternate, "late, and no alternate");
+            count += segment.payload.len() as u64;
+        }
+        assert!(count < 64 << 20, "{count} octets of versions of a few fragments");
+    }
 }
 
 struct Read {
@@ -152,6 +167,7 @@ pub fn defrag(octets: &[u8]) {
             assert!(sent[id].iter().all(|it| *it), "put together before all of it was there");
             whole[id] += 1;
         }
+        late(&mut decoder);
     }
     let conflicts = decoder.coverage().fragment_conflicts;
     assert!(

@@ -103,11 +103,20 @@ struct Talk {
     listener: Listener,
     number: u64,
     millis: i64,
+    urgent: u16,
+    is_alternate: bool,
 }
 
 impl Talk {
     fn new(limits: Limits) -> Self {
-        Self { table: ConnTable::new(limits), listener: Listener::default(), number: 0, millis: 0 }
+        Self {
+            table: ConnTable::new(limits),
+            listener: Listener::default(),
+            number: 0,
+            millis: 0,
+            urgent: 0,
+            is_alternate: false,
+        }
     }
 
     fn push(&mut self, by_client: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) {
@@ -117,8 +126,13 @@ impl Talk {
         let server = Endpoint { ip: [10, 0, 0, 2].into(), port: 110 };
         let (src, dst) = if by_client { (client, server) } else { (server, client) };
         let time = Timestamp::from_nanos(self.millis * 1_000_000);
-        let header =
-            TcpHeader { seq: SeqNo(seq), ack: SeqNo(ack), flags: TcpFlags(flags), window: 0 };
+        let header = TcpHeader {
+            seq: SeqNo(seq),
+            ack: SeqNo(ack),
+            flags: TcpFlags(flags),
+            window: 0,
+            urgent: self.urgent,
+        };
         let segment = Segment {
             frames: FrameSpan::one(FrameRef { number: self.number, time }),
             interface_id: 0,
@@ -127,6 +141,7 @@ impl Talk {
             proto: Proto::TCP,
             tcp: Some(header),
             encap: &Encapsulation::NONE,
+            is_alternate: self.is_alternate,
             payload,
             cut: 0,
         };
@@ -237,6 +252,8 @@ fn anything(mut script: Script<'_>, isn: u32, mode: u8) {
                 *octet = (seq as u8).wrapping_add(at as u8);
             }
         }
+        talk.urgent = u16::from(control & 0x0f);
+        talk.is_alternate = control == 0xff;
         data += payload.len() as u64;
         talk.push(control & 1 == 0, flags, seq, ack, &payload);
         sent.push(payload);
