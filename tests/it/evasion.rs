@@ -23,6 +23,7 @@ mod hidden;
 mod noise;
 mod octets;
 mod order;
+mod overlap;
 mod silent;
 
 use base::{Scene, seeded};
