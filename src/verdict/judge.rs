@@ -117,3 +117,23 @@ fn notes(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Reason> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_without_carried() {
+        let row = |claim, outcome| Row {
+            claim,
+            outcome,
+            reasons: Vec::new(),
+            holds_because: String::new(),
+        };
+        let others = row(ClaimKind::NoBypass, Outcome::Holds);
+        let judged = |outcome| answer(&[row(ClaimKind::Carried, outcome), others.clone()], &[]);
+        assert_eq!(judged(Outcome::Holds), Verdict::Pass);
+        assert_eq!(judged(Outcome::NotApplicable), Verdict::Inconclusive);
+        assert_eq!(answer(&[others.clone()], &[]), Verdict::Inconclusive);
+    }
+}

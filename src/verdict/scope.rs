@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::judgement::Role;
 use crate::model::{
-    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Service, Target,
+    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Rule, Service, Target,
     TunnelMode, Uid, Vantage,
 };
 use std::collections::{BTreeSet, HashSet};
@@ -474,12 +474,12 @@ impl Tokens {
     }
 }
 
-/// One datagram that is a control token and nothing else, of a run that is not judged here: the sniffer stands on another
+/// Datagrams that are control tokens and nothing else (a mirror may show one twice), of a run that is not judged here: the sniffer stands on another
 /// machine, or somebody else checks at the same time. Identifiers are searched in it as in any other.
 pub(super) fn is_control_of_another_run(conn: &ConnSummary) -> bool {
     conn.dialect == Some("control")
         && conn.record.id.proto == Proto::UDP
-        && conn.record.frames == 1
+        && conn.hits.iter().all(|hit| hit.rule != Rule::Content)
         && !conn.is_control
 }
 

@@ -16,6 +16,7 @@ use tunnelcheck::run::judge_recording;
 use tunnelcheck::target::{Environment, parse_target_value};
 
 mod base;
+mod canon;
 mod ciphertext;
 mod direct;
 mod files;

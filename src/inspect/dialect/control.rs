@@ -3,8 +3,8 @@
 //! The tokens of the run that is judged are found by the matcher. This knows those of another run, as a sniffer on
 //! another machine sees them: `tunnelcheck-control-` and 24 letters or digits of base32 (RFC 4648 s6), in lower case.
 
-use super::{Dialect, Event, Fit, Opening, Spec};
-use crate::model::{Chunk, Direction, Proto};
+use super::{Dialect, Event, Fit, Found, Opening, Spec};
+use crate::model::{Chunk, Direction, Encoding, Field, Proto, Rule};
 
 pub(super) static SPEC: Spec = Spec {
     name: "control",
@@ -38,11 +38,26 @@ fn is_token(octets: &[u8]) -> bool {
     })
 }
 
-/// Says nothing: there is nothing in it.
+/// Says nothing of tokens: there is nothing in them. Anything else is content.
 struct Control;
 
 impl Dialect for Control {
-    fn feed(&mut self, _: Direction, _: &Chunk<'_>, _: &mut dyn FnMut(Event<'_>)) {}
+    fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>)) {
+        if let Chunk::Data { offset, bytes, frames } = *chunk
+            && !(dir == Direction::OrigToResp && is_token(bytes))
+        {
+            out(Event::Found(Found {
+                rule: Rule::Content,
+                field: Field::TEXT,
+                value: bytes,
+                dir,
+                offset,
+                len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                frames,
+                encoding: Encoding::Ascii,
+            }));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -49,6 +49,26 @@ fn seen_on_another_interface_is_inconclusive() {
 }
 
 #[test]
+fn seen_on_another_interface_is_inconclusive_where_that_one_has_its_own() {
+    let judgement = with(live(), |w| {
+        w.interfaces.push(w.interfaces[0].clone());
+        let own = w.control.tokens.iter().filter(|it| it.path == ControlPath::Clear);
+        for token in own.cloned().collect::<Vec<_>>() {
+            let text = format!("{}-1", token.token);
+            let mut sighting = w.sightings[0].clone();
+            sighting.token.clone_from(&text);
+            sighting.interface_id = 1;
+            w.sightings.push(sighting);
+            w.control.tokens.push(ControlToken { interface_id: 1, token: text, ..token });
+        }
+        for sighting in &mut w.sightings {
+            sighting.interface_id = 1;
+        }
+    });
+    spoiled(&judgement, "control-not-seen");
+}
+
+#[test]
 fn lacking_on_a_second_interface_is_inconclusive() {
     let judgement = with(live(), |w| w.interfaces.push(w.interfaces[0].clone()));
     spoiled(&judgement, "control-not-seen");

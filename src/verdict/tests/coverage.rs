@@ -169,6 +169,23 @@ fn missing_octets_in_ciphertext_hide_nothing() {
 }
 
 #[test]
+fn missing_octets_hide_nothing_only_where_a_real_cipher_and_the_class_agree() {
+    let judged = |change: fn(&mut ConnSummary)| {
+        with(recorded(), |w| {
+            let mut conn = ssh(tcp((OTHER, 50_000), ("192.0.2.1", 22)));
+            conn.record.missed_bytes = [0, 9_000];
+            change(&mut conn);
+            w.add(conn);
+            w.coverage.missed_bytes = 9_000;
+        })
+    };
+    assert_eq!(judged(|_| {}).verdict, Pass);
+    spoiled(&judged(|conn| conn.class = Class::Opaque), "gap");
+    spoiled(&judged(|conn| conn.agreement = None), "gap");
+    spoiled(&judged(|conn| conn.agreement.as_mut().unwrap().real = false), "gap");
+}
+
+#[test]
 fn missing_octets_anywhere_else_spoil_a_pass() {
     // In front of the ciphertext.
     let judgement = with(recorded(), |w| {

@@ -54,7 +54,7 @@ fn a_control_of_another_run_is_set_aside_and_said() {
     }
     let two = with(recorded(), |w| {
         let mut two = foreign_control();
-        two.record.frames = 2;
+        two.hits.push(hit(Rule::Content, Some(Field::TEXT), "x"));
         w.add(two);
     });
     only(&two, NoCleartext, Broken, "cleartext");
@@ -168,4 +168,19 @@ fn a_preamble_that_nobody_can_read_is_unproven() {
         }
     });
     only(&judgement, NoCleartext, Unproven, "unread-preamble");
+}
+
+#[test]
+fn what_does_not_follow_the_protocol_of_names_is_content() {
+    let judged = |has_content: bool| {
+        with(recorded(), |w| {
+            let mut conn = readable(tcp((CLIENT, 50_000), (GATEWAY, 53)), "dns");
+            if has_content {
+                conn.hits.push(hit(Rule::Content, Some(Field::TEXT), "sleigh-bells"));
+            }
+            w.add(conn);
+        })
+    };
+    assert_eq!(judged(false).verdict, Pass);
+    assert_eq!(judged(true).outcome(NoCleartext), Broken);
 }

@@ -150,6 +150,10 @@ fn a_short_hit_that_stands_in_a_text_is_broken() {
         w.tunnel_conn().hits.push(hit);
     });
     only(&judgement, NoIdentifier, Broken, "identifier");
+    let judgement = with(recorded(), |w| {
+        w.raw_hits.push(short(0.4, "; login name = ", ", password: sleigh"));
+    });
+    only(&judgement, NoIdentifier, Broken, "identifier");
 }
 
 #[test]

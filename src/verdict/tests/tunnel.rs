@@ -44,6 +44,8 @@ fn with_a_cipher_that_hides_nothing_is_broken() {
 fn without_a_verified_host_key_is_unproven() {
     let judgement = with(live(), |w| w.tunnel.as_mut().unwrap().host_key_source.clear());
     only(&judgement, Tunnel, Unproven, "host-key-unverified");
+    let judgement = with(live(), |w| w.tunnel.as_mut().unwrap().host_key.clear());
+    only(&judgement, Tunnel, Unproven, "host-key-unverified");
 }
 
 #[test]

@@ -83,3 +83,24 @@ fn everything_counts_where_the_target_accepts_any_vantage() {
     let judgement = with(beside_loopback(), |w| w.target.any_vantage = true);
     assert_eq!(judgement.outcome(NoIdentifier), Broken);
 }
+
+#[test]
+fn inside_the_tunnel_alone_is_inconclusive_even_where_nothing_was_said() {
+    let judgement = with(recorded(), |w| {
+        w.conns.clear();
+        w.interfaces[0].vantage = Some(Vantage::Loopback);
+    });
+    assert!(judgement.spoiled_by("wrong-vantage"));
+}
+
+#[test]
+fn the_target_seen_inside_alone_is_inconclusive_whatever_others_say_on_the_wire() {
+    let judgement = with(recorded(), |w| {
+        w.target.clients = vec![ip("127.0.0.1")];
+        w.target.gateway_addresses = vec![ip("127.0.0.1")];
+        let id = &mut w.tunnel_conn().record.id;
+        (id.orig.ip, id.resp.ip) = (ip("127.0.0.1"), ip("127.0.0.1"));
+        w.add(tls(tcp((OTHER, 50_000), ("192.0.2.1", 443))));
+    });
+    assert!(judgement.spoiled_by("wrong-vantage"));
+}
