@@ -30,6 +30,7 @@ pub(super) fn check(case: &Case<'_>, scope: &Scope<'_>) -> Found {
     drops(case, &mut found);
     frames(case, scope, &mut found);
     streams(case, scope, &mut found);
+    transports(scope, &mut found);
     bounds(case, scope, &mut found);
     place(case, scope, &mut found);
     if case.source == (Source::Recording { own: true, closed: false }) {
@@ -216,19 +217,6 @@ fn streams(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
             format!("{unlisted} octets overlap in streams that are not listed"),
         ));
     }
-    let unread: Vec<_> = audible().filter(|placed| is_unread(placed.conn)).collect();
-    if !unread.is_empty() {
-        found.spoils.push(
-            Reason::new(
-                "unread-transport",
-                format!(
-                    "a protocol that may carry streams is not put together, only searched packet by packet: {}",
-                    named(&unread)
-                ),
-            )
-            .about(unread.iter().map(|placed| placed.uid())),
-        );
-    }
     let midstream = |in_scope: bool| {
         audible()
             .filter(move |placed| {
@@ -300,6 +288,27 @@ fn bodies(scope: &Scope<'_>, found: &mut Found) {
                 found.notes.push(reason);
             }
         }
+    }
+}
+
+/// Conns whose octets are searched packet by packet alone.
+fn transports(scope: &Scope<'_>, found: &mut Found) {
+    let unread: Vec<_> = scope
+        .conns
+        .iter()
+        .filter(|placed| placed.exempt().is_none() && is_unread(placed.conn))
+        .collect();
+    if !unread.is_empty() {
+        found.spoils.push(
+            Reason::new(
+                "unread-transport",
+                format!(
+                    "a protocol that may carry streams is not put together, only searched packet by packet: {}",
+                    named(&unread)
+                ),
+            )
+            .about(unread.iter().map(|placed| placed.uid())),
+        );
     }
 }
 
