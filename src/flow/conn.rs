@@ -126,7 +126,14 @@ impl Meta {
 
     pub(super) fn record(self, is_evicted: bool) -> ConnRecord {
         let rare = self.rare.map(|rare| *rare).unwrap_or_default();
-        let near = (0..64).filter(|id| self.interfaces >> id & 1 == 1);
+        let mut near = self.interfaces;
+        let count = usize::try_from(near.count_ones()).unwrap_or_default();
+        let mut interfaces = Vec::with_capacity(count + rare.far_interfaces.len());
+        while near != 0 {
+            interfaces.push(near.trailing_zeros());
+            near &= near - 1;
+        }
+        interfaces.extend(rare.far_interfaces);
         ConnRecord {
             uid: self.uid,
             id: self.id,
@@ -139,7 +146,7 @@ impl Meta {
             midstream: self.midstream,
             evicted: is_evicted,
             history: self.history.text(),
-            interfaces: near.chain(rare.far_interfaces).collect(),
+            interfaces,
             carriage: rare.carriage,
         }
     }
@@ -189,34 +196,38 @@ impl Event {
 
 /// Events in their order, each direction's once, in five bits: a number from 1, `Event` x 2 + `Direction`. Six a word.
 #[derive(Clone, Copy, Debug, Default)]
-struct History([u32; 3]);
+struct History {
+    words: [u32; 3],
+    /// The numbers that are there, one a bit.
+    seen: u32,
+}
 
 impl History {
     fn note(&mut self, event: Event, dir: Direction) {
         let code = event as u32 * 2 + u32::from(dir == Direction::RespToOrig) + 1;
-        for word in &mut self.0 {
-            for at in 0..6 {
-                match *word >> (5 * at) & 31 {
-                    0 => {
-                        *word |= code << (5 * at);
-                        return;
-                    }
-                    known if known == code => return,
-                    _ => {}
-                }
-            }
+        if self.seen >> code & 1 == 1 {
+            return;
+        }
+        let count = usize::try_from(self.seen.count_ones()).unwrap_or_default();
+        self.seen |= 1 << code;
+        if let Some(word) = self.words.get_mut(count / 6) {
+            *word |= code << (5 * (count % 6));
         }
     }
 
     fn text(self) -> String {
-        let codes = self.0.iter().flat_map(|word| (0..6).map(move |at| *word >> (5 * at) & 31));
-        codes
-            .filter_map(|code| {
-                let code = usize::try_from(code).ok()?.checked_sub(1)?;
-                let letter = Event::ALL.get(code / 2)?.letter();
-                Some(if code % 2 == 1 { letter.to_ascii_lowercase() } else { letter })
-            })
-            .collect()
+        let count = usize::try_from(self.seen.count_ones()).unwrap_or_default();
+        let mut text = String::with_capacity(count);
+        for mut word in self.words {
+            while let Some(code) = usize::try_from(word & 31).ok().and_then(|it| it.checked_sub(1))
+            {
+                word >>= 5;
+                let Some(event) = Event::ALL.get(code / 2) else { continue };
+                let letter = event.letter();
+                text.push(if code % 2 == 1 { letter.to_ascii_lowercase() } else { letter });
+            }
+        }
+        text
     }
 }
 

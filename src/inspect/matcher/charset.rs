@@ -4,6 +4,12 @@
 ///
 /// For ASCII letters the two cases alone: the Kelvin sign and the long s are other characters here.
 pub(super) fn case_variants(c: char) -> Vec<String> {
+    if c.is_ascii() {
+        let other =
+            if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+        let both = [Some(c), Some(other).filter(|other| *other != c)];
+        return both.into_iter().flatten().map(String::from).collect();
+    }
     let mut variants = vec![c.to_string()];
     let mut add = |text: String| {
         if !variants.contains(&text) {
@@ -12,13 +18,11 @@ pub(super) fn case_variants(c: char) -> Vec<String> {
     };
     add(c.to_lowercase().collect());
     add(c.to_uppercase().collect());
-    if !c.is_ascii() {
-        add(c.to_uppercase().flat_map(char::to_lowercase).collect());
-        add(c.to_lowercase().flat_map(char::to_uppercase).collect());
-        if matches!(c, 'σ' | 'ς' | 'Σ') {
-            for sigma in ["σ", "ς", "Σ"] {
-                add(sigma.to_owned());
-            }
+    add(c.to_uppercase().flat_map(char::to_lowercase).collect());
+    add(c.to_lowercase().flat_map(char::to_uppercase).collect());
+    if matches!(c, 'σ' | 'ς' | 'Σ') {
+        for sigma in ["σ", "ς", "Σ"] {
+            add(sigma.to_owned());
         }
     }
     variants

@@ -68,7 +68,7 @@ impl Expander {
             self.slots(Encoding::Latin1, nfc, latin1, octet);
             self.slots(Encoding::MacRoman, nfc, mac_roman, octet);
         }
-        for text in forms {
+        for text in distinct(forms) {
             self.slots(Encoding::Utf16Le, text, utf16le, Some(Unit::LittleEndian));
             self.slots(Encoding::Utf16Be, text, utf16be, Some(Unit::BigEndian));
         }
@@ -82,8 +82,8 @@ impl Expander {
     fn base64(&mut self, forms: [&str; 3]) {
         let [nfc, ..] = forms;
         let latin1: Charset = latin1;
-        let texts = [(nfc, latin1)].into_iter().chain(forms.map(|text| (text, utf8 as Charset)));
-        let texts = texts.chain(forms.map(|text| (text, utf16le as Charset)));
+        let forms = |charset: Charset| distinct(forms).map(move |text| (text, charset));
+        let texts = [(nfc, latin1)].into_iter().chain(forms(utf8)).chain(forms(utf16le));
         for (text, charset) in texts {
             let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
             let slots = Arc::new(slots);
@@ -99,7 +99,7 @@ impl Expander {
     }
 
     fn hex(&mut self, forms: [&str; 3]) {
-        for text in forms {
+        for text in distinct(forms) {
             let Some(slots) = written(text, utf8, Spelling::Case) else { continue };
             for separator in ["", ":", "-", " "] {
                 let mut last = slots.len();
@@ -133,6 +133,12 @@ impl Expander {
             self.dropped.push(encoding);
         }
     }
+}
+
+/// Those of the forms that are no earlier one: most texts have one form.
+fn distinct(forms: [&str; 3]) -> impl Iterator<Item = &str> {
+    let is_first = move |nth: usize, text: &str| !forms.iter().take(nth).any(|it| *it == text);
+    forms.into_iter().enumerate().filter(move |(nth, text)| is_first(*nth, text)).map(|(_, it)| it)
 }
 
 /// Which alternatives a slot has.
@@ -196,8 +202,17 @@ fn full_chars(phase: usize, octets: usize) -> usize {
 }
 
 /// Hexadecimal digits of `octets` in both cases, and what follows them.
-fn hex_variants(octets: &[u8], separator: &str, tail: &str) -> Vec<Vec<u8>> {
-    let lower: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-    let lower = lower.join(separator) + tail;
-    vec![lower.to_uppercase().into_bytes(), lower.into_bytes()]
+fn hex_variants(octets: &[u8], separator: &str, tail: &str) -> [Vec<u8>; 2] {
+    [b"0123456789ABCDEF", b"0123456789abcdef"].map(|digits| {
+        let digit = |value: u8| digits.get(usize::from(value)).copied().unwrap_or(b'0');
+        let mut out = Vec::with_capacity(octets.len() * (2 + separator.len()) + tail.len());
+        for (nth, octet) in octets.iter().enumerate() {
+            if nth > 0 {
+                out.extend_from_slice(separator.as_bytes());
+            }
+            out.extend([digit(octet >> 4), digit(octet & 15)]);
+        }
+        out.extend_from_slice(tail.as_bytes());
+        out
+    })
 }

@@ -21,7 +21,8 @@ pub use scan::Scanner;
 
 use super::InspectError;
 use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
-use engine::Engine;
+use engine::{Cursor, Engine};
+use escape::Kind;
 use pattern::{Outcome, Pattern, Place, Window};
 
 /// Identifiers and tokens together.
@@ -187,9 +188,19 @@ impl Matcher {
         frames: FrameSpan,
         out: &mut dyn FnMut(Match<'_>),
     ) {
-        let mut scanner = Scanner::default();
-        self.scan(&mut scanner, offset, bytes, frames, out);
-        self.finish(&mut scanner, out);
+        if self.may_hold(bytes) {
+            let mut scanner = Scanner::default();
+            self.scan(&mut scanner, offset, bytes, frames, out);
+            self.finish(&mut scanner, out);
+        }
+    }
+
+    /// Whether octets that stand alone hold a gram or an escape. Without them no pattern is looked at and no view wakes:
+    /// most frames have options or padding of a few octets, for which a scanner would cost more than the search.
+    fn may_hold(&self, bytes: &[u8]) -> bool {
+        let mut is_proposed = false;
+        self.index.engine.scan(&mut Cursor::default(), bytes, &mut |_, _| is_proposed = true);
+        is_proposed || Kind::Mixed.find(bytes).is_some()
     }
 
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.

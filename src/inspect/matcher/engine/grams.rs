@@ -1,12 +1,12 @@
 //! The grams of a pattern: what may stand at the places of the stride, wherever the pattern begins.
 //!
 //! For a stride of `s` a window of the pattern is chosen in which grams may begin at `s` places in a row, in each of its
-//! spellings; whatever the offset of the pattern in the stream, one of these places is a multiple of `s`.
+//! spellings; whatever the offset of the pattern in the stream, one of these places is a multiple of `s`. Spellings are
+//! numbers, not lists of octets: a target has thousands of them, and a program that starts should not be noticed.
 
-use super::Owner;
 use super::sweep::Gram;
+use super::{GRAM, Owner};
 use crate::inspect::matcher::pattern::{Form, Pattern, Slot, Span64};
-use std::collections::BTreeSet;
 
 /// Windows of a pattern that are weighed up; further on in a long text there is nothing better.
 const MAX_TRIES: usize = 24;
@@ -20,6 +20,40 @@ const GROUP: usize = 4;
 
 /// Case bit of the ASCII letters.
 const CASE: u8 = 0x20;
+
+/// The characters of base64 (RFC 4648 s4); in the other alphabet (s5) the last two are `-` and `_`.
+const ALPHABET: [u8; 64] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Octets in a row, at most as many as a gram has; the first one in the lowest byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    value: u32,
+    len: usize,
+}
+
+impl Run {
+    /// The same with more behind it, up to `most` octets in all.
+    fn then(self, octets: &[u8], most: usize) -> Self {
+        let mut run = self;
+        for &octet in octets.iter().take(most.min(GRAM).saturating_sub(run.len)) {
+            run.value |= u32::from(octet) << (8 * run.len);
+            run.len += 1;
+        }
+        run
+    }
+
+    /// The first octets and the others.
+    fn split(self, at: usize) -> (Self, [u8; GRAM], usize) {
+        let at = at.min(self.len);
+        let octets = self.value.to_le_bytes();
+        let front = Self::default().then(octets.get(..at).unwrap_or_default(), GRAM);
+        let mut back = [0; GRAM];
+        for (place, octet) in back.iter_mut().zip(octets.iter().skip(at)) {
+            *place = *octet;
+        }
+        (front, back, self.len - at)
+    }
+}
 
 /// How a pattern lies on the wire, for the choice of its grams.
 pub(super) enum Layout<'a> {
@@ -68,7 +102,7 @@ impl<'a> Layout<'a> {
     /// All grams of `len` octets that may stand at a place of the stride.
     pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
         let mut grams = Vec::new();
-        let mut add = |index: usize, back: i32, spelled: BTreeSet<Vec<u8>>| {
+        let mut add = |index: usize, back: i32, spelled: Vec<u32>| {
             let Ok(index) = u32::try_from(index) else { return };
             let owner = Owner { pattern, index, back };
             grams.extend(merged(spelled).map(|(value, mask)| Gram { value, mask, owner }));
@@ -92,6 +126,7 @@ impl<'a> Layout<'a> {
 fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize {
     let need = stride + len - 1;
     let mut best = (f64::INFINITY, 0);
+    let weights: Vec<(f64, f64)> = slots.iter().take(MAX_TRIES + need).map(weight).collect();
     for first in 0..slots.len().min(MAX_TRIES) {
         let rest = least.get(first..).unwrap_or_default();
         if rest.iter().sum::<usize>() < need {
@@ -99,14 +134,12 @@ fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize
         }
         let (mut octets, mut spellings) = (0, 1.0);
         let mut cost = 0.0;
-        for (slot, least) in slots.iter().skip(first).zip(rest) {
+        for ((ways, dull), least) in weights.iter().skip(first).zip(rest) {
             if octets >= need {
                 break;
             }
-            // Zero octets say little, binary traffic is full of them.
-            let dull = slot.iter().filter(|alt| alt.iter().all(|&octet| octet == 0)).count();
-            spellings *= ways(slot);
-            cost += spellings.ln() + f64::from(u32::from(dull > 0)) * 8.0;
+            spellings *= ways;
+            cost += spellings.ln() + dull;
             octets += least;
         }
         if cost < best.0 {
@@ -116,14 +149,18 @@ fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize
     best.1
 }
 
-/// Alternatives of a slot, ASCII case aside.
+/// Alternatives of a slot, ASCII case aside; and how little they say.
 #[expect(clippy::cast_precision_loss, reason = "a weight")]
-fn ways(slot: &Slot) -> f64 {
-    let folded: BTreeSet<Vec<u8>> = slot.iter().map(|alt| alt.to_ascii_lowercase()).collect();
-    folded.len() as f64
+fn weight(slot: &Slot) -> (f64, f64) {
+    let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
+    let is_first = |(nth, alt): &(usize, &Vec<u8>)| !slot.iter().take(*nth).any(|it| same(it, alt));
+    let ways = slot.iter().enumerate().filter(is_first).count();
+    // Zero octets say little, binary traffic is full of them.
+    let is_dull = slot.iter().any(|alt| alt.iter().all(|&octet| octet == 0));
+    (ways as f64, if is_dull { 8.0 } else { 0.0 })
 }
 
-type Add<'o> = &'o mut dyn FnMut(usize, i32, BTreeSet<Vec<u8>>);
+type Add<'o> = &'o mut dyn FnMut(usize, i32, Vec<u32>);
 
 /// `slots`: number of the first one, and from there on.
 fn slot_grams(
@@ -141,10 +178,10 @@ fn slot_grams(
         let later = slots.get(nth + 1..).unwrap_or_default();
         let longest = slot.iter().map(Vec::len).max().unwrap_or(0);
         for back in 0..longest.min(stride - distance) {
-            let mut spelled = BTreeSet::new();
+            let mut spelled = Vec::new();
             for alternative in slot {
                 if let Some(octets) = alternative.get(back..).filter(|rest| !rest.is_empty()) {
-                    spell(octets.to_vec(), later, len, &mut spelled);
+                    spell(Run::default().then(octets, len), later, len, &mut spelled);
                 }
             }
             add(first + nth, i32::try_from(back).unwrap_or(0), spelled);
@@ -154,16 +191,14 @@ fn slot_grams(
 }
 
 /// Every way in which octets go on through the slots, up to `len` octets.
-fn spell(octets: Vec<u8>, slots: &[Slot], len: usize, out: &mut BTreeSet<Vec<u8>>) {
-    if octets.len() >= len {
-        let mut octets = octets;
-        octets.truncate(len);
-        out.insert(octets);
+fn spell(run: Run, slots: &[Slot], len: usize, out: &mut Vec<u32>) {
+    if run.len >= len {
+        out.push(run.value);
         return;
     }
     let Some((slot, later)) = slots.split_first() else { return };
     for alternative in slot {
-        spell([octets.as_slice(), alternative].concat(), later, len, out);
+        spell(run.then(alternative, len), later, len, out);
     }
 }
 
@@ -178,13 +213,12 @@ fn base64_grams(
     let need = stride + len - 1;
     // A window that holds the fewest borders of groups has the fewest line breaks.
     let starts = first..=end.saturating_sub(need).max(first);
+    let count = |at: usize| chars(slots, phase, at, (at + len).min(end)).map_or(0, |it| it.len());
+    let counts: Vec<usize> = (first..first + MAX_TRIES + stride).map(count).collect();
     let weigh = |&start: &usize| {
-        let texts: usize = (start..start + stride)
-            .filter_map(|at| chars(slots, phase, at, (at + len).min(end)))
-            .map(|spelled| spelled.len())
-            .sum();
+        let texts = counts.get(start - first..start - first + stride).unwrap_or_default();
         let borders = (start + 1..start + need).filter(|at| at.is_multiple_of(GROUP)).count();
-        texts + borders * stride
+        texts.iter().sum::<usize>() + borders * stride
     };
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
     for at in start..(start + stride).min(end) {
@@ -216,54 +250,55 @@ fn broken(
     (at, border, end): (usize, usize, usize),
     line_break: &[u8],
     len: usize,
-) -> BTreeSet<Vec<u8>> {
+) -> Vec<u32> {
     let behind = len.saturating_sub(border - at + line_break.len());
     let whole = chars(slots, phase, at, (border + behind).min(end).max(at));
     let spelled = whole.unwrap_or_default().into_iter().map(|chars| {
-        let (front, back) = chars.split_at_checked(border - at).unwrap_or((&chars, &[]));
-        let mut octets = [front, line_break, back].concat();
-        octets.truncate(len);
-        octets
+        let (front, back, back_len) = chars.split(border - at);
+        front.then(line_break, len).then(back.get(..back_len).unwrap_or_default(), len)
     });
-    spelled.filter(|octets| octets.len() == len).collect()
+    spelled.filter(|run| run.len == len).map(|run| run.value).collect()
 }
 
-/// What the characters from `from` up to `to` may be, counted as in `Span64`; none where nothing is to be spelled.
-fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Option<BTreeSet<Vec<u8>>> {
+/// What the characters from `from` up to `to` may be, counted as in `Span64`; none where nothing is to be spelled. At most
+/// as many as a gram has.
+fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Option<Vec<Run>> {
     if from >= to {
-        return Some(BTreeSet::from([Vec::new()]));
+        return Some(vec![Run::default()]);
     }
-    // Bits of the text.
+    // Bits of the text: four characters lie in four octets at most.
     let (low, high) = ((6 * from).checked_sub(8 * phase)?, (6 * to).checked_sub(8 * phase)?);
     let texts = cut(slots, low / 8, high.div_ceil(8));
-    let mut out = BTreeSet::new();
+    let mut out = Vec::with_capacity(texts.len());
     for text in texts {
-        let bit = |at: usize| text.get(at / 8).map_or(0, |octet| octet >> (7 - at % 8) & 1);
-        let values: Vec<u8> = (from..to)
-            .map(|char| {
-                let at = 6 * char - 8 * phase - low / 8 * 8;
-                (at..at + 6).fold(0, |value, at| value << 1 | bit(at))
-            })
-            .collect();
-        for alphabet in [data_encoding::BASE64_NOPAD, data_encoding::BASE64URL_NOPAD] {
-            out.insert(written(&values, &alphabet));
+        // The first octet on top, so that the bits stand in their order.
+        let bits = u64::from(text.value.swap_bytes()) << 32;
+        for is_url_safe in [false, true] {
+            let mut run = Run::default();
+            for nth in 0..to - from {
+                let value = bits << (low % 8 + 6 * nth) >> 58;
+                run = run.then(&[written(value, is_url_safe)], GRAM);
+            }
+            out.push(run);
         }
     }
+    out.sort_unstable();
+    out.dedup();
     Some(out)
 }
 
-/// The characters of six-bit values.
-fn written(values: &[u8], alphabet: &data_encoding::Encoding) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(values.len());
-    for &value in values {
-        octets.extend(alphabet.encode(&[value << 2]).bytes().take(1));
+/// The character of a six-bit value.
+fn written(value: u64, is_url_safe: bool) -> u8 {
+    match value {
+        62 if is_url_safe => b'-',
+        63 if is_url_safe => b'_',
+        _ => usize::try_from(value).ok().and_then(|at| ALPHABET.get(at)).copied().unwrap_or(b'='),
     }
-    octets
 }
 
 /// What the slots may spell from octet `from` to octet `to`. The alternatives of a slot have one length.
-fn cut(slots: &[Slot], from: usize, to: usize) -> BTreeSet<Vec<u8>> {
-    let mut spellings = BTreeSet::from([Vec::new()]);
+fn cut(slots: &[Slot], from: usize, to: usize) -> Vec<Run> {
+    let mut spellings = vec![Run::default()];
     let mut at = 0;
     for slot in slots {
         let len = slot.first().map_or(0, Vec::len);
@@ -273,33 +308,34 @@ fn cut(slots: &[Slot], from: usize, to: usize) -> BTreeSet<Vec<u8>> {
         let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
         at += len;
         if begin < end {
-            let longer = spellings.iter().flat_map(|spelling: &Vec<u8>| {
+            let longer = spellings.iter().flat_map(|spelling| {
                 let parts = slot.iter().filter_map(move |alt| alt.get(begin..end));
-                parts.map(move |part| [spelling.as_slice(), part].concat())
+                parts.map(move |part| spelling.then(part, GRAM))
             });
             spellings = longer.collect();
+            spellings.sort_unstable();
+            spellings.dedup();
         }
     }
     spellings
 }
 
-/// Grams as numbers; those that differ in the case of letters alone become one.
-fn merged(spelled: BTreeSet<Vec<u8>>) -> impl Iterator<Item = (u32, u32)> {
-    let number = |octets: Vec<u8>| {
-        octets.iter().rev().fold(0_u32, |number, octet| number << 8 | u32::from(*octet))
-    };
-    let mut all: BTreeSet<(u32, u32)> =
-        spelled.into_iter().map(|octets| (number(octets), u32::MAX)).collect();
-    for place in 0..super::GRAM {
+/// Grams with their masks; those that differ in the case of letters alone become one.
+fn merged(spelled: Vec<u32>) -> impl Iterator<Item = (u32, u32)> {
+    let mut all: Vec<(u32, u32)> = spelled.into_iter().map(|value| (value, u32::MAX)).collect();
+    all.sort_unstable();
+    all.dedup();
+    for place in 0..GRAM {
         let bit = u32::from(CASE) << (8 * place);
-        let mut fewer = BTreeSet::new();
-        for &(value, mask) in &all {
-            if all.contains(&(value ^ bit, mask)) {
-                fewer.insert((value & !bit, mask & !bit));
-            } else {
-                fewer.insert((value, mask));
-            }
-        }
+        let mut fewer: Vec<(u32, u32)> = all
+            .iter()
+            .map(|&(value, mask)| match all.binary_search(&(value ^ bit, mask)) {
+                Ok(_) => (value & !bit, mask & !bit),
+                Err(_) => (value, mask),
+            })
+            .collect();
+        fewer.sort_unstable();
+        fewer.dedup();
         all = fewer;
     }
     all.into_iter()
