@@ -1,13 +1,14 @@
 //! The claim `carried`: the tunnel, or with `tunnel = "none"` the services' own encryption, is seen to work on the wire.
 
 use super::case::Case;
+use super::coverage::missed_in_clear;
 use super::judgement::{Evidence, Outcome, Reason, Row};
 use super::ledger::{Ledger, Sheet};
 use super::scope::{Place, Placed, Scope, is_inner_interface};
 use super::transport::hides_nothing;
 use crate::model::{
-    Agreement, ClaimKind, Class, ConnSummary, ControlPath, Direction, Rule, TunnelMode,
-    TunnelRecord,
+    Agreement, Basis, ClaimKind, Class, ConnSummary, ControlPath, Direction, Field, Hit, Rule,
+    TunnelMode, TunnelRecord,
 };
 
 const CLAIM: ClaimKind = ClaimKind::Carried;
@@ -67,6 +68,17 @@ pub(super) fn seal(conn: &ConnSummary) -> Seal {
     }
     match conn.class {
         Class::Empty => Seal::Empty,
+        Class::Cleartext if may_have_turned_to_tls(conn) => Seal::Unknown(
+            Reason::new(
+                "before-upgrade",
+                format!(
+                    "{uid} {id} begins in the clear and says nothing secret in what was seen{}; it may have turned to TLS in what is missing",
+                    super::cleartext::what_is_readable(conn),
+                ),
+            )
+            .with_next("capture again, without loss and to the end of the connection")
+            .about([uid]),
+        ),
         Class::Cleartext => Seal::None(
             Reason::new(
                 "cleartext",
@@ -104,6 +116,40 @@ pub(super) fn seal(conn: &ConnSummary) -> Seal {
             _ => Seal::Unknown(opaque(conn)),
         },
     }
+}
+
+/// Protocols that begin in the clear and turn to TLS, and what is said in them before that, none of it secret.
+const UPGRADED: [&str; 5] = ["ftp", "imap", "nntp", "pop3", "smtp"];
+const BEFORE_TLS: [&str; 12] = [
+    "AUTH TLS",
+    "AUTH",
+    "CAPA",
+    "CAPABILITIES",
+    "CAPABILITY",
+    "EHLO",
+    "FEAT",
+    "HELO",
+    "ID",
+    "NOOP",
+    "STARTTLS",
+    "STLS",
+];
+
+/// Whether octets, or the end of a conn, are missing in which it may have turned to TLS, and nothing speaks against it.
+fn may_have_turned_to_tls(conn: &ConnSummary) -> bool {
+    let is_harmless = |hit: &Hit| match hit.rule {
+        Rule::Banner if hit.field == Some(Field::VERB) => {
+            BEFORE_TLS.iter().any(|verb| hit.value.eq_ignore_ascii_case(verb.as_bytes()))
+        }
+        Rule::Banner | Rule::Metadata => true,
+        Rule::Identifier | Rule::Credential | Rule::Content | Rule::WeakCrypto => false,
+    };
+    // Behind an agreement what can be read speaks against ciphertext.
+    (conn.agreement.is_none() || conn.basis == Basis::Grammar)
+        && (missed_in_clear(conn) > 0 || !conn.record.history.contains(['F', 'f', 'R', 'r']))
+        && conn.hits_omitted == 0
+        && conn.dialect.is_some_and(|dialect| UPGRADED.contains(&dialect))
+        && conn.hits.iter().all(is_harmless)
 }
 
 fn opaque(conn: &ConnSummary) -> Reason {

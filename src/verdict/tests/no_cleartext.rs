@@ -16,6 +16,31 @@ fn a_readable_conn_in_scope_is_broken() {
 }
 
 #[test]
+fn a_gap_in_which_a_conn_may_have_turned_to_tls_is_unproven() {
+    let seen = |missing: u64, verbs: &[&str]| {
+        with(recorded(), |w| {
+            let mut mail = readable(tcp((CLIENT, 50_000), (GATEWAY, 110)), "pop3");
+            mail.hits.push(hit(Rule::Banner, Some(Field::GREETING), "+OK ready"));
+            for verb in verbs {
+                mail.hits.push(hit(Rule::Banner, Some(Field::VERB), verb));
+            }
+            mail.record.history = "ShADadFf".to_owned();
+            mail.record.missed_bytes = [missing, 0];
+            mail.missed_in_clear = [missing, 0];
+            w.add(mail);
+        })
+    };
+    let row = |judgement: &Judgement| {
+        judgement.rows.iter().find(|row| row.claim == NoCleartext).map(|row| row.outcome)
+    };
+    assert_eq!(row(&seen(6, &["CAPA"])), Some(Unproven));
+    assert_eq!(seen(6, &["CAPA"]).verdict, Inconclusive);
+    // Nothing is missing, or what is said shows that it goes on in the clear.
+    assert_eq!(row(&seen(0, &["CAPA"])), Some(Broken));
+    assert_eq!(row(&seen(6, &["CAPA", "LIST"])), Some(Broken));
+}
+
+#[test]
 fn an_opaque_conn_in_scope_is_unproven() {
     let judgement = with(live(), |w| {
         let mut conn = tcp((CLIENT, 50_000), (GATEWAY, 8_000));

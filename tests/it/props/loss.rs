@@ -113,13 +113,6 @@ impl Sealed {
     }
 }
 
-impl Base {
-    /// A conn that turns to TLS later is one in the clear where that was not seen: the loss of a frame may make it a FAIL.
-    fn begins_in_the_clear(&self) -> bool {
-        self.name == "stls"
-    }
-}
-
 /// The captures that pass as they are.
 fn passing() -> Vec<Base> {
     bases().into_iter().filter(|base| base.verdict(&base.wire) == Verdict::Pass).collect()
@@ -137,7 +130,7 @@ fn a_pass_without_any_one_frame_stands_only_where_that_frame_hides_nothing() {
             let excuse = excuse(&base, at, &sealed);
             let is_wrong = match verdict {
                 Verdict::Pass => excuse.is_none(),
-                Verdict::Fail => !base.begins_in_the_clear(),
+                Verdict::Fail => true,
                 Verdict::Inconclusive => false,
             };
             if is_wrong {
@@ -159,10 +152,7 @@ fn a_pass_whose_frames_were_cut_stands_only_where_the_cuts_lie_in_ciphertext() {
             let is_cut = wire.frames.iter().any(|it| it.len as usize > it.octets.len());
             let verdict = base.verdict(&wire);
             let name = &base.name;
-            assert!(
-                verdict != Verdict::Fail || base.begins_in_the_clear(),
-                "{name} cut to {snaplen}"
-            );
+            assert!(verdict != Verdict::Fail, "{name} cut to {snaplen}");
             assert!(
                 !is_cut || verdict != Verdict::Pass || snaplen >= 400,
                 "{name} cut to {snaplen}"
@@ -183,7 +173,7 @@ fn a_pass_whose_frames_were_cut_stands_only_where_the_cuts_lie_in_ciphertext() {
             let verdict = base.verdict(&wire);
             let is_right = match verdict {
                 Verdict::Pass => is_sealed,
-                Verdict::Fail => base.begins_in_the_clear(),
+                Verdict::Fail => false,
                 Verdict::Inconclusive => true,
             };
             assert!(is_right, "{}: frame {} cut to {keep}: {verdict:?}", base.name, at + 1);
@@ -201,12 +191,7 @@ fn a_file_cut_in_a_record_never_passes_and_one_cut_behind_it_never_fails() {
         }
         for (number, pair) in ends.windows(2).enumerate() {
             let at_record = base.judge(&[file[..pair[0]].to_vec()]).judgement.verdict;
-            assert!(
-                at_record != Verdict::Fail || base.begins_in_the_clear(),
-                "{} ends in front of {}",
-                base.name,
-                number + 1
-            );
+            assert!(at_record != Verdict::Fail, "{} ends in front of {}", base.name, number + 1);
             let inside = pair[0] + 1 + number * 7 % (pair[1] - pair[0] - 1);
             let verdict = base.judge(&[file[..inside].to_vec()]).judgement.verdict;
             assert_ne!(verdict, Verdict::Pass, "{} ends at {inside}", base.name);
