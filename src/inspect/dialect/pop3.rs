@@ -60,7 +60,8 @@ fn fit(view: &View<'_>) -> Fit {
         let later = lines(view.server).any(|(line, _)| is_reply(line));
         return if later && verbs.distinct >= 2 { Fit::Certain } else { Fit::No };
     }
-    let says_more = line.len() > 4;
+    // The line's end may be there in part.
+    let says_more = line.trim_ascii_end().len() > 4;
     match verbs.fitting {
         1.. if view.server_first || own || verbs.distinct >= 2 => Fit::Certain,
         0 if view.client.is_empty() && says_more => Fit::Certain,
@@ -379,6 +380,7 @@ mod tests {
         assert_eq!(fit(&SPEC, b"", b"+OKAY\r\n", S, 110), Fit::No);
         assert_eq!(fit(&SPEC, b"*1\r\n$4\r\nPING\r\n", b"+OK\r\n", C, 6379), Fit::No);
         assert_ne!(fit(&SPEC, b"", b"+OK\r\n", S, 6379), Fit::Certain);
+        assert_ne!(fit(&SPEC, b"", b"+OK \r", S, 6379), Fit::Certain);
         assert_refuses_others(&SPEC);
     }
 

@@ -77,7 +77,11 @@ fn fit(view: &View<'_>) -> Fit {
         (true, _) => Fit::Certain,
         // USER, LOOKUP and the like are another protocol's; QUIT and NOOP tell nothing.
         _ if super::ftp::is_greeting(text, whole) || super::dnd::is_greeting(text, whole) => {
-            Fit::No
+            if whole {
+                Fit::No
+            } else {
+                view.undecided()
+            }
         }
         _ if code == 220 => view.by_port(),
         _ => view.undecided(),
@@ -478,6 +482,7 @@ mod tests {
         assert_eq!(fit(&SPEC, b"EHL", b"", C, 25), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"", b"220 mx ready\r\n", S, 9), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"", b"220 DND server here.\r\n", S, 25), Fit::No);
+        assert_eq!(fit(&SPEC, b"", b"220 DND server here", S, 25), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"", b"220 (vsFTPd 3.0.3)\r\n", S, 25), Fit::No);
         assert_eq!(fit(&SPEC, b"USER a\r\n", b"220 host\r\n", S, 25), Fit::No);
         assert_eq!(fit(&SPEC, b"EHLOX y\r\n", b"", C, 25), Fit::No);

@@ -6,8 +6,8 @@ use tunnelcheck::inspect::dialect::{self, Fit, Opening, Spec};
 use tunnelcheck::inspect::matcher::Matcher;
 use tunnelcheck::inspect::{Inspection, Inspector};
 use tunnelcheck::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, ConnSummary, Direction, Endpoint, FrameRef,
-    FrameSpan, Hit, Identifier, Proto, Timestamp, Uid,
+    Chunk, ChunkSink, Class, ConnId, ConnRecord, ConnSlot, ConnSummary, Direction, Endpoint,
+    FrameRef, FrameSpan, Hit, Identifier, Proto, Rule, Timestamp, Uid,
 };
 
 /// Turns and octets of a talk that are read.
@@ -190,7 +190,10 @@ fn decides_alike(spec: &Spec, turns: &[Turn<'_>]) {
 const PORTS: &[u16] =
     &[4000, 110, 143, 25, 119, 1119, 21, 22, 23, 53, 80, 443, 902, 2151, 2154, 995, 9];
 
-/// A whole conn: `[port][how it is cut][turns]`. Hits, class and dialect do not depend on the pieces.
+/// A whole conn: `[port][how it is cut][turns]`. Hits, class and dialect do not depend on the pieces. (Where the opening is
+/// that of no protocol, what comes later may name one, and then it depends on how much is at hand: the texts of the target
+/// are found all the same, and nothing becomes encrypted by it. Where a protocol is lost in the midst of a message, how much
+/// of the message counts as lost depends on the pieces: it may be called cleartext or opaque.)
 pub fn inspect(octets: &[u8]) {
     let mut script = Script(octets);
     let choice = script.u8();
@@ -200,10 +203,29 @@ pub fn inspect(octets: &[u8]) {
     let whole = inspected(port, &turns, || usize::MAX);
     // Beyond some hundred pieces what is known by then decides which protocol it is.
     if octets.len() <= 500 {
-        assert_alike("one octet at a time", &whole, &inspected(port, &turns, || 1));
+        alike("one octet at a time", &whole, &inspected(port, &turns, || 1));
     }
     let mut dice = Dice::new(u32::from(seed));
-    assert_alike("in pieces", &whole, &inspected(port, &turns, || 20 + dice.roll(400)));
+    alike("in pieces", &whole, &inspected(port, &turns, || 20 + dice.roll(400)));
+}
+
+fn alike(what: &str, left: &Words, right: &Words) {
+    assert_eq!(left.is_encrypted, right.is_encrypted, "{what}: encrypted or not");
+    assert_alike(what, &left.identifiers, &right.identifiers);
+    if left.dialect == right.dialect {
+        assert_alike(what, &left.fields, &right.fields);
+    }
+}
+
+/// What is told of a conn.
+#[derive(Default)]
+struct Words {
+    dialect: Option<&'static str>,
+    is_encrypted: bool,
+    /// Hits of the target's texts.
+    identifiers: Vec<String>,
+    /// What the protocol told.
+    fields: Vec<String>,
 }
 
 fn texts() -> Vec<Identifier> {
@@ -211,7 +233,7 @@ fn texts() -> Vec<Identifier> {
     texts.map(|text| Identifier { label: "name".to_owned(), text: text.to_owned() }).to_vec()
 }
 
-fn inspected(port: u16, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Vec<String> {
+fn inspected(port: u16, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Words {
     thread_local! {
         static MATCHER: Arc<Matcher> = Arc::new(Matcher::new(&texts(), &[]).expect("texts that can be searched"));
     }
@@ -253,20 +275,23 @@ fn inspected(port: u16, turns: &[Turn<'_>], size: impl FnMut() -> usize) -> Vec<
     in_words(ended.as_ref(), &inspector.finish())
 }
 
-fn in_words(ended: Option<&ConnSummary>, found: &Inspection) -> Vec<String> {
-    let mut words = Vec::new();
+fn in_words(ended: Option<&ConnSummary>, found: &Inspection) -> Words {
+    let mut words = Words::default();
     if let Some(conn) = ended {
-        words.push(format!("{:?} {:?} {:?}", conn.dialect, conn.class, conn.basis));
-        words.push(format!("{:?}", conn.agreement));
-        words.push(format!("sealed {:?} missed {:?}", conn.sealed_bytes, conn.missed_in_clear));
-        words.push(format!("preamble {} {:?}", conn.unread_preamble, conn.remarks));
-        let mut hits: Vec<String> = conn.hits.iter().map(hit).collect();
-        hits.sort();
-        words.extend(hits);
+        words.dialect = conn.dialect;
+        words.is_encrypted = conn.class == Class::Encrypted;
+        words.fields.push(format!("{:?}", conn.agreement));
+        words
+            .fields
+            .push(format!("sealed {:?} missed {:?}", conn.sealed_bytes, conn.missed_in_clear));
+        let (named, others): (Vec<&Hit>, _) =
+            conn.hits.iter().partition(|hit| hit.rule == Rule::Identifier && hit.dialect.is_none());
+        words.identifiers.extend(named.into_iter().map(hit));
+        words.fields.extend(others.into_iter().map(hit));
+        words.identifiers.sort();
+        words.fields[2..].sort();
     }
-    words.push(format!("{:?}", found.names));
-    let coverage = &found.coverage;
-    words.push(format!("{} {}", coverage.opaque_bytes, coverage.hits_omitted));
+    words.fields.push(format!("{:?} {}", found.names, found.coverage.hits_omitted));
     words
 }
 

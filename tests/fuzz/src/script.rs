@@ -65,11 +65,14 @@ pub(crate) fn assert_alike(what: &str, left: &[String], right: &[String]) {
         return;
     }
     let at = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let shown = |list: &[String]| {
+        list.iter().take(at + 8).skip(at).cloned().collect::<Vec<_>>().join("\n  ")
+    };
     panic!(
-        "{what}: {} and {} of them, the first difference is number {at}:\n  {:?}\n  {:?}",
+        "{what}: {} and {} of them, the first difference is number {at}:\n  {}\nand\n  {}",
         left.len(),
         right.len(),
-        left.get(at),
-        right.get(at)
+        shown(left),
+        shown(right)
     );
 }
