@@ -3,7 +3,7 @@
 //! The first conns of every capture are put together by both, and compared octet by octet in both directions. What differs
 //! must have one of the reasons of `Why`, which docs/testing.md explains; anything else fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use std::process::Command;
 use tunnelcheck::decode::Decoder;
 use tunnelcheck::flow::{ConnTable, Limits};
 use tunnelcheck::model::{
-    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, Proto, Uid,
+    Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, Endpoint, FrameRef, Proto, TcpFlags,
+    Uid,
 };
 use tunnelcheck::source::{Next, Savefile, Source as _};
 
@@ -32,9 +33,13 @@ struct Talk {
     has_conflict: bool,
     is_midstream: bool,
     has_alternates: bool,
+    /// Something is missing, at the beginning maybe.
+    has_gap: [bool; 2],
+    /// One end sent SYNs with different sequence numbers.
+    starts_twice: bool,
 }
 
-/// Why a direction differs, in the order in which the reasons are tried.
+/// Why a direction differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
     /// It does not.
@@ -43,7 +48,7 @@ enum Why {
     Gaps,
     /// The stream was open before the capture, or its SYN came late: the two begin at different octets.
     Beginning,
-    /// Octets came twice with other content: tshark keeps another version.
+    /// Octets came twice with other content, as segments or as fragments: tshark keeps another version.
     Overlap,
     /// Segments lie outside of the window, or come after the end: we keep them beside the stream, tshark in it.
     Outside,
@@ -51,6 +56,10 @@ enum Why {
     Stops,
     /// A port was used again, and the two do not begin the new conn at the same segment.
     Reuse,
+    /// An end sent SYNs with different numbers: tshark keeps to the first, we to the one that was answered.
+    Numbers,
+    /// tshark gives a packet up (a bad IP option) whose payload we read.
+    Malformed,
     /// None of these.
     Unknown,
 }
@@ -80,9 +89,13 @@ fn our_streams_are_those_of_tshark() {
         let theirs = theirs(&path);
         captures += 1;
         let mut left = ours;
-        for their in theirs {
-            let reused = left.iter().filter(|talk| is_same(talk, &their)).count() > 1;
-            let Some(at) = left.iter().position(|talk| is_same(talk, &their)) else {
+        let again = |talks: &[Talk], their: &Talk| {
+            talks.iter().filter(|talk| is_same(talk, their)).count() > 1
+        };
+        let reused: Vec<bool> =
+            theirs.iter().map(|their| again(&left, their) || again(&theirs, their)).collect();
+        for (their, reused) in theirs.iter().zip(reused) {
+            let Some(at) = left.iter().position(|talk| is_same(talk, their)) else {
                 alone += 1;
                 if std::env::var_os("VERBOSE").is_some() {
                     eprintln!("tshark alone: {} {:?}", path.display(), their.ends);
@@ -92,7 +105,10 @@ fn our_streams_are_those_of_tshark() {
             let our = left.remove(at);
             for side in 0..2 {
                 let other = usize::from(our.ends[side] != their.ends[side]) ^ side;
-                let why = compare(&our, side, &their.said[other], reused);
+                let mut why = compare(&our, side, &their.said[other], reused);
+                if why == Why::Unknown && has_malformed(&path) {
+                    why = Why::Malformed;
+                }
                 *counts.entry(why).or_default() += 1;
                 if why == Why::Unknown
                     || std::env::var("VERBOSE").is_ok_and(|it| it == format!("{why:?}"))
@@ -164,25 +180,27 @@ fn compare(our: &Talk, side: usize, theirs: &Runs, reused: bool) -> Why {
     if reused {
         return Why::Reuse;
     }
+    if our.starts_twice {
+        return Why::Numbers;
+    }
     if our.is_midstream && (a.ends_with(&b) || b.ends_with(&a)) {
         return Why::Beginning;
     }
     if our.has_alternates {
         return Why::Outside;
     }
-    if a.starts_with(&b) && ours.len() > 1 || is_part(theirs, ours) {
+    if our.has_gap[side] && (a.starts_with(&b) || is_part(theirs, ours)) {
         return Why::Stops;
     }
     Why::Unknown
 }
 
-/// Whether each run stands in one of the other's, in this order, and the other has a hole.
+/// Whether each run stands in one of the other's, in this order.
 fn is_part(runs: &Runs, of: &Runs) -> bool {
     let mut rest = of.iter();
-    of.len() > 1
-        && runs.iter().all(|run| {
-            rest.any(|whole| whole.windows(run.len().max(1)).any(|part| part == run.as_slice()))
-        })
+    runs.iter().all(|run| {
+        rest.any(|whole| whole.windows(run.len().max(1)).any(|part| part == run.as_slice()))
+    })
 }
 
 #[derive(Default)]
@@ -200,6 +218,8 @@ impl ChunkSink for Listener {
                 has_conflict: false,
                 is_midstream: false,
                 has_alternates: false,
+                has_gap: [false; 2],
+                starts_twice: false,
             };
             self.open.insert(slot.0, (uid, talk, [true; 2]));
         }
@@ -216,7 +236,10 @@ impl ChunkSink for Listener {
                 }
                 talk.said[side].last_mut().unwrap().extend_from_slice(bytes);
             }
-            Chunk::Gap { .. } => begins[side] = true,
+            Chunk::Gap { .. } => {
+                begins[side] = true;
+                talk.has_gap[side] = true;
+            }
             _ => talk.has_alternates = true,
         }
     }
@@ -236,12 +259,23 @@ fn ours(path: &Path) -> Option<Vec<Talk>> {
     let mut decoder = Decoder::default();
     let mut table = ConnTable::new(Limits::default());
     let mut listener = Listener::default();
+    let mut starts: BTreeMap<(Endpoint, Endpoint), BTreeSet<u32>> = BTreeMap::new();
     while let Ok(Next::Frame(frame)) = file.next() {
         if let Some(segment) = &decoder.decode(&frame).segment {
+            if let Some(tcp) = segment.tcp.filter(|tcp| tcp.flags.has(TcpFlags::SYN)) {
+                starts.entry((segment.src, segment.dst)).or_default().insert(tcp.seq.0);
+            }
             table.push(segment, &mut listener);
         }
     }
     table.finish(&mut listener);
+    let disputed = decoder.coverage().fragment_conflicts > 0;
+    for (_, talk) in &mut listener.closed {
+        talk.has_conflict |= disputed;
+        let [a, b] = talk.ends;
+        let count = |ends| starts.get(&ends).map_or(0, BTreeSet::len);
+        talk.starts_twice = count((a, b)) > 1 || count((b, a)) > 1;
+    }
     listener.closed.sort_by_key(|(uid, _)| *uid);
     Some(listener.closed.into_iter().map(|(_, talk)| talk).collect())
 }
@@ -271,6 +305,8 @@ fn theirs(path: &Path) -> Vec<Talk> {
                     has_conflict: false,
                     is_midstream: false,
                     has_alternates: false,
+                    has_gap: [false; 2],
+                    starts_twice: false,
                 });
             }
             ends.clear();
@@ -290,6 +326,13 @@ fn theirs(path: &Path) -> Vec<Talk> {
         }
     }
     talks
+}
+
+/// Whether tshark gives a packet of the capture up.
+fn has_malformed(path: &Path) -> bool {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(path).args(["-Y", "_ws.malformed"]);
+    !command.output().unwrap().stdout.is_empty()
 }
 
 /// `10.0.0.5:110`, `fd77::10:110`.

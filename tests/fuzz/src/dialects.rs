@@ -156,7 +156,7 @@ fn probes(spec: &Spec, turns: &[Turn<'_>]) {
     }
 }
 
-/// Who refuses the first octets of an opening refuses all of it, and who is certain of them is certain of all of it: else it
+/// Who refuses the first octets of a line refuses all of it, and who is certain of them is certain of all of it: else it
 /// would depend on the pieces what a conn is.
 fn decides_alike(spec: &Spec, turns: &[Turn<'_>]) {
     let Some(&Turn::Says(first, octets)) = turns.first() else {
@@ -168,7 +168,9 @@ fn decides_alike(spec: &Spec, turns: &[Turn<'_>]) {
         let resp_port = spec.ports.first().copied().unwrap_or(4000);
         (spec.probe)(&Opening { orig, resp, orig_port: 49158, resp_port, first, more: true })
     };
-    let octets = &octets[..octets.len().min(80)];
+    // Of the first line: one in the midst of a message is refused, and what comes later may tell all the same.
+    let line = octets.iter().position(|octet| *octet == b'\n').map_or(octets.len(), |at| at + 1);
+    let octets = &octets[..line.min(80)];
     let whole = fit(octets);
     for end in 1..octets.len() {
         let begun = fit(&octets[..end]);
