@@ -134,6 +134,6 @@ mod tests {
         let judged = |outcome| answer(&[row(ClaimKind::Carried, outcome), others.clone()], &[]);
         assert_eq!(judged(Outcome::Holds), Verdict::Pass);
         assert_eq!(judged(Outcome::NotApplicable), Verdict::Inconclusive);
-        assert_eq!(answer(&[others.clone()], &[]), Verdict::Inconclusive);
+        assert_eq!(answer(std::slice::from_ref(&others), &[]), Verdict::Inconclusive);
     }
 }

@@ -109,15 +109,14 @@ const MAX_MET: usize = 1 << 16;
 impl<'a> Scope<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
         let mut scope = Self::bare(case);
-        match &case.rest.met {
-            Some(met) => scope.find_clients(case, met),
-            None => {
-                let mut met = Met::default();
-                for conn in case.conns {
-                    scope.meet(case, conn, &mut met, usize::MAX);
-                }
-                scope.find_clients(case, &met);
+        if let Some(met) = &case.rest.met {
+            scope.find_clients(case, met);
+        } else {
+            let mut met = Met::default();
+            for conn in case.conns {
+                scope.meet(case, conn, &mut met, usize::MAX);
             }
+            scope.find_clients(case, &met);
         }
         scope.place_all(case);
         scope

@@ -122,10 +122,10 @@ impl<'a> Sieve<'a> {
             (self.conns.len() - self.bystanders, self.room.concerned)
         };
         let has_room = held < most && self.octets + octets <= self.room.octets;
-        let must = conn.is_control || placed.place == Place::Gateway { ours: true };
+        let is_needed = conn.is_control || placed.place == Place::Gateway { ours: true };
         let kind = self.kind(&placed, is_open);
         let is_first = self.is_first(kind);
-        if (has_room || must || is_first) && self.octets + octets <= self.room.octets_most {
+        if (has_room || is_needed || is_first) && self.octets + octets <= self.room.octets_most {
             self.octets += octets;
             self.bystanders += usize::from(is_bystander);
             self.conns.push(conn);
@@ -133,7 +133,7 @@ impl<'a> Sieve<'a> {
         }
         let rest = &mut self.rest;
         rest.hits_omitted = rest.hits_omitted.saturating_add(conn.hits_omitted);
-        if must || is_open {
+        if is_needed || is_open {
             rest.unjudged += 1;
             return;
         }

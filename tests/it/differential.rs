@@ -240,7 +240,7 @@ impl ChunkSink for Listener {
                 begins[side] = true;
                 talk.has_gap[side] = true;
             }
-            _ => talk.has_alternates = true,
+            Chunk::Alternate { .. } => talk.has_alternates = true,
         }
     }
 

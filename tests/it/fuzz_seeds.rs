@@ -85,16 +85,20 @@ fn run(octets: &[u8]) -> Vec<u8> {
     [&u16::try_from(octets.len()).unwrap().to_le_bytes()[..], octets].concat()
 }
 
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|it| it == extension)
+}
+
 fn of_capture(path: &Path, seeds: &mut Seeds) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let octets = fs::read(path).unwrap();
-    if !name.contains("cap") || name.ends_with(".toml") {
+    if !name.contains("cap") || has_extension(path, "toml") {
         return;
     }
     if octets.len() <= MAX_CAPTURE {
         seeds.insert(("containers", name.clone()), octets.clone());
         seeds.insert(("pipeline", name.clone()), octets.clone());
-        if name.ends_with(".pcap") && octets.len() < MAX_SEED {
+        if has_extension(path, "pcap") && octets.len() < MAX_SEED {
             let packed = ruzstd::encoding::compress_to_vec(
                 &octets[..],
                 ruzstd::encoding::CompressionLevel::Fastest,

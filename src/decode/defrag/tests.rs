@@ -291,7 +291,7 @@ fn a_reuse_of_the_identification_gets_its_own_time() {
 fn whole_datagrams_leave_before_those_that_wait() {
     let mut bench = Bench::default();
     bench.take(1, (0, A, true));
-    let large = [7; 32 << 10];
+    let large = vec![7; 32 << 10];
     for id in 2..1000 {
         bench.take(id, (0, &large, true));
         bench.take(id, (32 << 10, A, false));

@@ -102,11 +102,11 @@ impl Engine {
                 len: shot.len,
                 data: &shot.octets,
             };
-            let decoded = decoder.decode(&frame);
-            for (offset, bytes) in decoded.unread() {
+            let parts = decoder.decode(&frame);
+            for (offset, bytes) in parts.unread() {
                 inspector.raw(frame.at(), 0, offset as u64, bytes);
             }
-            if let Some(segment) = &decoded.segment {
+            if let Some(segment) = &parts.segment {
                 table.push(segment, &mut inspector);
             }
             late(&mut decoder, &mut table, &mut inspector);

@@ -139,7 +139,7 @@ fn later_fragments_and_tagged_frames_are_seen() {
             let whole = udp(5060, 5060, &[&[b'.'; 100][..], NAME].concat());
             for (at, more) in [(0, 0x2000), (80, 0)] {
                 let part = if at == 0 { &whole[..80] } else { &whole[80..] };
-                let packet = ipv4(CLIENT, "10.77.9.9", 17, 8, more | at / 8, part);
+                let packet = ipv4(CLIENT, "10.77.9.9", 17, 8, more | (at / 8), part);
                 s.wire.frame(ethernet(0x0800, &packet));
             }
         }),

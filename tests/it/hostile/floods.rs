@@ -229,7 +229,7 @@ pub(super) fn interfaces(frames: usize) -> Vec<u8> {
     let mut octets = block(0x0a0d_0d0a, &section);
     let mut interface = vec![1, 0, 0, 0, 0, 0, 4, 0, 2, 0];
     interface.extend(60_000_u16.to_le_bytes());
-    interface.extend([b'n'; 60_000]);
+    interface.extend(std::iter::repeat_n(b'n', 60_000));
     interface.extend([0; 4]);
     let described = block(1, &interface);
     // A file of full size would be some GB: a tenth of the frames is enough.

@@ -66,6 +66,7 @@ fn difference(before: &Seen, after: &Seen) -> String {
 }
 
 /// One file of frames.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every change")]
 fn file(wire: &Wire) -> Option<Vec<Vec<u8>>> {
     Some(vec![wire.pcap()])
 }
@@ -155,7 +156,7 @@ fn other_segments_change_nothing() {
                     octets[piece.tcp + 13] &= !FIN;
                 }
                 let len = u32::try_from(octets.len()).unwrap();
-                frames.push(Shot { octets, len, ..shot.clone() });
+                frames.push(Shot { len, octets, ..shot.clone() });
             }
         }
         file(&base.with(frames))
@@ -212,7 +213,7 @@ fn fragments_change_nothing() {
             }
             for octets in parts {
                 let len = u32::try_from(octets.len()).unwrap();
-                frames.push(Shot { octets, len, ..shot.clone() });
+                frames.push(Shot { len, octets, ..shot.clone() });
             }
         }
         file(&base.with(frames))
@@ -284,7 +285,8 @@ fn tags_labels_and_tunnels_around_change_nothing() {
 
 #[test]
 fn another_link_changes_nothing() {
-    let links: [(&str, u16, fn(u16) -> Vec<u8>); 6] = [
+    type Header = fn(u16) -> Vec<u8>;
+    let links: [(&str, u16, Header); 6] = [
         ("sll", 113, |kind| {
             [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 16, 0, 0][..], &kind.to_be_bytes()].concat()
         }),
@@ -444,7 +446,7 @@ fn strangers_beside_it_change_no_verdict() {
 fn the_same_file_twice_never_passes_where_once_does_not() {
     for base in bases() {
         let file = base.wire.pcap();
-        let before = base.seen(&[file.clone()]);
+        let before = base.seen(std::slice::from_ref(&file));
         let after = base.seen(&[file.clone(), file]);
         assert!(after.verdict >= before.verdict, "{}: {:?}", base.name, after.verdict);
         assert!(after.texts.is_superset(&before.texts), "{}", base.name);

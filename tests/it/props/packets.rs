@@ -35,16 +35,15 @@ impl Piece {
         let word = |at: usize| Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?));
         let wide = |at: usize| Some(u32::from_be_bytes(frame.get(at..at + 4)?.try_into().ok()?));
         let (proto, tcp, end, src, dst): (u8, usize, usize, IpAddr, IpAddr) = match kind {
-            0x0800 if word(ip + 6)? & 0x3fff == 0 => {
+            0x0800 if word(ip + 6)?.trailing_zeros() >= 14 => {
                 let header = usize::from(frame.get(ip)? & 15) * 4;
                 let ends: [u8; 8] = frame.get(ip + 12..ip + 20)?.try_into().ok()?;
-                let [a, b, c, d, e, f, g, h] = ends;
                 (
                     *frame.get(ip + 9)?,
                     ip + header,
                     ip + usize::from(word(ip + 2)?),
-                    Ipv4Addr::new(a, b, c, d).into(),
-                    Ipv4Addr::new(e, f, g, h).into(),
+                    Ipv4Addr::from(*ends.first_chunk::<4>()?).into(),
+                    Ipv4Addr::from(*ends.last_chunk::<4>()?).into(),
                 )
             }
             0x86dd => {
