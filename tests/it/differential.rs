@@ -26,6 +26,7 @@ type Runs = Vec<Vec<u8>>;
 
 /// One conn as one of the two sees it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of what was seen")]
 struct Talk {
     ends: [Endpoint; 2],
     /// What each of `ends` sent.
