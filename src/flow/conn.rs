@@ -95,6 +95,15 @@ impl Meta {
         self.rare.as_ref().map_or(0, |rare| rare.realm)
     }
 
+    /// Octets of memory beside its place.
+    pub(super) fn held(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| {
+            let carriage = rare.carriage.as_ref().map_or(0, |_| size_of::<Carriage>());
+            // A node of a tree holds eleven, half of them at the least.
+            size_of::<Rare>() + carriage + rare.far_interfaces.len() * 16
+        })
+    }
+
     /// Octets missed in each direction.
     pub(super) fn missed(&self) -> [u64; 2] {
         self.rare.as_ref().map_or([0; 2], |rare| rare.missed)

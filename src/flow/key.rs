@@ -55,7 +55,7 @@ pub(super) struct Index {
     /// A power of two, at most half full; none, or a slot and the low half of its hash.
     places: Vec<Place>,
     len: usize,
-    seed: Seed,
+    seed: Spread,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ const FIRST_PLACES: usize = 64;
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { places: vec![FREE; FIRST_PLACES], len: 0, seed: Seed::new() }
+        Self { places: vec![FREE; FIRST_PLACES], len: 0, seed: Spread::secret() }
     }
 
     /// The slot of a key; `is_key` says whether a slot is the key's.
@@ -159,18 +159,19 @@ impl Index {
     }
 }
 
-/// The secret start of every hash: with a known one, a capture could be made whose conns all collide.
-/// Nothing that is handed on depends on it.
+/// The start of a hash.
 #[derive(Clone, Copy, Debug)]
-struct Seed(u64);
+pub(super) struct Spread(pub(super) u64);
 
-impl Seed {
-    fn new() -> Self {
+impl Spread {
+    /// A secret start: with a known one, a capture could be made whose conns all collide. Nothing that is handed on
+    /// depends on it.
+    fn secret() -> Self {
         Self(RandomState::new().hash_one(0_u8))
     }
 }
 
-impl BuildHasher for Seed {
+impl BuildHasher for Spread {
     type Hasher = Fold;
 
     fn build_hasher(&self) -> Fold {
@@ -180,7 +181,7 @@ impl BuildHasher for Seed {
 
 /// Folded multiplication: short fixed keys, one multiplication a word.
 #[derive(Debug)]
-struct Fold(u64);
+pub(super) struct Fold(u64);
 
 /// 2^64 divided by the golden ratio, odd: spreads neighbouring values.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15;

@@ -6,6 +6,8 @@
 pub(super) enum Kind {
     /// TCP that ended.
     Closed,
+    /// TCP with payload that was reset: the reset may not have been believed.
+    Reset,
     /// TCP without payload.
     Embryo,
     /// Not TCP.
@@ -15,7 +17,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Closed, Self::Embryo, Self::Datagram, Self::Open];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Closed, Self::Reset, Self::Embryo, Self::Datagram, Self::Open];
+
+    /// Whether one that leaves the table is counted: what ended is not.
+    pub(super) const fn has_ended(self) -> bool {
+        matches!(self, Self::Closed | Self::Reset)
+    }
 }
 
 /// No slot.

@@ -5,6 +5,7 @@
 
 mod combine;
 mod conn;
+mod gone;
 mod key;
 mod list;
 mod out;
@@ -23,9 +24,14 @@ pub use table::ConnTable;
 /// Bounds of a conn table. What a bound costs is counted in `Coverage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Conns at a time. Then one leaves, and is counted unless it was closed already: closed ones first, then those without
-    /// payload, then datagram conns, then the others; of each kind the one that was silent longest.
+    /// Conns at a time. Then one leaves, and is counted unless it was closed or reset already: closed ones first, then reset
+    /// ones, those without payload, datagram conns, the others; of each kind the one that was silent longest.
     pub max_conns: usize,
+    /// Closed conns at a time, of the former. Then the one that was silent longest leaves.
+    pub max_closed: usize,
+    /// Octets that the sink and the rarer needs of the table hold for all open conns together. Then conns leave likewise, those
+    /// without payload aside.
+    pub state_bytes_total: usize,
     /// Octets of one stream that wait behind a hole, with what their keeping takes. Then the hole is a gap.
     pub out_of_order_bytes: usize,
     /// The same for all streams together.
@@ -56,6 +62,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_conns: 1 << 18,                 // about 70 MiB of conns
+            max_closed: 1 << 13,                // some hundred ms of the busiest server
+            state_bytes_total: 64 << 20,        // a quarter of all memory
             out_of_order_bytes: 4 << 20,        // a large window after one loss
             out_of_order_bytes_total: 24 << 20, // a flood of holes stays within 24 MiB
             tail_bytes: 1 << 20,                // 80 ms of 100 Mbit/s on their way

@@ -2,16 +2,13 @@
 
 use super::Limits;
 use super::conn::{Conn, Meta, conn_id};
+use super::gone::Gone;
 use super::key::{Index, Key};
 use super::list::{Kind, Link, Links, List};
 use super::out::{Out, Shared};
 use super::tcp::Tcp;
 use super::udp;
 use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid};
-use std::collections::HashSet;
-
-/// Ends of closed conns that are remembered, about 1 MiB; beyond it every conn without a beginning is taken for one that goes on.
-pub(super) const MAX_GONE: usize = 1 << 14;
 
 /// A place for a conn. Frames do not move a conn in its list: it is looked at again when it comes to the front, so that a
 /// frame costs nothing there.
@@ -23,6 +20,8 @@ struct Slot {
     /// Its kind, of which list it is.
     kind: Option<Kind>,
     is_rich: bool,
+    /// Octets charged for what is held for it elsewhere.
+    held: u32,
     /// When it was put in its list, in the table's time.
     stamp: i64,
 }
@@ -67,17 +66,21 @@ pub struct ConnTable {
     slots: Slots,
     free: Vec<u32>,
     /// The conns of each kind, those first that were looked at longest ago.
-    kinds: [List; 4],
+    kinds: [List; 5],
+    /// Closed conns.
+    closed: usize,
+    /// Octets charged for all.
+    held: usize,
     /// The conns that keep more than their place.
     rich: List,
     next_uid: u64,
     /// The highest time seen: the time of a capture may go back, that of the table does not.
     now: i64,
     shared: Shared,
-    /// Ends of conns with payload that closed and left the table.
-    gone: HashSet<Key>,
-    /// `gone` was full: any conn without a beginning may then be the end of one that was closed.
-    has_forgotten: bool,
+    /// Ends of conns with payload that were closed and whose time was over.
+    gone: Gone,
+    /// The same of conns that left for others' room, whatever they were.
+    left: Gone,
 }
 
 impl ConnTable {
@@ -88,6 +91,8 @@ impl ConnTable {
             slots: Slots::default(),
             free: Vec::new(),
             kinds: Default::default(),
+            closed: 0,
+            held: 0,
             rich: List::default(),
             next_uid: 1,
             now: i64::MIN,
@@ -101,8 +106,8 @@ impl ConnTable {
                 is_starved: false,
                 scratch: Vec::new(),
             },
-            gone: HashSet::new(),
-            has_forgotten: false,
+            gone: Gone::default(),
+            left: Gone::default(),
         }
     }
 
@@ -113,13 +118,14 @@ impl ConnTable {
         let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
         let (index, slots) = (&self.index, &self.slots);
         let slot = index.get(key, |slot| slots.conn(slot).is_some_and(|it| it.meta.is_of(segment)));
+        let mut goes_on = false;
         let slot = match slot {
             Some(slot) if segment.is_alternate => {
                 self.push_alternate(slot, segment, sink);
                 return;
             }
             Some(slot) if self.is_reused(slot, segment) => {
-                self.close(slot, false, sink);
+                self.close(slot, End::Time, sink);
                 let slot = self.open(key, segment, sink);
                 self.mark_reused(slot);
                 slot
@@ -127,9 +133,11 @@ impl ConnTable {
             Some(slot) => slot,
             None => {
                 let slot = self.open(key, segment, sink);
-                // Payload without a SYN, where a conn was closed: its FINs may not have been believed, and it goes on.
+                // Payload without a SYN, where a conn was closed: its FINs may not have been believed, and it goes on. One
+                // that had to leave may go on in spite of a SYN, as if it were still there.
                 let opens = segment.tcp.is_some_and(|it| it.flags.has(TcpFlags::SYN));
-                if !opens && (self.has_forgotten || self.gone.contains(&key)) {
+                goes_on = self.left.may_hold(key) || !opens && self.gone.may_hold(key);
+                if goes_on {
                     self.mark_reused(slot);
                 }
                 slot
@@ -144,9 +152,19 @@ impl ConnTable {
         let mut out = Out { sink, slot: ConnSlot(slot), dir, meta, shared: &mut self.shared };
         match (tcp, &segment.tcp) {
             (Some(tcp), Some(header)) => tcp.push(segment, header, &mut out),
-            _ => udp::push(segment, &mut out),
+            _ => {
+                // What came before is not joined with it.
+                out.conflict(u64::from(goes_on && !segment.payload.is_empty()));
+                udp::push(segment, &mut out);
+            }
         }
         self.enlist(slot);
+        if !segment.payload.is_empty() || segment.cut > 0 {
+            self.charge(slot, sink);
+        }
+        if self.closed > self.shared.limits.max_closed {
+            self.evict(Kind::Closed, sink);
+        }
         if self.shared.is_starved {
             self.take_back(sink);
         }
@@ -173,6 +191,25 @@ impl ConnTable {
             }
         }
         self.enlist(slot);
+        self.charge(slot, sink);
+    }
+
+    /// Takes note of what is held for a conn; lets others leave where it is too much.
+    fn charge<S: ChunkSink>(&mut self, slot: u32, sink: &mut S) {
+        let Some(place) = self.slots.get_mut(slot) else { return };
+        let Some(conn) = &place.conn else { return };
+        let held = conn.meta.held() + sink.held(ConnSlot(slot));
+        let before = std::mem::replace(&mut place.held, u32::try_from(held).unwrap_or(u32::MAX));
+        self.held = self.held.saturating_sub(before as usize) + place.held as usize;
+        while self.held > self.shared.limits.state_bytes_total {
+            // Those without payload hold nothing.
+            if ![Kind::Closed, Kind::Reset, Kind::Datagram, Kind::Open]
+                .into_iter()
+                .any(|kind| self.evict(kind, sink))
+            {
+                return;
+            }
+        }
     }
 
     /// Ends the input: every conn is closed, in the order of their first frames.
@@ -183,7 +220,7 @@ impl ConnTable {
             .collect();
         open.sort_unstable();
         for (_, slot) in open {
-            self.close(slot, false, sink);
+            self.close(slot, End::Input, sink);
         }
     }
 
@@ -213,7 +250,7 @@ impl ConnTable {
 
     fn open<S: ChunkSink>(&mut self, key: Key, segment: &Segment<'_>, sink: &mut S) -> u32 {
         if self.slots.0.len() - self.free.len() >= self.shared.limits.max_conns.max(1) {
-            self.evict(sink);
+            let _ = Kind::ALL.into_iter().any(|kind| self.evict(kind, sink));
         }
         let uid = Uid(self.next_uid);
         self.next_uid += 1;
@@ -235,17 +272,19 @@ impl ConnTable {
         slot
     }
 
-    fn close<S: ChunkSink>(&mut self, slot: u32, is_evicted: bool, sink: &mut S) {
+    /// Ends a conn. `why`: how it came to that.
+    fn close<S: ChunkSink>(&mut self, slot: u32, why: End, sink: &mut S) {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(Conn { mut meta, mut tcp }) = place.conn.take() else { return };
         let kind = kind_of(tcp.as_ref());
+        self.held = self.held.saturating_sub(std::mem::take(&mut place.held) as usize);
         self.enlist(slot);
         let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto, meta.realm());
-        if kind == Kind::Closed && tcp.as_ref().is_some_and(Tcp::has_data) {
-            if self.gone.len() < MAX_GONE {
-                self.gone.insert(key);
-            } else {
-                self.has_forgotten = true;
+        if tcp.as_ref().is_none_or(Tcp::has_data) {
+            match why {
+                End::Time if kind == Kind::Closed => self.gone.insert(key),
+                End::Room => self.left.insert(key),
+                End::Time | End::Input => {}
             }
         }
         if let Some(tcp) = &mut tcp {
@@ -255,6 +294,8 @@ impl ConnTable {
         }
         self.index.remove(key, slot);
         self.free.push(slot);
+        let is_evicted = why == End::Room && !kind.has_ended();
+        self.shared.coverage.conns_evicted += u64::from(is_evicted);
         sink.closed(ConnSlot(slot), meta.record(is_evicted));
     }
 
@@ -267,24 +308,21 @@ impl ConnTable {
             let deadline = self.now.saturating_sub(timeout);
             while let Some(slot) = self.first_of(kind, deadline) {
                 if self.is_silent(slot, kind) {
-                    self.close(slot, false, sink);
+                    self.close(slot, End::Time, sink);
                 }
             }
         }
     }
 
-    /// Makes room for one conn.
-    fn evict<S: ChunkSink>(&mut self, sink: &mut S) {
-        for kind in Kind::ALL {
-            while let Some(slot) = self.first_of(kind, i64::MAX) {
-                if self.is_silent(slot, kind) {
-                    let is_evicted = kind != Kind::Closed;
-                    self.shared.coverage.conns_evicted += u64::from(is_evicted);
-                    self.close(slot, is_evicted, sink);
-                    return;
-                }
+    /// Lets one conn of a kind leave, the one that was silent longest.
+    fn evict<S: ChunkSink>(&mut self, kind: Kind, sink: &mut S) -> bool {
+        while let Some(slot) = self.first_of(kind, i64::MAX) {
+            if self.is_silent(slot, kind) {
+                self.close(slot, End::Room, sink);
+                return true;
             }
         }
+        false
     }
 
     /// The front of a list, where it was put there before `deadline`.
@@ -318,6 +356,8 @@ impl ConnTable {
         let old = std::mem::replace(&mut place.kind, kind);
         if kind != old {
             place.stamp = now;
+            self.closed += usize::from(kind == Some(Kind::Closed));
+            self.closed -= usize::from(old == Some(Kind::Closed));
             if let Some(old) = old {
                 list(&mut self.kinds, old).remove(slot, &mut ByKind(&mut self.slots));
             }
@@ -359,6 +399,17 @@ impl ConnTable {
     }
 }
 
+/// How a conn comes to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The input is at its end.
+    Input,
+    /// Its time is over, or its ends are used again.
+    Time,
+    /// Others need its room.
+    Room,
+}
+
 /// What a table is charged for.
 #[cfg(test)]
 #[derive(Debug)]
@@ -375,10 +426,11 @@ impl Held {
     }
 }
 
-const fn list(kinds: &mut [List; 4], kind: Kind) -> &mut List {
-    let [closed, embryo, datagram, open] = kinds;
+const fn list(kinds: &mut [List; 5], kind: Kind) -> &mut List {
+    let [closed, reset, embryo, datagram, open] = kinds;
     match kind {
         Kind::Closed => closed,
+        Kind::Reset => reset,
         Kind::Embryo => embryo,
         Kind::Datagram => datagram,
         Kind::Open => open,
@@ -389,6 +441,7 @@ fn kind_of(tcp: Option<&Tcp>) -> Kind {
     match tcp {
         None => Kind::Datagram,
         Some(tcp) if tcp.is_gone() => Kind::Closed,
+        Some(tcp) if tcp.has_data() && tcp.is_reset() => Kind::Reset,
         Some(tcp) if tcp.has_data() => Kind::Open,
         Some(_) => Kind::Embryo,
     }

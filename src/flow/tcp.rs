@@ -49,6 +49,11 @@ impl Tcp {
         both_said_fin || (self.is_reset && !self.has_data())
     }
 
+    /// Whether it was reset.
+    pub(super) const fn is_reset(&self) -> bool {
+        self.is_reset
+    }
+
     /// Whether more is kept of it than its place.
     pub(super) const fn has_extra(&self) -> bool {
         self.orig.has_extra() || self.resp.has_extra()

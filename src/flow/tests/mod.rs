@@ -68,6 +68,8 @@ impl Heard {
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     pub(super) conns: Vec<Heard>,
+    /// What it says to hold of any conn.
+    pub(super) held: usize,
     slots: HashMap<ConnSlot, Uid>,
 }
 
@@ -107,6 +109,10 @@ impl ChunkSink for Recorder {
                 heard.alternates[dir.index()].push((offset, bytes.to_vec()));
             }
         }
+    }
+
+    fn held(&self, _: ConnSlot) -> usize {
+        self.held
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {

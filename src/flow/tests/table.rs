@@ -1,5 +1,4 @@
 use super::{A, F, Heard, Limits, R, S, Talk, client, server};
-use crate::flow::table::MAX_GONE;
 use crate::model::{Encapsulation, Endpoint, Layer, Proto};
 
 fn end(host: u8, port: u16) -> Endpoint {
@@ -112,7 +111,7 @@ fn a_closed_conn_takes_stray_segments_for_a_while() {
 #[test]
 fn a_conn_that_goes_on_after_its_end_is_noticed_however_many_were_closed_since() {
     let mut talk = Talk::new();
-    let last = u32::try_from(MAX_GONE).unwrap() + 1;
+    let last = 20_000;
     for number in 0..=last {
         let from =
             Endpoint { ip: std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), port: 4000 };
@@ -123,7 +122,6 @@ fn a_conn_that_goes_on_after_its_end_is_noticed_however_many_were_closed_since()
         talk.tcp(server(), from, F | A, 1, 5, b"");
     }
     talk.millis += 40_000;
-    // The first one was remembered, the last one was not.
     for number in [0, last] {
         let from =
             Endpoint { ip: std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), port: 4000 };
@@ -132,6 +130,89 @@ fn a_conn_that_goes_on_after_its_end_is_noticed_however_many_were_closed_since()
     let (recorder, _) = talk.finish();
     let goes_on = |heard: &&Heard| heard.orig() == "hn" && heard.record().conflict_bytes[0] > 0;
     assert_eq!(recorder.conns.iter().filter(goes_on).count(), 2);
+}
+
+#[test]
+fn closed_conns_linger_up_to_a_number() {
+    let mut talk = Talk::with(Limits { max_closed: 3, ..Limits::default() });
+    let close = |talk: &mut Talk, port| {
+        talk.tcp(end(9, port), server(), S, 1, 0, b"");
+        talk.tcp(server(), end(9, port), S | A, 1, 2, b"");
+        talk.tcp(end(9, port), server(), F | A, 2, 2, b"Jo");
+        talk.tcp(server(), end(9, port), F | A, 2, 5, b"");
+    };
+    (1..=5).for_each(|port| close(&mut talk, port));
+    let ended = talk.recorder.conns.iter().filter(|it| it.record.is_some()).count();
+    assert_eq!(ended, 2);
+    // One that was let go is remembered, SYN or not; one that lingers takes what comes.
+    talk.tcp(end(9, 1), server(), A, 5, 2, b"hn");
+    talk.tcp(end(9, 2), server(), S, 4, 0, b"");
+    talk.tcp(end(9, 2), server(), A, 5, 2, b"hn");
+    talk.tcp(end(9, 5), server(), F | A, 2, 2, b"Jo");
+    let (recorder, coverage) = talk.finish();
+    assert_eq!((recorder.conns.len(), coverage.conns_evicted), (7, 0));
+    let conflicts: Vec<u64> =
+        recorder.conns.iter().map(|it| it.record().conflict_bytes[0]).collect();
+    assert_eq!(conflicts, [0, 0, 0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn conns_that_hold_too_much_leave_and_are_noticed_when_they_go_on() {
+    let mut talk = Talk::with(Limits { state_bytes_total: 1000, ..Limits::default() });
+    talk.recorder.held = 300;
+    talk.tcp(end(9, 1), server(), S, 1, 0, b"");
+    talk.handshake();
+    talk.c(A, 1001, 5001, "Jo");
+    for port in 1..=4 {
+        talk.udp(end(8, port), server(), b"Jo");
+    }
+    // Datagrams leave before streams, and an open one that says nothing holds nothing.
+    let left = |talk: &Talk| -> Vec<usize> {
+        let conns = talk.recorder.conns.iter().enumerate();
+        conns.filter(|(_, it)| it.record.is_some()).map(|(at, _)| at).collect()
+    };
+    assert_eq!(left(&talk), [2, 3]);
+    talk.udp(end(8, 1), server(), b"hn");
+    talk.recorder.held = 1200;
+    talk.c(A, 1003, 5001, "hn");
+    talk.recorder.held = 0;
+    talk.c(A, 1005, 5001, "son");
+    let (recorder, coverage) = talk.finish();
+    let marks: Vec<_> = recorder
+        .conns
+        .iter()
+        .map(|it| (it.orig(), it.record().evicted, it.record().conflict_bytes[0]))
+        .collect();
+    let is = |text: &str, evicted, conflict| (text.to_owned(), evicted, conflict);
+    assert_eq!(
+        marks,
+        [
+            is("", false, 0),
+            is("John", true, 0),
+            is("Jo", true, 0),
+            is("Jo", true, 0),
+            is("Jo", true, 0),
+            is("Jo", true, 0),
+            is("hn", true, 1),
+            is("son", false, 1),
+        ]
+    );
+    assert_eq!(coverage.conns_evicted, 6);
+}
+
+#[test]
+fn a_reset_conn_leaves_uncounted_before_others_and_is_noticed_when_it_goes_on() {
+    let mut talk = Talk::with(Limits { max_conns: 2, ..Limits::default() });
+    talk.handshake();
+    talk.c(A, 1001, 5001, "Jo");
+    talk.s(R, 5001, 0, "");
+    talk.tcp(end(9, 1), server(), S, 1, 0, b"");
+    talk.tcp(end(9, 2), server(), S, 1, 0, b"");
+    talk.c(A, 1003, 5001, "hn");
+    let (recorder, coverage) = talk.finish();
+    assert!(!recorder.conns[0].record().evicted);
+    assert_eq!(coverage.conns_evicted, 1, "one without payload, for the one that goes on");
+    assert_eq!(recorder.conns[3].record().conflict_bytes, [1, 0]);
 }
 
 #[test]
