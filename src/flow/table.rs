@@ -26,6 +26,9 @@ struct Slot {
     stamp: i64,
 }
 
+/// Octets charged for a conn that holds nothing: its place here, in the index and in the sink's list.
+const PLACE: usize = size_of::<Slot>() + 16 + 64;
+
 #[derive(Debug, Default)]
 struct Slots(Vec<Slot>);
 
@@ -67,8 +70,9 @@ pub struct ConnTable {
     free: Vec<u32>,
     /// The conns of each kind, those first that were looked at longest ago.
     kinds: [List; 5],
-    /// Closed conns.
+    /// Closed conns, and those that are not TCP.
     closed: usize,
+    datagram: usize,
     /// Octets charged for all.
     held: usize,
     /// The conns that keep more than their place.
@@ -92,6 +96,7 @@ impl ConnTable {
             free: Vec::new(),
             kinds: Default::default(),
             closed: 0,
+            datagram: 0,
             held: 0,
             rich: List::default(),
             next_uid: 1,
@@ -162,8 +167,12 @@ impl ConnTable {
         if !segment.payload.is_empty() || segment.cut > 0 {
             self.charge(slot, sink);
         }
-        if self.closed > self.shared.limits.max_closed {
+        let limits = self.shared.limits;
+        if self.closed > limits.max_closed {
             self.evict(Kind::Closed, sink);
+        }
+        if self.datagram > limits.max_datagram {
+            self.evict(Kind::Datagram, sink);
         }
         if self.shared.is_starved {
             self.take_back(sink);
@@ -198,15 +207,11 @@ impl ConnTable {
     fn charge<S: ChunkSink>(&mut self, slot: u32, sink: &mut S) {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(conn) = &place.conn else { return };
-        let held = conn.meta.held() + sink.held(ConnSlot(slot));
+        let held = PLACE + conn.meta.held() + sink.held(ConnSlot(slot));
         let before = std::mem::replace(&mut place.held, u32::try_from(held).unwrap_or(u32::MAX));
         self.held = self.held.saturating_sub(before as usize) + place.held as usize;
         while self.held > self.shared.limits.state_bytes_total {
-            // Those without payload hold nothing.
-            if ![Kind::Closed, Kind::Reset, Kind::Datagram, Kind::Open]
-                .into_iter()
-                .any(|kind| self.evict(kind, sink))
-            {
+            if !Kind::ALL.into_iter().any(|kind| self.evict(kind, sink)) {
                 return;
             }
         }
@@ -265,6 +270,8 @@ impl ConnTable {
         });
         if let Some(free) = self.slots.get_mut(slot) {
             free.conn = Some(conn);
+            free.held = u32::try_from(PLACE).unwrap_or(u32::MAX);
+            self.held += PLACE;
         }
         self.index.insert(key, slot);
         self.enlist(slot);
@@ -356,8 +363,12 @@ impl ConnTable {
         let old = std::mem::replace(&mut place.kind, kind);
         if kind != old {
             place.stamp = now;
-            self.closed += usize::from(kind == Some(Kind::Closed));
-            self.closed -= usize::from(old == Some(Kind::Closed));
+            for (count, of) in
+                [(&mut self.closed, Kind::Closed), (&mut self.datagram, Kind::Datagram)]
+            {
+                *count += usize::from(kind == Some(of));
+                *count -= usize::from(old == Some(of));
+            }
             if let Some(old) = old {
                 list(&mut self.kinds, old).remove(slot, &mut ByKind(&mut self.slots));
             }

@@ -6,8 +6,8 @@ use super::out::Shared;
 /// Octets kept at least, where the stream has them: the neighbours of an alternate, and a segment captured twice.
 const MIN_BYTES: u64 = 2048;
 
-/// First size of the ring, in octets: most conns are short.
-const FIRST_BYTES: usize = 512;
+/// First size of the ring, in octets: half of all conns say less than this in a direction.
+const FIRST_BYTES: usize = 64;
 
 /// Borders of segments kept: where versions of what was handed on can be mixed.
 const BORDERS: usize = 16;

@@ -8,7 +8,7 @@ use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
 use super::tally::{self, Look, Tally, Zone};
 use super::turns::Turns;
-use super::{Log, News};
+use super::{ALLOCATION, Log, News};
 use crate::model::{
     Agreement, Basis, Chunk, Class, ConnId, ConnRecord, ConnSummary, Direction, Excerpt, Hit,
     Proto, Uid,
@@ -127,6 +127,27 @@ impl Conn {
     ) {
         self.recognise(dir, chunk, matcher, log);
         self.search(dir, chunk, matcher, log);
+    }
+
+    /// Octets of memory held.
+    pub(super) fn held(&self) -> usize {
+        let Self { scanners, opening, layers, findings, inflate, .. } = self;
+        let scanners = scanners.iter().flatten();
+        let scanners = scanners.map(|it| size_of::<Scanner>() + it.memory() + 3 * ALLOCATION);
+        let opening = opening.as_ref();
+        let opening = opening.map_or(0, |it| size_of::<OpeningBuffer>() + it.held() + ALLOCATION);
+        let inner =
+            layers.iter().map(|it| size_of_val(&*it.reader) + it.reader.held() + ALLOCATION);
+        let inflate = inflate.as_ref();
+        let inflate = inflate.map_or(0, |it| size_of::<Inflate>() + it.held() + ALLOCATION);
+        size_of::<Self>()
+            + ALLOCATION
+            + scanners.sum::<usize>()
+            + opening
+            + layers.capacity() * size_of::<Layer>()
+            + inner.sum::<usize>()
+            + inflate
+            + findings.held()
     }
 
     /// What is said of a conn in which nothing was said: the same as of one that was opened and closed.
@@ -437,6 +458,21 @@ impl Conn {
 }
 
 impl Findings {
+    /// Octets of memory held beside its own.
+    fn held(&self) -> usize {
+        let zones = self.clear.iter().chain(&self.behind).chain(&self.after_lost);
+        let tails = self.tails.iter().map(Vec::capacity);
+        let agreement = self.agreement.as_ref().map_or(0, |_| size_of::<Agreement>() + 256);
+        let turns = self.turns.as_ref().map_or(0, |_| size_of::<Turns>() + ALLOCATION);
+        self.book.held()
+            + zones.map(Zone::held).sum::<usize>()
+            + tails.sum::<usize>()
+            + agreement
+            + turns
+            + self.framing.capacity() * size_of::<(Direction, u64, u64)>()
+            + self.remarks.capacity() * size_of::<&str>()
+    }
+
     /// Keeps a match; says whether it is a control token.
     fn matched(
         &mut self,

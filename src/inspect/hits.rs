@@ -49,12 +49,21 @@ pub(super) struct HitBook {
     /// There from `FEW` hits on.
     kinds: Option<HashMap<Kind, u32>>,
     omitted: u64,
+    /// Octets of memory held by the hits.
+    octets: usize,
 }
 
 impl HitBook {
+    /// Octets of memory held beside its own.
+    pub(super) const fn held(&self) -> usize {
+        self.octets
+    }
+
     /// Keeps a hit or counts it. Gives it back where it was kept.
     pub(super) fn add(&mut self, hit: Hit) -> Option<&Hit> {
+        let octets = octets_of(&hit);
         if self.hits.len() < FEW {
+            self.octets += octets;
             if self.hits.capacity() == 0 {
                 self.hits.reserve_exact(1);
             }
@@ -77,6 +86,7 @@ impl HitBook {
                 *count <= MAX_PER_KIND && self.hits.len() < MAX_HITS
             }
             None if known < MAX_KINDS => {
+                self.octets += size_of::<(Kind, u32)>() + super::ALLOCATION;
                 kinds.insert(kind, 1);
                 true
             }
@@ -86,6 +96,7 @@ impl HitBook {
             self.omitted += 1;
             return None;
         }
+        self.octets += octets;
         self.hits.push(hit);
         self.hits.last()
     }
@@ -94,6 +105,13 @@ impl HitBook {
     pub(super) fn into_hits(self) -> (Vec<Hit>, u64) {
         (self.hits, self.omitted)
     }
+}
+
+/// Octets of memory that a hit takes.
+fn octets_of(hit: &Hit) -> usize {
+    let label = hit.label.as_ref().map_or(0, |label| label.len() + super::ALLOCATION);
+    let held = hit.value.len() + hit.excerpt.bytes.len() + 2 * super::ALLOCATION;
+    size_of::<Hit>() + label + held
 }
 
 /// A hit of the matcher. `chance` holds the chance of one position until the octets searched are known.

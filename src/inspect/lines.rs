@@ -141,6 +141,11 @@ impl LineReader {
         }
     }
 
+    /// Octets of memory held beside its own.
+    pub(crate) const fn held(&self) -> usize {
+        self.half.capacity()
+    }
+
     /// The next `len` octets are no lines. A half line that is held counts as their beginning and is dropped.
     pub(crate) fn expect_raw(&mut self, len: u64) {
         let held = if self.spent { 0 } else { self.half.len() as u64 };

@@ -55,6 +55,11 @@ impl Message {
         Self { part: Part::Body, pending: None, fields: 0 }
     }
 
+    /// Octets of memory held beside its own.
+    pub(crate) fn held(&self) -> usize {
+        self.pending.as_ref().map_or(0, |header| header.value.capacity())
+    }
+
     /// Takes a line; `text` is it without the dot that a protocol has added.
     pub(crate) fn line(&mut self, role: Role, line: &Line<'_>, text: &[u8], say: &mut Say<'_>) {
         if text.starts_with(b"-----BEGIN PGP MESSAGE-----") {
@@ -138,6 +143,11 @@ impl RawMessage {
     /// At the first octet of the run.
     pub(crate) const fn new(message: Message) -> Self {
         Self { reader: LineReader::new(Ends::CrOrLf), message }
+    }
+
+    /// Octets of memory held beside its own.
+    pub(crate) fn held(&self) -> usize {
+        self.reader.held() + self.message.held()
     }
 
     /// Takes a part of the run; the last one ends the message.

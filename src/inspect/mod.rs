@@ -58,6 +58,9 @@ const NAME_OCTETS: usize = 160;
 /// Sightings of control tokens kept; beyond it they are counted in `hits_omitted`. A run sends a handful.
 const MAX_SIGHTINGS: usize = 4096;
 
+/// Octets that a block of memory takes beside what was asked for, about.
+const ALLOCATION: usize = 16;
+
 /// Something for a live screen.
 #[derive(Clone, Debug)]
 pub enum News {
@@ -264,6 +267,13 @@ impl ChunkSink for Inspector {
         }
         if let Slot::Heard(conn) = place {
             conn.chunk(dir, chunk, &self.matcher, &mut self.log);
+        }
+    }
+
+    fn held(&self, slot: ConnSlot) -> usize {
+        match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
+            Some(Slot::Heard(conn)) => conn.held(),
+            _ => 0,
         }
     }
 

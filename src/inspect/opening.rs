@@ -56,6 +56,10 @@ impl OpeningBuffer {
                 }
                 self.first.get_or_insert(dir);
                 let start = octets.len();
+                if start == 0 {
+                    octets.reserve_exact(bytes.len());
+                    self.pieces.reserve_exact(1);
+                }
                 octets.extend_from_slice(bytes);
                 self.pieces.push(Piece::Data { dir, offset, start, len: bytes.len(), frames });
                 if !is_stream {
@@ -71,6 +75,12 @@ impl OpeningBuffer {
             Chunk::Alternate { .. } => {}
         }
         true
+    }
+
+    /// Octets of memory held beside its own.
+    pub(super) fn held(&self) -> usize {
+        let octets: usize = self.octets.iter().map(Vec::capacity).sum();
+        octets + self.pieces.capacity() * size_of::<Piece>()
     }
 
     /// Asks every protocol of `id.proto`. `beyond` is a chunk that does not fit any more: of a stream its first octets are

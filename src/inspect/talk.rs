@@ -39,6 +39,11 @@ pub(crate) trait Grammar: Send {
     fn is_content(&self, _role: Role) -> bool {
         false
     }
+
+    /// Octets of memory held beside its own; some hundred need not be told.
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +135,11 @@ impl<G: Grammar> Talk<G> {
 }
 
 impl<G: Grammar> Dialect for Talk<G> {
+    fn held(&self) -> usize {
+        let lines: usize = self.readers.iter().map(LineReader::held).sum();
+        lines + self.memo.remarks.capacity() * size_of::<&str>() + self.grammar.held()
+    }
+
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>)) {
         if *at_mut(&mut self.memo.silent, dir) {
             return;
@@ -370,6 +380,11 @@ impl<C> Pending<C> {
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.commands.clear();
+    }
+
+    /// Octets of memory held.
+    pub(crate) fn held(&self) -> usize {
+        self.commands.capacity() * size_of::<C>()
     }
 
     /// None waits.

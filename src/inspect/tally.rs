@@ -107,6 +107,11 @@ impl Zone {
         }
     }
 
+    /// Octets of memory held beside its own.
+    pub(super) fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |_| size_of::<Tally>() + super::ALLOCATION)
+    }
+
     /// The statistics.
     pub(super) fn tally(&self) -> &Tally {
         self.0.as_deref().unwrap_or(&NOTHING)

@@ -314,13 +314,19 @@ fn transports(scope: &Scope<'_>, found: &mut Found) {
 
 fn bounds(case: &Case<'_>, scope: &Scope<'_>, found: &mut Found) {
     let coverage = case.coverage;
-    let evicted = scope.conns.iter().filter(|placed| placed.conn.record.evicted);
-    let number = coverage.conns_evicted.max(evicted.count() as u64);
-    if number > 0 {
+    // One of others that goes on after it left has a conflict. What it had said was searched as of any conn.
+    let ours = scope.in_scope().filter(|placed| placed.conn.record.evicted).count() as u64;
+    let others = coverage.conns_evicted.saturating_sub(ours);
+    let left = |number: u64| format!("{number} conns left the full table before they ended");
+    if ours > 0 {
         found.spoils.push(
-            Reason::new("evicted", format!("{number} conns left the full table before they ended"))
+            Reason::new("evicted", left(ours))
                 .with_next("judge a shorter capture, or one of fewer hosts"),
         );
+    }
+    if others > 0 {
+        let text = format!("{} and have nothing to do with the target", left(others));
+        found.notes.push(Reason::new("evicted", text));
     }
     if case.rest.unjudged > 0 {
         found.spoils.push(

@@ -311,6 +311,15 @@ impl Grammar for Blitz {
         }
     }
 
+    fn held(&self) -> usize {
+        let data = [&self.upload, &self.download].into_iter().flatten();
+        let data = data.map(|data| match data {
+            Data::Message(message) => message.held(),
+            Data::Skip => 0,
+        });
+        self.challenge.capacity() + data.sum::<usize>()
+    }
+
     fn gap(&mut self, role: Role) {
         self.asked = None;
         self.challenge.clear();

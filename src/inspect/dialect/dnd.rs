@@ -308,6 +308,10 @@ impl Grammar for Dnd {
         }
     }
 
+    fn held(&self) -> usize {
+        self.pending.held() + self.challenge.capacity()
+    }
+
     fn gap(&mut self, _role: Role) {
         self.pending.clear();
         self.due = 0;

@@ -408,6 +408,10 @@ struct Side {
 }
 
 impl Dialect for OverTcp {
+    fn held(&self) -> usize {
+        self.sides.iter().map(|side| side.held.capacity()).sum()
+    }
+
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>)) {
         let [orig, resp] = &mut self.sides;
         let side = if dir == Direction::OrigToResp { orig } else { resp };

@@ -252,6 +252,15 @@ impl Grammar for Http {
         }
     }
 
+    fn held(&self) -> usize {
+        let sides = [&self.client, &self.server].into_iter();
+        let sides = sides.map(|side| {
+            let socket = side.web_socket.as_ref().map_or(0, |_| size_of::<WebSocket>());
+            side.form.capacity() + socket
+        });
+        sides.sum::<usize>() + self.pending.capacity() * size_of::<(usize, u64)>()
+    }
+
     fn gap(&mut self, role: Role) {
         let side = self.side(role);
         side.form = Vec::new();

@@ -392,6 +392,18 @@ impl Grammar for Imap {
         }
     }
 
+    fn held(&self) -> usize {
+        let literals = [&self.client_literal, &self.server_literal].into_iter().flatten();
+        let literals = literals.map(|literal| match literal {
+            Literal::Message(message) => message.held(),
+            _ => MAX_ARGUMENT,
+        });
+        let command = self.command.as_ref().map_or(0, |command| {
+            command.tag.capacity() + command.arguments.capacity() * (size_of::<Argument>() + 64)
+        });
+        literals.sum::<usize>() + command
+    }
+
     fn gap(&mut self, role: Role) {
         self.sasl = None;
         let literal = match role {

@@ -169,6 +169,11 @@ pub trait Dialect: Send {
     /// and gives the same events for any split of the octets into chunks (but see `Proto::UDP`: there a chunk is a datagram).
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>));
 
+    /// Octets of memory held beside its own; some hundred need not be told.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// No more octets of this direction follow: reads what waited for its end, such as a last line without one.
     fn end(&mut self, _dir: Direction, _out: &mut dyn FnMut(Event<'_>)) {}
 }

@@ -328,6 +328,14 @@ impl Grammar for Nntp {
         }
     }
 
+    fn held(&self) -> usize {
+        let block = match &self.block {
+            Some(Block::Message(message)) => message.held(),
+            _ => 0,
+        };
+        self.challenge.capacity() + block + self.article.as_ref().map_or(0, Message::held)
+    }
+
     fn gap(&mut self, role: Role) {
         self.sasl = None;
         self.asked = None;

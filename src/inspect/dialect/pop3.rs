@@ -211,6 +211,14 @@ impl Grammar for Pop3 {
         }
     }
 
+    fn held(&self) -> usize {
+        let block = match &self.block {
+            Some(Block::Message(message)) => message.held(),
+            _ => 0,
+        };
+        self.stamp.capacity() + self.pending.held() + block
+    }
+
     fn gap(&mut self, role: Role) {
         self.pending.clear();
         self.sasl = None;

@@ -275,6 +275,15 @@ impl Grammar for Smtp {
         }
     }
 
+    fn held(&self) -> usize {
+        let message = match &self.phase {
+            Phase::Message(message) => message.held(),
+            Phase::Chunk(message, _) => message.held(),
+            _ => 0,
+        };
+        self.pending.held() + message
+    }
+
     fn gap(&mut self, role: Role) {
         self.pending.clear();
         self.sasl = None;

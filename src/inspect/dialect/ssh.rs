@@ -142,6 +142,14 @@ struct Proposal {
 }
 
 impl Dialect for Ssh {
+    fn held(&self) -> usize {
+        let sides = self.sides.iter().map(|side| {
+            let lists = side.proposal.iter().flat_map(|proposal| &proposal.lists);
+            side.held.capacity() + lists.map(String::capacity).sum::<usize>()
+        });
+        sides.sum()
+    }
+
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>)) {
         match *chunk {
             Chunk::Data { offset, bytes, frames } => self.data(dir, offset, bytes, frames, out),

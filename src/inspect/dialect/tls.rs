@@ -194,6 +194,15 @@ struct Messages {
 }
 
 impl Dialect for Tls {
+    fn held(&self) -> usize {
+        let sides = self.sides.iter().map(|side| {
+            let Messages { held, pieces, .. } = &side.messages;
+            let pieces = pieces.capacity() * size_of::<(usize, u64)>();
+            side.header.capacity() + held.capacity() + pieces
+        });
+        self.offered.capacity() + sides.sum::<usize>()
+    }
+
     fn feed(&mut self, dir: Direction, chunk: &Chunk<'_>, out: &mut dyn FnMut(Event<'_>)) {
         match *chunk {
             Chunk::Data { offset, bytes, frames } => self.data(dir, offset, bytes, frames, out),

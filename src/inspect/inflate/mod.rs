@@ -304,6 +304,18 @@ impl Inflate {
         }
     }
 
+    /// Octets of memory held beside its own, those of the decoders aside: they have a bound of their own.
+    pub(super) fn held(&self) -> usize {
+        let sides = self.sides.iter().map(|side| {
+            let lanes = side.bodies.as_ref().map_or(0, |lanes| {
+                let bodies: usize = lanes.iter().flatten().map(Body::held).sum();
+                size_of_val(&**lanes) + bodies
+            });
+            lanes + side.sniffer.held()
+        });
+        sides.sum()
+    }
+
     /// What came of it.
     pub(super) const fn outcome(&self) -> Outcome {
         self.outcome

@@ -6,7 +6,7 @@ use super::sniff::{Sniffer, Zone};
 use super::{Coding, Codings, Context, Outcome, Told, hit};
 use crate::inspect::matcher::{Needle, Scanner};
 use crate::inspect::tally::{Look, Tally};
-use crate::model::{Encoding, FrameSpan, Hit};
+use crate::model::{Encoding, Excerpt, FrameSpan, Hit};
 use std::collections::VecDeque;
 
 /// Places kept, as pairs of an octet that was read and the octet of the wire where it began. Beyond it the oldest known
@@ -90,6 +90,19 @@ struct Mark {
 }
 
 impl Body {
+    /// Octets of memory held beside its own, those of the decoders aside.
+    pub(super) fn held(&self) -> usize {
+        let Self { stages, sink, .. } = self;
+        let doubt = sink.doubt.as_ref().map_or(0, |doubt| {
+            size_of::<Doubt>() + doubt.held.capacity() * (size_of::<Hit>() + Excerpt::MAX)
+        });
+        stages.capacity() * size_of::<Stage>()
+            + sink.scanner.memory()
+            + sink.marks.capacity() * size_of::<Mark>()
+            + sink.sniffer.held()
+            + doubt
+    }
+
     /// A body at its start. `is_single`: it ends behind the first member or frame.
     pub(super) fn new(
         codings: Codings,

@@ -89,6 +89,12 @@ impl Sniffer {
         self.remember(joined, bytes);
     }
 
+    /// Octets of memory held beside its own.
+    pub(super) fn held(&self) -> usize {
+        let bodies: usize = self.open.iter().map(Body::held).sum();
+        self.open.capacity() * size_of::<Body>() + bodies
+    }
+
     /// Octets are missing, or the end has come.
     pub(super) fn cut(&mut self, cx: &mut Context<'_>, work: &mut Work, outcome: &mut Outcome) {
         self.carried = 0;

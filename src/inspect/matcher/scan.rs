@@ -69,6 +69,9 @@ impl Scanner {
             self.raw.restart(offset);
         }
         if self.pieces.last().is_none_or(|last| last.frames != frames) {
+            if self.pieces.capacity() == 0 {
+                self.pieces.reserve_exact(1); // a datagram is one
+            }
             self.pieces.push(Piece { start: offset, frames });
         }
         self.scan_views(index, offset, bytes, out);
@@ -102,10 +105,10 @@ impl Scanner {
         self.tell_due(index, out);
     }
 
-    /// Octets of memory held.
-    #[cfg(test)]
-    pub(super) fn memory(&self) -> usize {
-        let views: usize = self.views.iter().flatten().map(|view| view.memory()).sum();
+    /// Octets of memory held beside its own.
+    pub(in crate::inspect) fn memory(&self) -> usize {
+        let views = self.views.iter().flatten();
+        let views: usize = views.map(|view| size_of::<View>() + view.memory()).sum();
         let lists = self.pieces.capacity() * size_of::<Piece>()
             + self.due.capacity() * size_of::<Due>()
             + self.words.capacity() * size_of::<Word>();

@@ -115,10 +115,11 @@ impl Track {
         }
     }
 
-    /// Octets of memory held.
-    #[cfg(test)]
+    /// Octets of memory held beside its own.
     pub(super) fn memory(&self) -> usize {
-        self.tail.capacity() + self.candidates.capacity() * size_of::<Candidate>()
+        self.tail.capacity()
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.told.0.capacity() * size_of::<(usize, u64)>()
     }
 
     /// Position of the first octet kept.

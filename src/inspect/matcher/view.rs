@@ -88,8 +88,7 @@ impl View {
         self.awake
     }
 
-    /// Octets of memory held.
-    #[cfg(test)]
+    /// Octets of memory held beside its own.
     pub(super) fn memory(&self) -> usize {
         let octets = self.gathered.capacity() + self.pending.capacity();
         octets + self.runs.capacity() * size_of::<Run>() + self.track.memory()

@@ -264,9 +264,16 @@ fn a_conn_out_of_scope_seen_from_its_middle_is_said_and_spoils_nothing() {
 }
 
 #[test]
-fn evictions_spoil_a_pass() {
-    spoiled(&with(recorded(), |w| w.coverage.conns_evicted = 1), "evicted");
+fn evictions_in_scope_spoil_a_pass() {
     spoiled(&with(recorded(), |w| w.tunnel_conn().record.evicted = true), "evicted");
+    let judgement = with(live(), |w| {
+        let mut other = readable(tcp((OTHER, 50_000), ("192.0.2.1", 80)), "http");
+        other.record.evicted = true;
+        w.add(other);
+        w.coverage.conns_evicted = 1;
+    });
+    assert_eq!(judgement.verdict, Pass);
+    assert!(judgement.notes.iter().any(|note| note.code == "evicted"));
 }
 
 #[test]
