@@ -4,6 +4,7 @@
 # make fuzz TARGET=dialect SECONDS=60    runs one fuzz target (docs/testing.md lists them)
 # make fuzz-smoke                        builds all of them and runs each some seconds
 # make fuzz-seeds                        fills tests/fuzz/corpus from captures/
+# make bench SCALE=0.1 ROUNDS=5          compares with tcpdump and others, writes docs/performance.md (it says more)
 # make        builds the program
 
 CARGO ?= cargo
@@ -51,6 +52,13 @@ fuzz-smoke: fuzz-deps fuzz-seeds
 
 fuzz-lint: fuzz-deps
 	cd tests/fuzz && $(CARGO) fmt --check && $(CARGO) clippy --release --all-targets -- -D warnings
+
+SCALE ?= 0.1
+ROUNDS ?= 5
+INPUT ?=
+
+bench: deps
+	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --input "$(INPUT)"
 
 install: all
 	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck

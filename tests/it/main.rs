@@ -22,6 +22,7 @@ mod hostile;
 mod house;
 mod layers;
 mod make_captures;
+mod planted;
 mod program;
 mod props;
 #[cfg(feature = "tunnel")]
@@ -31,3 +32,6 @@ mod tunnel_russh;
 #[cfg(feature = "tunnel")]
 mod tunnel_sshd;
 mod wire;
+
+#[path = "../../benches/traffic/mod.rs"]
+mod traffic;
