@@ -5,6 +5,7 @@
 # make fuzz-smoke                        builds all of them and runs each some seconds
 # make fuzz-seeds                        fills tests/fuzz/corpus from captures/
 # make bench SCALE=0.1 ROUNDS=5          compares with tcpdump and others, writes docs/performance.md (it says more)
+# make count                             counts the instructions of a judgement against tests/it/cost.rs
 # make        builds the program
 
 CARGO ?= cargo
@@ -13,9 +14,10 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 # What the build needs, and what the lab needs beside it (the lab skips loudly without).
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
 FUZZ_PACKAGES = g++
+COUNT_PACKAGES = valgrind
 LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd
 
-.PHONY: all demo test lint bench differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps install
+.PHONY: all demo test lint bench count differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps count-deps install
 
 all: deps
 	$(CARGO) build --release
@@ -60,6 +62,11 @@ INPUT ?=
 bench: deps
 	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --input "$(INPUT)"
 
+# The program alone, without what brings a tunnel up: it builds in a minute.
+count: count-deps
+	$(CARGO) build --locked --profile counted --no-default-features
+	TUNNELCHECK_COUNTED="$(CURDIR)/target/counted/tunnelcheck" $(CARGO) test --locked --test it cost:: -- --nocapture
+
 install: all
 	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck
 
@@ -87,6 +94,16 @@ fuzz-deps: deps
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(FUZZ_PACKAGES) >/dev/null; \
 	else \
 		echo "A C++ compiler is missing: install $(FUZZ_PACKAGES)"; exit 1; \
+	fi
+
+count-deps: deps
+	@if command -v valgrind >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || $(SUDO) -n true 2>/dev/null; }; then \
+		echo "installing $(COUNT_PACKAGES)"; \
+		$(SUDO) apt-get -o DPkg::Lock::Timeout=300 update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(COUNT_PACKAGES) >/dev/null; \
+	else \
+		echo "valgrind is missing: install $(COUNT_PACKAGES)"; exit 1; \
 	fi
 
 # Only as root, and only where something is missing: without these the lab tests skip and say so.

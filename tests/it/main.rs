@@ -13,6 +13,7 @@
 mod captures;
 mod carried_captures;
 mod cli;
+mod cost;
 mod derive_captures;
 mod differential;
 mod evasion;
