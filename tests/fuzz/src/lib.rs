@@ -9,6 +9,9 @@
     clippy::missing_errors_doc,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::doc_markdown,
+    clippy::similar_names,
     missing_docs,
     reason = "a panic is what a fuzz target finds; the rest is read by nobody"
 )]
