@@ -3,6 +3,7 @@
 //! In: chunks of conns, raw octets of frames. Out: an `Inspection` (summaries of conns with their hits, sightings of
 //! control tokens, names answered). Never: packet headers, sockets, a verdict.
 
+mod blocks;
 mod classify;
 mod codes;
 mod conn;

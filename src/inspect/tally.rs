@@ -3,6 +3,8 @@
 //! Ciphertext can be refuted by its look and never proven by it: compressed data look the same at every size. So the
 //! bounds here are made to be sure of "readable" and "structured", and everything else is merely "not refuted".
 
+use super::blocks::{self, Sums, is_ascii_text};
+
 /// Octets judged together. Random octets hold 162 different values in 256, with a deviation of 5; text holds about 45.
 const WINDOW: u16 = 256;
 
@@ -10,7 +12,14 @@ const WINDOW: u16 = 256;
 const READABLE_IN_WINDOW: u16 = 216;
 
 /// Deviations below the random count of different values from which octets are structured.
+#[cfg(test)]
 const STRUCTURED_DEVIATIONS: f64 = 8.0;
+
+/// Different values in a whole window from which it is no longer structured: the random count less these deviations.
+const STRUCTURED_BELOW: u32 = 123;
+
+/// Octets of ASCII text in a window from which it is structured, whatever the others are: text has 98 values.
+const SURELY_STRUCTURED: usize = WINDOW as usize - (STRUCTURED_BELOW as usize - 98) + 1;
 
 /// The same for a window that is not full, judged only where nothing else was seen.
 const SMALL_DEVIATIONS: f64 = 6.0;
@@ -30,6 +39,9 @@ const DOUBT_BEYOND_CHANCE: f64 = -13.8;
 /// Octets of a zone that are looked at one by one; behind them only sums over windows and runs of ASCII are kept, which
 /// costs a small part of the time. A multiple of `WINDOW`.
 const DETAILED: u64 = 4096;
+
+/// Octets up to which their values are noted one after the other.
+const FEW: usize = 64;
 
 /// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
 const RANDOM_HIGH: std::ops::RangeInclusive<u16> = 64..=192;
@@ -68,6 +80,37 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// Octets seen of a UTF-8 sequence and still to come, for each state of the automaton; 0 is outside of one.
+const SEQUENCES: [(u8, u8); 7] = [(0, 0), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)];
+
+/// What an octet of a class does in a state, at `state * 8 + class`: the next state (3 bits), textual octets gained (3
+/// bits), whether a run of text ends in front of it (1 bit).
+const STEPS: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut at = 0;
+    while at < SEQUENCES.len() * 8 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            let (had, need) = SEQUENCES[at / 8];
+            let is_torn = need > 0;
+            let (next, gained, breaks) = match (at % 8, need) {
+                (1, _) => ((0, 0), 1, is_torn),
+                (2, 1) => ((0, 0), had + 1, false),
+                (2, 2 | 3) => ((had + 1, need - 1), 0, false),
+                (class @ 3..=5, _) => ((1, class as u8 - 2), 0, is_torn),
+                _ => ((0, 0), 0, true),
+            };
+            let mut state = 0;
+            while SEQUENCES[state].0 != next.0 || SEQUENCES[state].1 != next.1 {
+                state += 1;
+            }
+            table[at] = state as u8 | gained << 3 | (breaks as u8) << 6;
+        }
+        at += 1;
+    }
+    table
+};
+
 /// Running statistics.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
@@ -80,8 +123,8 @@ pub(super) struct Tally {
     /// ASCII text up to here, and the longest run of it from `SHORT_RUN` on.
     ascii_run: u32,
     longest: u32,
-    /// Octets of a UTF-8 sequence seen, and still to come.
-    sequence: (u8, u8),
+    /// Where in a UTF-8 sequence, by `SEQUENCES`.
+    sequence: u8,
     seen: [u64; 4],
     filled: u16,
     window_textual: u16,
@@ -142,7 +185,7 @@ impl Tally {
         run: 0,
         ascii_run: 0,
         longest: 0,
-        sequence: (0, 0),
+        sequence: 0,
         seen: [0; 4],
         filled: 0,
         window_textual: 0,
@@ -157,12 +200,8 @@ impl Tally {
         let left = DETAILED.saturating_sub(self.octets);
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (detailed, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
-        for &octet in detailed {
-            self.octet(octet);
-        }
-        if !rest.is_empty() {
-            self.bulk(rest);
-        }
+        self.windows_of(detailed, Self::detailed);
+        self.windows_of(rest, Self::bulk);
         self.octets += bytes.len() as u64;
     }
 
@@ -234,60 +273,107 @@ impl Tally {
 
     fn is_structured(&self) -> bool {
         if self.windows == 0 {
-            self.octets >= 32 && self.distinct() < bound(self.filled, SMALL_DEVIATIONS)
+            self.octets >= 32 && f64::from(self.distinct()) < bound(self.filled, SMALL_DEVIATIONS)
         } else {
             self.structured_windows * 4 >= self.windows * 3
         }
     }
 
-    fn octet(&mut self, octet: u8) {
-        let class = CLASS.get(usize::from(octet)).copied().unwrap_or(0);
-        let (had, need) = self.sequence;
-        let gained = match (class, need) {
-            (1, _) => {
-                if need > 0 {
-                    self.run = 0;
+    /// Hands octets to `take` in parts that end where a window ends.
+    fn windows_of(&mut self, bytes: &[u8], take: fn(&mut Self, &[u8])) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = usize::from(WINDOW - self.filled);
+            let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            take(self, part);
+            rest = after;
+        }
+    }
+
+    /// Takes octets of a window.
+    fn detailed(&mut self, part: &[u8]) {
+        let sums = blocks::sums(part);
+        let is_whole = part.len() == usize::from(WINDOW);
+        let is_surely_structured = is_whole && sums.text >= SURELY_STRUCTURED;
+        if !is_surely_structured {
+            self.see(part);
+        }
+        if sums.text == part.len() {
+            self.plain(part.len());
+        } else {
+            self.mixed(part);
+        }
+        self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
+        if self.filled >= WINDOW {
+            self.close_window(is_surely_structured);
+        }
+    }
+
+    /// Takes ASCII text of a window.
+    fn plain(&mut self, octets: usize) {
+        if self.sequence != 0 {
+            (self.sequence, self.run) = (0, 0);
+        }
+        self.ascii += octets as u64;
+        self.textual += octets as u64;
+        self.window_textual += u16::try_from(octets).unwrap_or(WINDOW);
+        let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+        self.extend_ascii(octets);
+        self.extend_run(octets);
+    }
+
+    /// Takes octets of a window one by one.
+    fn mixed(&mut self, part: &[u8]) {
+        let (mut state, mut ascii, mut textual) = (self.sequence, 0_u16, 0_u16);
+        let (mut run, mut ascii_run) = (self.run, self.ascii_run);
+        for &octet in part {
+            let class = CLASS.get(usize::from(octet)).copied().unwrap_or(0);
+            let step = STEPS.get(usize::from(state << 3 | class)).copied().unwrap_or(0);
+            state = step & 7;
+            let gained = step >> 3 & 7;
+            textual += u16::from(gained);
+            run = if step >> 6 == 0 { run } else { 0 };
+            run = run.saturating_add(gained.into());
+            if run >= TEXT_RUN && gained > 0 {
+                let before = run - u32::from(gained);
+                self.in_runs += u64::from(if before < TEXT_RUN { run } else { gained.into() });
+            }
+            ascii += u16::from(class == 1);
+            ascii_run = if class == 1 { ascii_run.saturating_add(1) } else { 0 };
+            if ascii_run >= SHORT_RUN {
+                self.longest = self.longest.max(ascii_run);
+            }
+        }
+        (self.sequence, self.run, self.ascii_run) = (state, run, ascii_run);
+        self.ascii += u64::from(ascii);
+        self.textual += u64::from(textual);
+        self.window_textual += textual;
+    }
+
+    /// Notes which values occur.
+    fn see(&mut self, part: &[u8]) {
+        if part.len() < FEW {
+            for &octet in part {
+                if let Some(word) = self.seen.get_mut(usize::from(octet >> 6)) {
+                    *word |= 1 << (octet & 63);
                 }
-                self.ascii += 1;
-                self.extend_ascii(1);
-                self.sequence = (0, 0);
-                1
             }
-            (2, 1) => {
-                self.sequence = (0, 0);
-                had + 1
-            }
-            (2, 2 | 3) => {
-                self.sequence = (had + 1, need - 1);
-                0
-            }
-            (3..=5, _) => {
-                if need > 0 {
-                    self.run = 0;
-                }
-                self.sequence = (1, class - 2);
-                0
-            }
-            _ => {
-                self.sequence = (0, 0);
-                self.run = 0;
-                0
-            }
-        };
-        if class != 1 {
-            self.ascii_run = 0;
+            return;
         }
-        if gained > 0 {
-            self.textual += u64::from(gained);
-            self.window_textual += u16::from(gained);
-            self.extend_run(gained.into());
+        // Stores that do not wait for each other.
+        let mut table = [0_u8; 256];
+        for &octet in part {
+            if let Some(place) = table.get_mut(usize::from(octet)) {
+                *place = 1;
+            }
         }
-        if let Some(word) = self.seen.get_mut(usize::from(octet >> 6)) {
-            *word |= 1 << (octet & 63);
-        }
-        self.filled += 1;
-        if self.filled == WINDOW {
-            self.close_window();
+        let (words, _) = table.as_chunks::<8>();
+        for (seen, words) in self.seen.iter_mut().zip(words.chunks(8)) {
+            for (nth, word) in words.iter().enumerate() {
+                // The lowest bits of eight octets, side by side.
+                let word = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+                *seen |= word << (8 * nth);
+            }
         }
     }
 
@@ -308,12 +394,12 @@ impl Tally {
         }
     }
 
-    fn close_window(&mut self) {
+    fn close_window(&mut self, is_surely_structured: bool) {
         self.windows += 1;
         if self.window_textual >= READABLE_IN_WINDOW {
             self.readable_windows += 1;
         }
-        if self.distinct() < bound(WINDOW, STRUCTURED_DEVIATIONS) {
+        if is_surely_structured || self.distinct() < STRUCTURED_BELOW {
             self.structured_windows += 1;
         }
         self.seen = [0; 4];
@@ -321,79 +407,62 @@ impl Tally {
         self.window_textual = 0;
     }
 
-    /// Takes octets behind the detailed ones: sums over windows, and runs of ASCII.
-    fn bulk(&mut self, bytes: &[u8]) {
-        self.runs(bytes);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let room = usize::from(WINDOW - self.filled).min(rest.len());
-            let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
-            rest = after;
-            let sum = |is: fn(u8) -> bool| part.iter().map(|octet| u16::from(is(*octet))).sum();
-            let [ascii, high, zeros]: [u16; 3] =
-                [sum(is_ascii_text), sum(|octet| octet > 0x7f), sum(|octet| octet == 0)];
-            self.ascii += u64::from(ascii);
-            self.textual += u64::from(ascii);
-            let [all_ascii, all_high, all_zeros] = &mut self.sums;
-            *all_ascii += ascii;
-            *all_high += high;
-            *all_zeros += zeros;
-            self.filled += u16::try_from(room).unwrap_or(WINDOW);
-            if self.filled >= WINDOW {
-                self.windows += 1;
-                self.readable_windows += u64::from(*all_ascii >= READABLE_IN_WINDOW);
-                self.structured_windows +=
-                    u64::from(!RANDOM_HIGH.contains(all_high) || *all_zeros >= MANY_ZEROS);
-                self.sums = [0; 3];
-                self.filled = 0;
-            }
+    /// Takes octets of a window behind the detailed ones: sums, and runs of ASCII.
+    fn bulk(&mut self, part: &[u8]) {
+        let sums = blocks::sums(part);
+        self.runs(part, sums);
+        self.ascii += sums.text as u64;
+        self.textual += sums.text as u64;
+        let [all_ascii, all_high, all_zeros] = &mut self.sums;
+        for (all, some) in [
+            (&mut *all_ascii, sums.text),
+            (&mut *all_high, sums.high),
+            (&mut *all_zeros, sums.zeros),
+        ] {
+            *all += u16::try_from(some).unwrap_or(WINDOW);
+        }
+        self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
+        if self.filled >= WINDOW {
+            self.windows += 1;
+            self.readable_windows += u64::from(*all_ascii >= READABLE_IN_WINDOW);
+            self.structured_windows +=
+                u64::from(!RANDOM_HIGH.contains(all_high) || *all_zeros >= MANY_ZEROS);
+            self.sums = [0; 3];
+            self.filled = 0;
         }
     }
 
-    /// Counts the runs of ASCII text of at least `SHORT_RUN`, looking at one octet in so many where there is none.
-    fn runs(&mut self, bytes: &[u8]) {
-        let step = SHORT_RUN as usize;
-        let prefix = bytes.iter().take_while(|octet| is_ascii_text(**octet)).count();
-        self.extend_run(u32::try_from(prefix).unwrap_or(u32::MAX));
-        self.extend_ascii(u32::try_from(prefix).unwrap_or(u32::MAX));
-        if prefix == bytes.len() {
+    /// Counts the runs of ASCII text of at least `SHORT_RUN`. One that lies inside of `part` holds eight text octets that the
+    /// sums know of.
+    fn runs(&mut self, part: &[u8], sums: Sums) {
+        if sums.text == part.len() {
+            self.extend_both(part.len());
             return;
         }
+        let is_text = |octet: &&u8| is_ascii_text(**octet);
+        let front = part.iter().take_while(is_text).count();
+        self.extend_both(front);
         (self.run, self.ascii_run) = (0, 0);
-        let mut at = prefix + 1;
-        // A run that begins at `at` or later and is long enough covers the octet `step - 1` further on.
-        while let Some(&octet) = bytes.get(at + step - 1) {
-            let far = at + step - 1;
-            if !is_ascii_text(octet) {
-                at = far + 1;
-                continue;
+        if sums.has_text_word {
+            for run in part.split(|octet| !is_ascii_text(*octet)).skip(1) {
+                (self.run, self.ascii_run) = (0, 0);
+                self.extend_both(run.len());
             }
-            let before = bytes.get(at..far).unwrap_or_default();
-            let back = before.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
-            let ahead = bytes.get(far..).unwrap_or_default();
-            let forward = ahead.iter().take_while(|octet| is_ascii_text(**octet)).count();
-            (self.run, self.ascii_run) = (0, 0);
-            self.extend_run(u32::try_from(back + forward).unwrap_or(u32::MAX));
-            self.extend_ascii(u32::try_from(back + forward).unwrap_or(u32::MAX));
-            at = far + forward;
-            if at >= bytes.len() {
-                return; // it may go on in the next octets
-            }
+        } else {
+            let back = part.iter().rev().take_while(is_text).count();
+            self.extend_both(back);
         }
-        let tail = bytes.get(at..).unwrap_or_default();
-        let tail = tail.iter().rev().take_while(|octet| is_ascii_text(**octet)).count();
-        self.run = u32::try_from(tail).unwrap_or(0);
-        self.ascii_run = self.run;
     }
 
-    fn distinct(&self) -> f64 {
-        f64::from(self.seen.iter().map(|word| word.count_ones()).sum::<u32>())
+    fn extend_both(&mut self, by: usize) {
+        let by = u32::try_from(by).unwrap_or(u32::MAX);
+        self.extend_run(by);
+        self.extend_ascii(by);
     }
-}
 
-/// Printable ASCII and the white space of text.
-const fn is_ascii_text(octet: u8) -> bool {
-    matches!(octet, 0x20..=0x7e | b'\t' | b'\n' | b'\r')
+    fn distinct(&self) -> u32 {
+        self.seen.iter().map(|word| word.count_ones()).sum()
+    }
 }
 
 /// Number of different values in `n` random octets, less so many deviations (occupancy of 256 cells).
@@ -452,129 +521,4 @@ pub(super) fn is_compressed(start: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// xorshift64*: octets that look random, the same in every run.
-    fn noise(seed: u64, len: usize) -> Vec<u8> {
-        let mut state = seed | 1;
-        std::iter::repeat_with(|| {
-            state ^= state >> 12;
-            state ^= state << 25;
-            state ^= state >> 27;
-            (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56) as u8
-        })
-        .take(len)
-        .collect()
-    }
-
-    fn look(bytes: &[u8]) -> Look {
-        let mut tally = Tally::default();
-        tally.add(bytes);
-        tally.look()
-    }
-
-    const PROSE: &str = "The second paper did the same for POP3, with tcpflow instead of tcpdump. ";
-
-    #[test]
-    fn noise_of_any_size_is_never_readable_or_structured() {
-        for seed in 1..400 {
-            for len in [1, 15, 16, 20, 32, 64, 100, 255, 256, 257, 600, 1460, 5000] {
-                let mut tally = Tally::default();
-                tally.add(&noise(seed * 7919, len));
-                assert!(!tally.has_text(), "seed {seed} len {len}");
-                assert!(
-                    matches!(tally.look(), Look::Random | Look::Unknown),
-                    "seed {seed} len {len}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn text_in_many_writings_is_readable_or_structured() {
-        assert_eq!(look(b"USER jsmith\r\nPASS x\r\n"), Look::Readable);
-        assert_eq!(look("Grüße aus Köln, schöne Füße, übermäßig".as_bytes()), Look::Readable);
-        assert_eq!(look("Съешь ещё этих мягких французских булок".as_bytes()), Look::Readable);
-        assert_eq!(look(data_encoding::BASE64.encode(&noise(3, 60)).as_bytes()), Look::Readable);
-        assert_eq!(look(data_encoding::HEXLOWER.encode(&noise(3, 60)).as_bytes()), Look::Readable);
-        let wide: Vec<u8> = PROSE.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(look(&wide), Look::Structured);
-    }
-
-    #[test]
-    fn a_line_of_text_in_a_megabyte_of_noise_is_seen() {
-        let mut bytes = noise(5, 1 << 20);
-        bytes.extend_from_slice(PROSE.as_bytes());
-        bytes.extend(noise(6, 1 << 20));
-        let mut tally = Tally::default();
-        tally.add(&bytes);
-        assert!(tally.has_text());
-        assert_eq!(tally.look(), Look::Random);
-    }
-
-    #[test]
-    fn a_short_line_among_noise_is_text_where_chance_does_not_explain_it() {
-        let tally = |before: usize, text: &[u8], size: usize| {
-            let bytes = [&noise(5, before)[..], text, b"\x01", &noise(6, before)].concat();
-            let mut tally = Tally::default();
-            bytes.chunks(size).for_each(|part| tally.add(part));
-            (tally.has_short_text(), tally.is_mixed())
-        };
-        for size in [1, 7, 1460, usize::MAX] {
-            let line = b"\x02USER jsmith\r\nPASS sesame open\r\n"; // 32 octets of text
-            assert_eq!(tally(100, line, size), (true, true));
-            assert_eq!(tally(20_000, line, size), (false, true));
-            assert_eq!(
-                tally(20_000, b"\x02the quick brown fox jumps over dogs", size),
-                (true, true)
-            );
-            assert_eq!(tally(100, b"\x02USER jsmith\r\n", size), (false, false));
-        }
-        for seed in 1..60 {
-            let mut random = Tally::default();
-            random.add(&noise(seed * 7919, 300_000));
-            assert!(!random.is_mixed(), "{seed}");
-        }
-    }
-
-    #[test]
-    fn other_alphabets_behind_a_megabyte_of_noise_are_structured_windows() {
-        let wide: Vec<u8> = PROSE.repeat(8).encode_utf16().flat_map(u16::to_be_bytes).collect();
-        let cyrillic = "Съешь ещё этих мягких французских булок ".repeat(30);
-        for text in [&wide[..], cyrillic.as_bytes(), &[7; 600]] {
-            let mut tally = Tally::default();
-            tally.add(&noise(5, 1 << 20));
-            let before = tally.structured_windows;
-            tally.add(text);
-            assert_eq!((before, tally.structured_windows > 0), (0, true));
-            assert!(tally.is_mixed());
-        }
-    }
-
-    #[test]
-    fn few_octets_are_unknown() {
-        assert_eq!(look(b""), Look::Empty);
-        assert_eq!(look(b"220 ok\r\n"), Look::Unknown);
-        assert_eq!(look(&[0, 1, 2, 3, 4]), Look::Unknown);
-    }
-
-    #[test]
-    fn any_split_gives_the_same_look() {
-        let mut bytes = noise(9, 700);
-        for part in 1..40 {
-            bytes.extend_from_slice(PROSE.repeat(1 + part % 3).as_bytes());
-            bytes.extend(noise(part as u64, 100 + 37 * part));
-            bytes.extend_from_slice(&PROSE.as_bytes()[..40 + part % 20]);
-        }
-        let mut whole = Tally::default();
-        whole.add(&bytes);
-        for size in [1, 2, 7, 47, 48, 49, 255, 256, 300, 1460] {
-            let mut cut = Tally::default();
-            for part in bytes.chunks(size) {
-                cut.add(part);
-            }
-            assert_eq!(format!("{whole:?}"), format!("{cut:?}"), "{size}");
-        }
-    }
-}
+mod tests;

@@ -3,10 +3,14 @@
 use super::bounds::{Fault, Work};
 use super::reading::{Body, Source};
 use super::{Coding, Context, Outcome};
-use memchr::memchr3;
+use crate::inspect::blocks::Pairs;
 
 /// Octets of the longest magic.
 const MAGIC: usize = 4;
+
+/// How each `magic` begins.
+static MAGICS: Pairs =
+    Pairs::new(&[(b"\x1f", b"\x8b"), (b"\x28", b"\xb5"), (b"\x78", b"\x01\x5e\x9c\xda")]);
 
 /// Bodies that are open side by side in one sequence of octets.
 const MAX_OPEN: usize = 4;
@@ -74,8 +78,8 @@ impl Sniffer {
             self.begin(coding, zone, &[front, bytes], source, depth, cx, work, outcome);
         }
         let mut at = 0;
-        while let Some(found) = bytes.get(at..).and_then(candidate) {
-            at += found;
+        while let Some(found) = MAGICS.find(bytes, at) {
+            at = found;
             let here = bytes.get(at..).unwrap_or_default();
             if let Some((coding, _)) = magic(here)
                 && (coding != Coding::Zlib || zone == Zone::Clear || at < ZLIB_IN_SEALED)
@@ -147,25 +151,6 @@ impl Sniffer {
             *place = *octet;
         }
         self.carried = u8::try_from(last.len()).unwrap_or(0);
-    }
-}
-
-/// Where a magic may begin.
-fn candidate(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let found = from + memchr3(0x1f, 0x78, 0x28, bytes.get(from..)?)?;
-        // Of two octets that stand in text, only with the right one behind them.
-        let second = bytes.get(found + 1);
-        let fits = match bytes.get(found) {
-            Some(0x1f) => second.is_none_or(|octet| *octet == 0x8b),
-            Some(0x28) => second.is_none_or(|octet| *octet == 0xb5),
-            _ => second.is_none_or(|octet| matches!(octet, 0x01 | 0x5e | 0x9c | 0xda)),
-        };
-        if fits {
-            return Some(found);
-        }
-        from = found + 1;
     }
 }
 

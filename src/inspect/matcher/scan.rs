@@ -3,7 +3,7 @@
 use super::escape::Kind;
 use super::pattern::{Form, Place, Window};
 use super::track::Track;
-use super::view::{View, ViewMatch, first_escape};
+use super::view::{View, ViewMatch, kinds_in};
 use super::{Index, Match, Needle, chance};
 use crate::model::{Encoding, Excerpt, FrameSpan};
 
@@ -132,10 +132,10 @@ impl Scanner {
         let Self { raw, pieces, views, words, .. } = self;
         let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
         let mut is_any_awake = false;
-        for (kind, place) in Kind::ALL.into_iter().zip(views) {
+        let has_escape = kinds_in(bytes, &index.simple);
+        for ((kind, place), has_escape) in Kind::ALL.into_iter().zip(views).zip(has_escape) {
             let is_wanted = kind != Kind::Mixed || is_any_awake;
-            if place.is_none() && (!is_wanted || first_escape(kind, bytes, &index.simple).is_none())
-            {
+            if place.is_none() && !(is_wanted && has_escape) {
                 continue;
             }
             is_any_awake |= kind != Kind::ModifiedUtf7;

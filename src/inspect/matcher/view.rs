@@ -7,6 +7,7 @@ use super::Index;
 use super::escape::{Escape, Kind, Mode, Parse, parse};
 use super::pattern::{Place, Window};
 use super::track::Track;
+use crate::inspect::blocks::Pairs;
 use crate::model::Encoding;
 
 /// Decoded octets that are gathered before they are searched.
@@ -54,8 +55,39 @@ pub(super) struct ViewMatch<'a> {
 
 type Out<'o> = &'o mut dyn FnMut(ViewMatch<'_>);
 
+/// How each escape begins.
+static ESCAPES: Pairs = Pairs::new(&[
+    (b"%&", b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#-+,"),
+    (b"=", b"?\n\r \t0123456789ABCDEFabcdef"),
+    (b"\\", b"uxX0123\"\\/"),
+]);
+
+/// For each of `Kind::ALL` whether an escape begins in `bytes`, or what may become one.
+pub(super) fn kinds_in(bytes: &[u8], simple: &[u8]) -> [bool; Kind::ALL.len()] {
+    let [mut percent, mut equals, mut entity, mut backslash, mut utf7] = [false; 5];
+    let mut at = 0;
+    while let Some(found) = ESCAPES.find(bytes, at) {
+        let rest = bytes.get(found..).unwrap_or_default();
+        let begins =
+            |kind| !matches!(parse(kind, Mode::Plain, rest, simple, false), Parse::Literal(_));
+        match rest.first() {
+            Some(b'%') => percent = percent || begins(Kind::Percent),
+            Some(b'=') => equals = equals || begins(Kind::Equals),
+            Some(b'\\') => backslash = backslash || begins(Kind::Backslash),
+            Some(b'&') => {
+                entity = entity || begins(Kind::Entity);
+                utf7 = utf7 || begins(Kind::ModifiedUtf7);
+            }
+            _ => {}
+        }
+        at = found + 1;
+    }
+    let mixed = percent || equals || entity || backslash;
+    [percent, equals, entity, backslash, utf7, mixed]
+}
+
 /// Where in `bytes` the first escape of a family begins, or what may become one.
-pub(super) fn first_escape(kind: Kind, bytes: &[u8], simple: &[u8]) -> Option<usize> {
+fn first_escape(kind: Kind, bytes: &[u8], simple: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
         let rest = bytes.get(from..)?;
@@ -327,5 +359,31 @@ fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Pl
     }
     if let (Some(start), Some(encoding)) = (start, encoding) {
         out(ViewMatch { pattern, place, window, start, end, encoding });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_kinds_in_octets_are_those_whose_escape_is_found(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    3 => proptest::collection::vec(any::<u8>(), 0..90),
+                    2 => "[a-z]{0,60}".prop_map(String::into_bytes),
+                    1 => "[%=&\\\\][?#ux0-9A-Ga-g\n \t,;+/\"-]{0,6}".prop_map(String::into_bytes),
+                ],
+                0..12,
+            ),
+        ) {
+            let bytes = parts.concat();
+            for simple in [&b""[..], b"\"\\/"] {
+                let found = Kind::ALL.map(|kind| first_escape(kind, &bytes, simple).is_some());
+                prop_assert_eq!(kinds_in(&bytes, simple), found);
+            }
+        }
     }
 }
