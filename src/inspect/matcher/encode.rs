@@ -61,6 +61,7 @@ impl Expander {
         let octet = Some(Unit::Octet);
         if nfc.is_ascii() {
             self.slots(Encoding::Ascii, nfc, utf8, octet);
+            self.slots(Encoding::Utf8Nfc, given, utf8, octet);
         } else {
             self.slots(Encoding::Utf8Nfc, nfc, utf8, octet);
             self.slots(Encoding::Utf8Nfd, nfd, utf8, octet);
