@@ -43,6 +43,7 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 }
 
 /// Portable; the compiler makes of it what the registers allow.
+#[expect(clippy::inline_always, reason = "compiled anew for each width of registers")]
 #[inline(always)]
 fn sums_of(bytes: &[u8]) -> Sums {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -78,7 +79,7 @@ pub(super) const fn is_ascii_text(octet: u8) -> bool {
 }
 
 /// The upper bit of each octet that is text. Octets do not carry into each other: the upper bits are cleared first.
-#[inline(always)]
+#[inline]
 const fn text_bits(word: u64) -> u64 {
     let low = word & LOWS;
     let from_blank = low.wrapping_add(0x60 * ONES);
@@ -91,7 +92,7 @@ const fn text_bits(word: u64) -> u64 {
 }
 
 /// The sum of the octets of a word.
-#[inline(always)]
+#[inline]
 const fn across(word: u64) -> usize {
     let pairs = (word & 0x00ff_00ff_00ff_00ff).wrapping_add(word >> 8 & 0x00ff_00ff_00ff_00ff);
     (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
@@ -113,7 +114,6 @@ struct Halves {
 }
 
 impl Halves {
-    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     const fn new() -> Self {
         Self { low: [0; 16], high: [0; 16], whole: [0; 256] }
     }
@@ -133,7 +133,7 @@ impl Halves {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn of(&self, octet: u8) -> u8 {
         self.whole.get(usize::from(octet)).copied().unwrap_or(0)
     }
@@ -178,7 +178,7 @@ impl Pairs {
         found.or_else(|| (self.first.of(last) != 0).then(|| rest.len() - 1)).map(|found| at + found)
     }
 
-    #[inline(always)]
+    #[inline]
     fn is(&self, first: u8, next: u8) -> u8 {
         self.first.of(first) & self.next.of(next)
     }

@@ -6,6 +6,7 @@ use super::hits::{self, HitBook};
 use super::inflate::{Context, Inflate, Told};
 use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
+use super::spare::Spare;
 use super::tally::{self, Look, Tally, Zone};
 use super::turns::Turns;
 use super::{ALLOCATION, Log, News};
@@ -80,12 +81,12 @@ struct Findings {
 }
 
 impl Conn {
-    pub(super) fn new(uid: Uid, id: ConnId) -> Self {
+    pub(super) fn new(uid: Uid, id: ConnId, spare: &mut Spare) -> Self {
         let may_be_read = id.proto == Proto::TCP || id.proto == Proto::UDP;
         Self {
             id,
             scanners: Default::default(),
-            opening: may_be_read.then(Box::default),
+            opening: may_be_read.then(|| spare.opening()),
             layers: Vec::new(),
             current: [0; 2],
             findings: Findings {
@@ -268,6 +269,9 @@ impl Conn {
                 *is_control |= findings.matched(found, dir, false, false, log);
             });
         }
+        for scanner in scanners.iter_mut().filter_map(Option::take) {
+            log.spare.keep_scanner(scanner);
+        }
     }
 
     /// Lets the protocols read a last line that has no end.
@@ -301,22 +305,23 @@ impl Conn {
     fn search(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
         let Self { id, scanners, findings, searched, is_control, .. } = self;
         let scanner = pick_mut(scanners, dir);
+        // Datagrams between two ports may carry one text in pieces, as segments do.
+        let is_stream = matches!(id.proto, Proto::TCP | Proto::UDP);
+        let is_data = matches!(chunk, Chunk::Data { .. });
+        if is_stream && is_data && !matcher.is_empty() && scanner.is_none() {
+            *scanner = Some(log.spare.scanner());
+        }
+        let mut alone = log.spare.scanner();
         let mut found = |found: Match<'_>, out_of_stream: bool, random: bool| {
             *is_control |= findings.matched(found, dir, out_of_stream, random, log);
         };
         match *chunk {
             Chunk::Data { offset, bytes, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
-                // Datagrams between two ports may carry one text in pieces, as segments do.
-                if matches!(id.proto, Proto::TCP | Proto::UDP) {
-                    if matcher.is_empty() {
-                        return;
-                    }
-                    let scanner = scanner.get_or_insert_default();
-                    let mut out = |one: Match<'_>| found(one, false, false);
-                    matcher.scan(scanner, offset, bytes, frames, &mut out);
-                } else {
-                    matcher.scan_once(offset, bytes, frames, &mut |one| found(one, false, false));
+                let mut out = |one: Match<'_>| found(one, false, false);
+                match scanner {
+                    Some(scanner) => matcher.scan(scanner, offset, bytes, frames, &mut out),
+                    None => matcher.scan_alone(&mut alone, offset, bytes, frames, &mut out),
                 }
             }
             Chunk::Gap { .. } => {
@@ -330,13 +335,14 @@ impl Conn {
                 let mut look = Tally::default();
                 look.add(bytes.get(disputed.0..disputed.1).unwrap_or_default());
                 let random = offset > 0 && matches!(look.look(), Look::Random);
-                matcher.scan_once(offset, bytes, frames, &mut |one| {
+                matcher.scan_alone(&mut alone, offset, bytes, frames, &mut |one| {
                     if touches(&one, offset, disputed) {
                         found(one, true, random);
                     }
                 });
             }
         }
+        log.spare.keep_scanner(alone);
     }
 
     /// Keeps a chunk until the protocol is known, or reads it.
@@ -377,6 +383,7 @@ impl Conn {
             Choice::Unknown => {}
         }
         opening.replay(&mut |dir, chunk| self.read(dir, chunk, matcher, log));
+        log.spare.keep_opening(opening);
     }
 
     /// Hands a chunk to the protocol that reads its direction, then tallies it.

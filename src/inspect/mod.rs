@@ -23,6 +23,7 @@ mod probe;
 mod sasl;
 #[cfg(test)]
 mod script;
+mod spare;
 mod suites;
 mod talk;
 mod tally;
@@ -40,6 +41,7 @@ use conn::Conn;
 use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
+use spare::Spare;
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -140,6 +142,7 @@ struct Log {
     interface_id: u32,
     /// What the decoders of compressed bodies share.
     bounds: Bounds,
+    spare: Spare,
 }
 
 impl Inspector {
@@ -165,6 +168,7 @@ impl Inspector {
                 news: VecDeque::new(),
                 interface_id: 0,
                 bounds: Bounds::default(),
+                spare: Spare::default(),
             },
         }
     }
@@ -190,9 +194,11 @@ impl Inspector {
     fn search_raw(&mut self, at: FrameRef, interface_id: u32, offset: u64, bytes: &[u8]) {
         let log = &mut self.log;
         log.interface_id = interface_id;
-        self.matcher.scan_once(offset, bytes, FrameSpan::one(at), &mut |found| {
+        let mut scanner = log.spare.scanner();
+        self.matcher.scan_alone(&mut scanner, offset, bytes, FrameSpan::one(at), &mut |found| {
             log.raw_match(found);
         });
+        log.spare.keep_scanner(scanner);
     }
 
     /// Gives a conn that has ended; the chance of its hits is yet to be multiplied (see `Inspection::searched_open`).
@@ -264,7 +270,7 @@ impl ChunkSink for Inspector {
         let Ok(index) = usize::try_from(slot.0) else { return };
         let Some(place) = self.conns.get_mut(index) else { return };
         if let Slot::Silent(uid, id) = *place {
-            *place = Slot::Heard(Box::new(Conn::new(uid, id)));
+            *place = Slot::Heard(Box::new(Conn::new(uid, id, &mut self.log.spare)));
         }
         if let Slot::Heard(conn) = place {
             conn.chunk(dir, chunk, &self.matcher, &mut self.log);

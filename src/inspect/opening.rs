@@ -10,6 +10,9 @@ const MAX_OCTETS: usize = 2048;
 /// Chunks that are kept likewise; bounds a conn of one octet a segment.
 const MAX_CHUNKS: usize = 512;
 
+/// Pieces for which an opening has room when it is kept for another conn; its octets are bounded anyway.
+const FEW_PIECES: usize = 32;
+
 /// Datagrams after which a conn without a recognised protocol is given up.
 const MAX_DATAGRAMS: usize = 8;
 
@@ -40,6 +43,16 @@ pub(super) enum Choice {
 }
 
 impl OpeningBuffer {
+    /// Forgets everything. False where its memory is too large to be kept for another conn.
+    pub(super) fn clear(&mut self) -> bool {
+        for octets in &mut self.octets {
+            octets.clear();
+        }
+        self.pieces.clear();
+        (self.probed, self.first) = ([None; 2], None);
+        self.pieces.capacity() <= FEW_PIECES
+    }
+
     /// Keeps a chunk. False where it does not fit any more: then it is time to decide.
     pub(super) fn keep(&mut self, dir: Direction, chunk: &Chunk<'_>, is_stream: bool) -> bool {
         if self.pieces.len() >= MAX_CHUNKS || !is_stream && self.pieces.len() >= MAX_DATAGRAMS {

@@ -97,14 +97,16 @@ const STEPS: [u8; 64] = {
                 (1, _) => ((0, 0), 1, is_torn),
                 (2, 1) => ((0, 0), had + 1, false),
                 (2, 2 | 3) => ((had + 1, need - 1), 0, false),
-                (class @ 3..=5, _) => ((1, class as u8 - 2), 0, is_torn),
+                (3, _) => ((1, 1), 0, is_torn),
+                (4, _) => ((1, 2), 0, is_torn),
+                (5, _) => ((1, 3), 0, is_torn),
                 _ => ((0, 0), 0, true),
             };
-            let mut state = 0;
-            while SEQUENCES[state].0 != next.0 || SEQUENCES[state].1 != next.1 {
+            let mut state = 0_u8;
+            while SEQUENCES[state as usize].0 != next.0 || SEQUENCES[state as usize].1 != next.1 {
                 state += 1;
             }
-            table[at] = state as u8 | gained << 3 | (breaks as u8) << 6;
+            table[at] = state | gained << 3 | (breaks as u8) << 6;
         }
         at += 1;
     }

@@ -71,10 +71,10 @@ fn find_avx2(pairs: &Pairs, bytes: &[u8], from: usize) -> Place {
     let (first, next) = (Tables::new(&pairs.first), Tables::new(&pairs.next));
     let mut at = from;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
-        let (here, there) = (load(block, 0), load(block, BLOCK / 2));
-        let (behind_here, behind_there) = (load(block, 1), load(block, BLOCK / 2 + 1));
-        let here = _mm256_and_si256(first.groups(here), next.groups(behind_here));
-        let there = _mm256_and_si256(first.groups(there), next.groups(behind_there));
+        let half = |from: usize| {
+            _mm256_and_si256(first.groups(load(block, from)), next.groups(load(block, from + 1)))
+        };
+        let (here, there) = (half(0), half(BLOCK / 2));
         let any = _mm256_or_si256(here, there);
         if _mm256_testz_si256(any, any) == 0 {
             let places = u64::from(places(there)) << 32 | u64::from(places(here));

@@ -22,8 +22,9 @@ pub use scan::Scanner;
 use super::InspectError;
 use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
 use engine::{Cursor, Engine};
-use escape::Kind;
+
 use pattern::{Outcome, Pattern, Place, Window};
+use view::kinds_in;
 
 /// Identifiers and tokens together.
 pub const MAX_TEXTS: usize = 1024;
@@ -180,18 +181,19 @@ impl Matcher {
         scanner.finish(&self.index, out);
     }
 
-    /// Searches octets that stand alone: a datagram, a raw frame, another version of octets of a stream.
-    pub fn scan_once(
+    /// Searches octets that stand alone: a datagram, a raw frame, another version of octets of a stream. `scanner` knows
+    /// nothing, and does so again behind it.
+    pub fn scan_alone(
         &self,
+        scanner: &mut Scanner,
         offset: u64,
         bytes: &[u8],
         frames: FrameSpan,
         out: &mut dyn FnMut(Match<'_>),
     ) {
         if self.may_hold(bytes) {
-            let mut scanner = Scanner::default();
-            self.scan(&mut scanner, offset, bytes, frames, out);
-            self.finish(&mut scanner, out);
+            self.scan(scanner, offset, bytes, frames, out);
+            self.finish(scanner, out);
         }
     }
 
@@ -200,7 +202,7 @@ impl Matcher {
     fn may_hold(&self, bytes: &[u8]) -> bool {
         let mut is_proposed = false;
         self.index.engine.scan(&mut Cursor::default(), bytes, &mut |_, _| is_proposed = true);
-        is_proposed || Kind::Mixed.find(bytes).is_some()
+        is_proposed || kinds_in(bytes, &self.index.simple).contains(&true)
     }
 
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.

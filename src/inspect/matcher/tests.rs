@@ -76,7 +76,7 @@ fn a_name_is_found_in_any_case_with_its_place_and_its_surroundings() {
     let mut out = |m: Match<'_>| {
         found.push((m.label.to_owned(), m.offset, m.len, m.frames, m.excerpt, m.octet_probability));
     };
-    matcher.scan_once(100, b"USER JSmith\r\n", frame(7), &mut out);
+    matcher.scan_alone(&mut Scanner::default(), 100, b"USER JSmith\r\n", frame(7), &mut out);
     let [(label, offset, len, frames, excerpt, chance)] = found.as_slice() else {
         panic!("not one match")
     };
@@ -657,7 +657,7 @@ fn random_octets_hit_as_often_as_computed() {
         })
         .collect();
     let mut hits = std::collections::BTreeMap::new();
-    matcher.scan_once(0, &octets, frame(1), &mut |m| {
+    matcher.scan_alone(&mut Scanner::default(), 0, &octets, frame(1), &mut |m| {
         let entry = hits.entry((needle_index(m.needle), m.encoding)).or_insert((0.0, 0.0));
         entry.0 += 1.0;
         entry.1 = m.octet_probability * f64::from(1 << 20);
@@ -677,4 +677,12 @@ fn utf16_inside_a_longer_text_is_told_once() {
     }
     let at_the_end = utf16("USER jsmith", u16::to_be_bytes);
     assert_eq!(scan(&matcher(&["jsmith"]), &at_the_end), [(0, Encoding::Utf16Be, 10, 12)]);
+}
+
+/// The Greek question mark and the sign of Kelvin are a semicolon and a K in both normal forms.
+#[test]
+fn a_character_that_becomes_ascii_is_found_as_it_was_given() {
+    for text in ["\u{37e}a A", "\u{212a}elvin"] {
+        assert_eq!(scan(&matcher(&[text]), text.as_bytes()).len(), 1, "{text}");
+    }
 }
