@@ -5,9 +5,9 @@
 
 mod pack;
 
-use crate::model::{ConnSummary, Hit};
+use crate::model::{ConnId, ConnSummary, Hit};
 use crate::run::RunError;
-use pack::{Names, pack, unpack};
+use pack::{Names, ends, pack, unpack};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
@@ -106,6 +106,18 @@ impl Archive {
     /// `RunError::Archive` where the temporary file could not be written or read; else what `take` gives.
     pub fn read<E: From<RunError>>(
         &mut self,
+        take: impl FnMut(ConnSummary) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.read_those(|_| true, take)
+    }
+
+    /// The same for those whose ends are wanted: the others cost little.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub(super) fn read_those<E: From<RunError>>(
+        &mut self,
+        wanted: impl Fn(&ConnId) -> bool,
         mut take: impl FnMut(ConnSummary) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |source: io::Error| E::from(RunError::Archive { source });
@@ -134,7 +146,7 @@ impl Archive {
                 (Some(uid), place) if place.is_none_or(|place| uid < place.uid) => {
                     let Some(Reverse((_, index))) = heap.pop() else { return Ok(()) };
                     let Some(reader) = readers.get_mut(index as usize) else { return Ok(()) };
-                    let conn = unpack(reader.body(), &self.names);
+                    let conn = unpack_wanted(reader.body(), &self.names, &wanted);
                     if let Some(file) = &mut self.file
                         && let Some(uid) = reader.advance(file).map_err(failed)?
                     {
@@ -145,12 +157,13 @@ impl Archive {
                 _ => {
                     let Some(place) = places.next() else { return Ok(()) };
                     let bytes = self.packed.get(place.start..place.start + place.len);
-                    unpack(bytes.unwrap_or_default(), &self.names)
+                    unpack_wanted(bytes.unwrap_or_default(), &self.names, &wanted)
                 }
             };
-            let Some(mut conn) = conn else {
+            let Some(conn) = conn else {
                 return Err(failed(io::Error::from(io::ErrorKind::InvalidData)));
             };
+            let Some(mut conn) = conn else { continue };
             for hit in &mut conn.hits {
                 self.scale.apply(hit);
             }
@@ -195,6 +208,15 @@ impl Archive {
         self.places.clear();
         Ok(())
     }
+}
+
+/// The summary, if its ends are wanted; none where the octets are not one.
+fn unpack_wanted(
+    bytes: &[u8],
+    names: &Names,
+    wanted: &impl Fn(&ConnId) -> bool,
+) -> Option<Option<ConnSummary>> {
+    if wanted(&ends(bytes, names)?) { unpack(bytes, names).map(Some) } else { Some(None) }
 }
 
 impl Scale {
@@ -266,8 +288,8 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::model::{
-        Agreement, Basis, Carriage, Class, ConnId, ConnRecord, Direction, Encoding, Endpoint,
-        Excerpt, Field, FrameRef, FrameSpan, Layer, Proto, Rule, Timestamp, Uid,
+        Agreement, Basis, Carriage, Class, ConnRecord, Direction, Encoding, Endpoint, Excerpt,
+        Field, FrameRef, FrameSpan, Layer, Proto, Rule, Timestamp, Uid,
     };
 
     fn conn(uid: u64) -> ConnSummary {
@@ -385,6 +407,24 @@ mod tests {
             read.unwrap();
             assert_eq!((next, archive.len()), (CONNS, CONNS));
         }
+    }
+
+    #[test]
+    fn those_whose_ends_are_wanted_are_read_alone() {
+        let mut archive = Archive::default();
+        (0..9).for_each(|uid| archive.add(&conn(uid)));
+        let (asked, mut read) = (std::cell::Cell::new(0_u32), Vec::new());
+        let third = |id: &ConnId| {
+            assert_eq!(*id, conn(0).record.id);
+            asked.set(asked.get() + 1);
+            asked.get() % 3 == 0
+        };
+        let take = |conn: ConnSummary| {
+            read.push(conn.record.uid.0);
+            Ok::<_, RunError>(())
+        };
+        archive.read_those(third, take).unwrap();
+        assert_eq!((asked.get(), read), (9, vec![2, 5, 8]));
     }
 
     #[test]

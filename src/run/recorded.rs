@@ -98,10 +98,14 @@ fn sift(
     let none = Rest::default();
     let mut sieve = Sieve::new(&case(plan, (&[], &none), analysis, facts, tunnel));
     if sieve.must_meet() {
-        archive.read(|conn| {
-            sieve.meet(&conn);
-            Ok::<_, RunError>(())
-        })?;
+        let (archive, sieve) = (&mut archive, std::cell::RefCell::new(&mut sieve));
+        archive.read_those(
+            |id| sieve.borrow().may_meet(id),
+            |conn| {
+                sieve.borrow_mut().meet(&conn);
+                Ok::<_, RunError>(())
+            },
+        )?;
     }
     sieve.met();
     archive.read(|conn| {

@@ -43,13 +43,42 @@ pub(super) enum Seal {
     Empty,
 }
 
+/// `Seal` without its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    Real,
+    None,
+    Unknown,
+    Empty,
+}
+
+/// How far the encryption of a conn is proven, as `seal` says with reasons.
+pub(super) fn proof(conn: &ConnSummary) -> Proof {
+    if null_cipher(conn).is_some() {
+        return Proof::None;
+    }
+    match conn.class {
+        Class::Empty => Proof::Empty,
+        Class::Cleartext if may_have_turned_to_tls(conn) => Proof::Unknown,
+        Class::Cleartext => Proof::None,
+        Class::Opaque => Proof::Unknown,
+        Class::Encrypted | Class::Upgraded if conn.record.midstream => Proof::Unknown,
+        Class::Encrypted | Class::Upgraded if conn.agreement.is_none() => Proof::Unknown,
+        Class::Encrypted | Class::Upgraded => Proof::Real,
+    }
+}
+
+/// What was agreed on, where it hides nothing.
+fn null_cipher(conn: &ConnSummary) -> Option<&Agreement> {
+    conn.agreement.as_ref().filter(|agreement| {
+        !agreement.real || agreement.cipher.iter().any(|cipher| hides_nothing(cipher))
+    })
+}
+
 /// Says how far the encryption of a conn is proven.
 pub(super) fn seal(conn: &ConnSummary) -> Seal {
     let (uid, id) = (conn.record.uid, conn.record.id);
-    let null = conn.agreement.as_ref().filter(|agreement| {
-        !agreement.real || agreement.cipher.iter().any(|cipher| hides_nothing(cipher))
-    });
-    if let Some(agreement) = null {
+    if let Some(agreement) = null_cipher(conn) {
         return Seal::None(
             Reason::new(
                 "null-cipher",

@@ -229,6 +229,14 @@ impl<'a> Scope<'a> {
         Self::given(case).is_empty()
     }
 
+    /// Whether one of the ends is the gateway's or a service's.
+    pub(super) fn is_concerned(&self, case: &Case<'_>, id: &ConnId) -> bool {
+        [id.orig, id.resp].into_iter().any(|end| {
+            self.is_gateway(case, end, id.proto)
+                || id.proto.has_ports() && self.service_at(end).is_some()
+        })
+    }
+
     /// Notes who stands at the other end of a conn to the gateway or to a service. False where there are too many.
     pub(super) fn meet_within(&self, case: &Case<'_>, conn: &ConnSummary, met: &mut Met) -> bool {
         self.meet(case, conn, met, MAX_MET)

@@ -4,13 +4,14 @@
 //! are met anywhere. So the conns are read twice: first to meet the client, then to keep what matters. What is not kept is
 //! folded into counts where no claim asks anything of it, and forbids a PASS where one does.
 
-use super::carried::{Seal, seal};
+use super::carried::{Proof, proof};
 use super::case::{Case, Rest};
 use super::coverage::{conflict_in_clear, is_unread, missed_in_clear};
 use super::metadata;
 use super::scope::{Aside, Met, Place, Placed, Scope};
-use crate::model::{Class, ConnSummary, Direction, Hit, Rule, TunnelMode};
+use crate::model::{Class, ConnId, ConnSummary, Direction, Hit, Rule, TunnelMode};
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 
 /// How many are kept.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ const ROOM: Room = Room {
 };
 
 /// What a claim may ask of a conn: two conns of one kind are judged alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
     place: u8,
     index: usize,
@@ -47,6 +48,16 @@ struct Kind {
     class: Class,
     client_dir: Option<Direction>,
     marks: [bool; 8],
+}
+
+/// In one number: it is hashed for every conn.
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let marks = self.marks.iter().fold(0, |all, mark| all << 1 | u64::from(*mark));
+        let client = self.client_dir.map_or(2, |dir| dir.index() as u64);
+        let small = u64::from(self.place) << 8 | (self.class as u64) << 4 | client << 1;
+        state.write_u64((self.index as u64) << 24 ^ marks << 16 ^ small ^ u64::from(self.inside));
+    }
 }
 
 /// Keeps what matters of the conns of a capture.
@@ -91,6 +102,12 @@ impl<'a> Sieve<'a> {
     #[must_use]
     pub fn must_meet(&self) -> bool {
         Scope::must_meet(&self.case)
+    }
+
+    /// Whether `meet` has anything to see in a conn between these ends.
+    #[must_use]
+    pub fn may_meet(&self, id: &ConnId) -> bool {
+        self.scope.is_concerned(&self.case, id)
     }
 
     /// Sees who goes to the gateway and to the services.
@@ -180,18 +197,19 @@ impl<'a> Sieve<'a> {
         }
         let is_direct = matches!(placed.place, Place::Service(_))
             && self.case.target.tunnel != TunnelMode::None;
-        match seal(conn) {
+        match proof(conn) {
             _ if is_direct => true,
-            Seal::Empty => false,
-            Seal::Real(weak) => {
-                !weak.is_empty()
+            Proof::Empty => false,
+            Proof::Real => {
+                conn.agreement.as_ref().is_some_and(|it| !it.weak.is_empty())
+                    || conn.hits.iter().any(|it| it.rule == Rule::WeakCrypto && it.field.is_some())
                     || conn.sealed_bytes.contains(&0)
                     || conn.class != Class::Encrypted
                     || conn.hits.iter().any(|hit| {
                         !hit.in_ciphertext && matches!(hit.rule, Rule::Credential | Rule::Content)
                     })
             }
-            Seal::None(_) | Seal::Unknown(_) => true,
+            Proof::None | Proof::Unknown => true,
         }
     }
 
@@ -242,7 +260,7 @@ impl<'a> Sieve<'a> {
                 has(Rule::Credential) || has(Rule::Content),
                 has(Rule::WeakCrypto),
                 conn.record.midstream,
-                matches!(seal(conn), Seal::Real(_)),
+                proof(conn) == Proof::Real,
                 conn.sealed_bytes.contains(&0),
                 stranger.is_some_and(|stranger| self.scope.is_of_unknown_family(stranger)),
             ],
@@ -359,6 +377,39 @@ mod tests {
                 prop_assert_eq!(judgement.verdict, Verdict::Fail);
             }
         }
+    }
+
+    #[test]
+    fn a_proof_is_the_seal_without_its_words() {
+        use crate::model::Agreement;
+        use crate::verdict::carried::{Seal, seal};
+        let agreement = |real| Agreement {
+            version: "TLS 1.3".to_owned(),
+            kex: "x25519".to_owned(),
+            cipher: ["aes128-gcm".to_owned(), "aes128-gcm".to_owned()],
+            mac: [String::new(), String::new()],
+            real,
+            weak: Vec::new(),
+        };
+        let classes =
+            [Class::Empty, Class::Encrypted, Class::Upgraded, Class::Opaque, Class::Cleartext];
+        let mut met = BTreeSet::new();
+        for (kind, class) in (0..11).flat_map(|kind| classes.map(|class| (kind, class))) {
+            for (agreed, midstream) in [(0, false), (1, false), (2, false), (0, true), (1, true)] {
+                let mut conn = ConnSummary { class, ..some(kind) };
+                conn.agreement = (agreed > 0).then(|| agreement(agreed == 1));
+                conn.record.midstream = midstream;
+                let expected = match seal(&conn) {
+                    Seal::Real(_) => Proof::Real,
+                    Seal::None(_) => Proof::None,
+                    Seal::Unknown(_) => Proof::Unknown,
+                    Seal::Empty => Proof::Empty,
+                };
+                assert_eq!(proof(&conn), expected, "{conn:?}");
+                met.insert(format!("{expected:?}"));
+            }
+        }
+        assert_eq!(met.len(), 4);
     }
 
     fn flood(world: &mut World, conn: &ConnSummary, times: usize) {

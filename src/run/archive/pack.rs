@@ -124,15 +124,18 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
     }
 }
 
+/// The ends of a packed summary; none where the octets are not one.
+pub(super) fn ends(bytes: &[u8], names: &Names) -> Option<ConnId> {
+    let mut from = Unpacker { rest: bytes, names };
+    from.number()?;
+    from.id()
+}
+
 /// Reads a summary; none where the octets are not one.
 pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
     let mut from = Unpacker { rest: bytes, names };
     let uid = Uid(from.number()?);
-    let id = ConnId {
-        orig: from.end()?,
-        resp: from.end()?,
-        proto: Proto(u8::try_from(from.number()?).ok()?),
-    };
+    let id = from.id()?;
     let first = from.at()?;
     let end = from.time()?;
     let frames = from.number()?;
@@ -399,6 +402,14 @@ impl<'u> Unpacker<'u> {
             IpAddr::from(self.array::<16>()?)
         };
         Some(Endpoint { ip, port: u16::from_be_bytes(self.array()?) })
+    }
+
+    fn id(&mut self) -> Option<ConnId> {
+        Some(ConnId {
+            orig: self.end()?,
+            resp: self.end()?,
+            proto: Proto(u8::try_from(self.number()?).ok()?),
+        })
     }
 
     fn carriage(&mut self) -> Option<Carriage> {
