@@ -36,11 +36,12 @@ fn head(results: &Results, text: &mut String) {
     let origin = if settings.input.is_some() { "captures that were given" } else { "own captures" };
     write!(
         text,
-        "{}. {}.\n{}; {}.\nScale {scale} ({origin}, seed {}), {} interleaved rounds, page cache warm.\n\n",
+        "{}. {}.\n{}; {}, profile {}.\nScale {scale} ({origin}, seed {}), {} interleaved rounds, page cache warm.\n\n",
         machine::when(),
         machine::describe(),
         versions.join("; "),
         machine::compiler(),
+        programs::profile(),
         settings.seed,
         settings.rounds,
     )
