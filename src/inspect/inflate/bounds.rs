@@ -111,6 +111,17 @@ impl Bounds {
         output <= input.saturating_mul(MAX_RATIO_IN_ALL).saturating_add(FREE_OCTETS_IN_ALL)
     }
 
+    /// Whether no more octets may come out. A decoder that keeps its window back is not begun then: it would fill it first.
+    pub(super) fn is_spent(&self) -> bool {
+        !self.output(0)
+    }
+
+    /// Lets as many octets come out as may.
+    #[cfg(test)]
+    pub(super) fn spend(&self) {
+        while self.output(FREE_OCTETS_IN_ALL) {}
+    }
+
     /// Leave to hold so many octets.
     ///
     /// # Errors

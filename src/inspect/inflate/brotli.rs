@@ -29,6 +29,9 @@ impl Brotli {
     pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
         if self.memory.is_none() {
             let Some(&first) = bytes.first() else { return Ok(State::More) };
+            if self.bounds.is_spent() {
+                return Err(Fault::Stopped);
+            }
             self.memory = Some(self.bounds.hold(window(first) + TABLES)?);
         }
         let mut room = [0; OUT];

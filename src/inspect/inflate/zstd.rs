@@ -158,6 +158,9 @@ impl Zstd {
         if piece.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) {
             return Ok(()); // a skippable frame's header; its content was counted in
         }
+        if self.bounds.is_spent() {
+            return Err(Fault::Stopped);
+        }
         let window = window(piece).filter(|&window| window <= MAX_WINDOW).ok_or(Fault::Stopped)?;
         self.memory = None;
         self.memory = Some(self.bounds.hold(usize::try_from(window).unwrap_or(0) + BESIDE)?);
@@ -241,4 +244,21 @@ fn window(header: &[u8]) -> Option<u64> {
     size.get_mut(..content)?.copy_from_slice(header.get(from..from + content)?);
     let size = u64::from_le_bytes(size);
     Some(if content == 2 { size + 256 } else { size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A window of 2 MiB is filled before the first octet comes out, so that what comes out does not bound it.
+    #[test]
+    fn no_frame_is_begun_where_no_more_may_come_out() {
+        let frame = b"\x28\xb5\x2f\xfd\x00\x58\x01\x00\x00";
+        let bounds = Bounds::default();
+        assert!(Zstd::new(false, &bounds).feed(frame, &mut |_| Ok(())).is_ok());
+        bounds.spend();
+        let fault = Zstd::new(false, &bounds).feed(frame, &mut |_| Ok(())).err();
+        assert_eq!(fault, Some(Fault::Stopped));
+        assert_eq!(bounds.held(), 0);
+    }
 }
