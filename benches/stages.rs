@@ -85,6 +85,10 @@ impl Capture {
 struct Count(u64);
 
 impl ChunkSink for Count {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, _: ConnSlot, _: Uid, _: &ConnId, _: FrameRef) {}
 
     fn chunk(&mut self, _: ConnSlot, _: Direction, chunk: &Chunk<'_>) {
@@ -102,6 +106,10 @@ impl ChunkSink for Count {
 struct Inspected(Inspector);
 
 impl ChunkSink for Inspected {
+    fn held(&self, slot: ConnSlot) -> usize {
+        self.0.held(slot)
+    }
+
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef) {
         self.0.opened(slot, uid, id, at);
     }

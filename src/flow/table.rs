@@ -169,10 +169,10 @@ impl ConnTable {
         }
         let limits = self.shared.limits;
         if self.closed > limits.max_closed {
-            self.evict(Kind::Closed, sink);
+            self.evict(Kind::Closed, Some(slot), sink);
         }
         if self.datagram > limits.max_datagram {
-            self.evict(Kind::Datagram, sink);
+            self.evict(Kind::Datagram, Some(slot), sink);
         }
         if self.shared.is_starved {
             self.take_back(sink);
@@ -211,7 +211,7 @@ impl ConnTable {
         let before = std::mem::replace(&mut place.held, u32::try_from(held).unwrap_or(u32::MAX));
         self.held = self.held.saturating_sub(before as usize) + place.held as usize;
         while self.held > self.shared.limits.state_bytes_total {
-            if !Kind::ALL.into_iter().any(|kind| self.evict(kind, sink)) {
+            if !Kind::ALL.into_iter().any(|kind| self.evict(kind, Some(slot), sink)) {
                 return;
             }
         }
@@ -255,7 +255,7 @@ impl ConnTable {
 
     fn open<S: ChunkSink>(&mut self, key: Key, segment: &Segment<'_>, sink: &mut S) -> u32 {
         if self.slots.0.len() - self.free.len() >= self.shared.limits.max_conns.max(1) {
-            let _ = Kind::ALL.into_iter().any(|kind| self.evict(kind, sink));
+            let _ = Kind::ALL.into_iter().any(|kind| self.evict(kind, None, sink));
         }
         let uid = Uid(self.next_uid);
         self.next_uid += 1;
@@ -321,10 +321,17 @@ impl ConnTable {
         }
     }
 
-    /// Lets one conn of a kind leave, the one that was silent longest.
-    fn evict<S: ChunkSink>(&mut self, kind: Kind, sink: &mut S) -> bool {
+    /// Lets one conn of a kind leave, the one that was silent longest; `last`, which speaks now, where there is no other.
+    fn evict<S: ChunkSink>(&mut self, kind: Kind, last: Option<u32>, sink: &mut S) -> bool {
+        let mut last = last;
         while let Some(slot) = self.first_of(kind, i64::MAX) {
             if self.is_silent(slot, kind) {
+                // All the others may have spoken since they were looked at last.
+                if last == Some(slot) {
+                    last = None;
+                    self.requeue(slot, kind);
+                    continue;
+                }
                 self.close(slot, End::Room, sink);
                 return true;
             }
@@ -346,10 +353,14 @@ impl ConnTable {
             return true;
         }
         place.stamp = touched;
+        self.requeue(slot, kind);
+        false
+    }
+
+    fn requeue(&mut self, slot: u32, kind: Kind) {
         let list = list(&mut self.kinds, kind);
         list.remove(slot, &mut ByKind(&mut self.slots));
         list.push(slot, &mut ByKind(&mut self.slots));
-        false
     }
 
     /// Puts a conn in the lists that it belongs to now.

@@ -89,9 +89,7 @@ pub trait ChunkSink {
     /// The next chunk of one direction.
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>);
     /// Octets of memory that the sink holds for an open conn. Asked behind segments with payload; who holds nothing says 0.
-    fn held(&self, _slot: ConnSlot) -> usize {
-        0
-    }
+    fn held(&self, slot: ConnSlot) -> usize;
     /// The conn has ended, was evicted, or the input is at its end.
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord);
 }

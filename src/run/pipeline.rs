@@ -45,6 +45,10 @@ struct Filing<'p> {
 }
 
 impl ChunkSink for Filing<'_> {
+    fn held(&self, slot: ConnSlot) -> usize {
+        self.inspector.held(slot)
+    }
+
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef) {
         self.inspector.opened(slot, uid, id, at);
     }

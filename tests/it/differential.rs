@@ -211,6 +211,10 @@ struct Listener {
 }
 
 impl ChunkSink for Listener {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, _: FrameRef) {
         if id.proto == Proto::TCP {
             let talk = Talk {

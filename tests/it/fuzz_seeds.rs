@@ -160,6 +160,10 @@ struct Listener {
 }
 
 impl ChunkSink for Listener {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, _: FrameRef) {
         self.open.insert(slot.0, (uid, *id, Vec::new()));
     }

@@ -105,6 +105,11 @@ fn conns_with_a_finding_each_are_endured() {
 }
 
 #[test]
+fn conns_with_a_finding_each_that_stay_open_are_endured() {
+    endure("cleartext conns with a finding each that stay open", 60_000, floods::open_logins);
+}
+
+#[test]
 fn a_flood_of_datagrams_is_endured() {
     endure("datagrams of a conn each", 10_000, floods::datagrams);
 }

@@ -185,6 +185,10 @@ struct Total {
 }
 
 impl ChunkSink for Total {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, _: ConnSlot, _: Uid, _: &ConnId, _: FrameRef) {
         self.open += 1;
     }

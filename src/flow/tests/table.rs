@@ -201,6 +201,18 @@ fn conns_that_hold_too_much_leave_and_are_noticed_when_they_go_on() {
 }
 
 #[test]
+fn the_conn_that_speaks_stays_where_all_others_spoke_since_they_were_looked_at() {
+    let mut talk = Talk::with(Limits { max_datagram: 3, ..Limits::default() });
+    for text in [b"a", b"b"] {
+        (1..=3).for_each(|port| talk.udp(end(9, port), server(), text));
+    }
+    talk.udp(end(9, 4), server(), b"c");
+    let (recorder, _) = talk.finish();
+    let evicted: Vec<bool> = recorder.conns.iter().map(|it| it.record().evicted).collect();
+    assert_eq!(evicted, [true, false, false, false]);
+}
+
+#[test]
 fn a_reset_conn_leaves_uncounted_before_others_and_is_noticed_when_it_goes_on() {
     let mut talk = Talk::with(Limits { max_conns: 2, ..Limits::default() });
     talk.handshake();

@@ -538,6 +538,10 @@ struct Counter {
 }
 
 impl ChunkSink for Counter {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, _: ConnSlot, _: Uid, _: &ConnId, _: FrameRef) {}
 
     fn chunk(&mut self, _: ConnSlot, _: Direction, chunk: &Chunk<'_>) {

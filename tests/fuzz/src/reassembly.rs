@@ -48,6 +48,10 @@ struct Listener {
 }
 
 impl ChunkSink for Listener {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, _: FrameRef) {
         let count = self.open.len() + self.closed.len();
         assert_eq!(uid.0, count as u64 + 1, "uids count from 1");

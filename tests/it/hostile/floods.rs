@@ -139,6 +139,26 @@ pub(super) fn logins(frames: usize) -> Vec<u8> {
     pcap.octets
 }
 
+/// A login of another host each that never ends.
+pub(super) fn open_logins(frames: usize) -> Vec<u8> {
+    let mut pcap = Pcap::new();
+    for n in 0..frames / 4 {
+        let (src, port) = host(n);
+        let mut say = |to: bool, seq: u32, ack: u32, flags: u8, text: &[u8]| {
+            if to {
+                pcap.ip(src, MAIL, 6, &tcp((port, 110), seq, ack, flags, text));
+            } else {
+                pcap.ip(MAIL, src, 6, &tcp((110, port), seq, ack, flags, text));
+            }
+        };
+        say(true, 1000, 0, SYN, b"");
+        say(false, 5000, 1001, SYN | ACK, b"");
+        say(false, 5001, 1001, ACK, b"+OK POP3 server ready\r\n");
+        say(true, 1001, 5024, ACK, b"USER jsmith\r\nPASS hunter2\r\n");
+    }
+    pcap.octets
+}
+
 /// A datagram of another host each.
 pub(super) fn datagrams(frames: usize) -> Vec<u8> {
     let mut pcap = Pcap::new();
