@@ -155,13 +155,12 @@ impl ConnTable {
         let dir = conn.meta.direction(segment);
         let Conn { meta, tcp } = conn;
         let mut out = Out { sink, slot: ConnSlot(slot), dir, meta, shared: &mut self.shared };
-        match (tcp, &segment.tcp) {
-            (Some(tcp), Some(header)) => tcp.push(segment, header, &mut out),
-            _ => {
-                // What came before is not joined with it.
-                out.conflict(u64::from(goes_on && !segment.payload.is_empty()));
-                udp::push(segment, &mut out);
-            }
+        if let (Some(tcp), Some(header)) = (tcp, &segment.tcp) {
+            tcp.push(segment, header, &mut out);
+        } else {
+            // What came before is not joined with it.
+            out.conflict(u64::from(goes_on && !segment.payload.is_empty()));
+            udp::push(segment, &mut out);
         }
         self.enlist(slot);
         if !segment.payload.is_empty() || segment.cut > 0 {

@@ -160,9 +160,7 @@ impl Archive {
                     unpack_wanted(bytes.unwrap_or_default(), &self.names, &wanted)
                 }
             };
-            let Some(conn) = conn else {
-                return Err(failed(io::Error::from(io::ErrorKind::InvalidData)));
-            };
+            let conn = conn.map_err(failed)?;
             let Some(mut conn) = conn else { continue };
             for hit in &mut conn.hits {
                 self.scale.apply(hit);
@@ -210,13 +208,15 @@ impl Archive {
     }
 }
 
-/// The summary, if its ends are wanted; none where the octets are not one.
+/// The summary, if its ends are wanted.
 fn unpack_wanted(
     bytes: &[u8],
     names: &Names,
     wanted: &impl Fn(&ConnId) -> bool,
-) -> Option<Option<ConnSummary>> {
-    if wanted(&ends(bytes, names)?) { unpack(bytes, names).map(Some) } else { Some(None) }
+) -> io::Result<Option<ConnSummary>> {
+    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
+    let id = ends(bytes, names).ok_or_else(damaged)?;
+    if wanted(&id) { unpack(bytes, names).ok_or_else(damaged).map(Some) } else { Ok(None) }
 }
 
 impl Scale {
