@@ -354,7 +354,7 @@ impl<'a> Scope<'a> {
             return Place::Gateway { ours: true };
         }
         let at_service = self.service_at(id.orig).or_else(|| self.service_at(id.resp)).is_some();
-        if !at_service && tokens.is_control(conn) || is_control_of_another_run(conn) {
+        if !at_service && (tokens.is_control(conn) || is_control_of_another_run(conn)) {
             return Place::Control;
         }
         if excluded.contains(id) || excluded.contains(&back) {

@@ -141,7 +141,8 @@ impl<'a> Sieve<'a> {
         let has_room = held < most && self.octets + octets <= self.room.octets;
         let is_needed = conn.is_control || placed.place == Place::Gateway { ours: true };
         let kind = self.kind(&placed, is_open);
-        let is_first = self.is_first(kind);
+        // None where the kinds cannot be told apart any more: nothing is known to stand for this conn.
+        let is_first = self.is_first(kind).unwrap_or(true);
         if (has_room || is_needed || is_first) && self.octets + octets <= self.room.octets_most {
             self.octets += octets;
             self.bystanders += usize::from(is_bystander);
@@ -150,7 +151,7 @@ impl<'a> Sieve<'a> {
         }
         let rest = &mut self.rest;
         rest.hits_omitted = rest.hits_omitted.saturating_add(conn.hits_omitted);
-        if is_needed || is_open {
+        if is_needed || is_open || is_first {
             rest.unjudged += 1;
             return;
         }
@@ -217,18 +218,19 @@ impl<'a> Sieve<'a> {
         hit.rule == Rule::Metadata && metadata::matching(&self.names, &hit.value).is_some()
     }
 
-    fn is_first(&mut self, kind: Kind) -> bool {
+    /// Whether a conn is among the first of its kind, which stand for the others; none where it has no place in the list.
+    fn is_first(&mut self, kind: Kind) -> Option<bool> {
         let known = self.kinds.len();
         match self.kinds.get_mut(&kind) {
             Some(count) => {
                 *count = count.saturating_add(1);
-                *count <= self.room.first
+                Some(*count <= self.room.first)
             }
             None if known < self.room.kinds => {
                 self.kinds.insert(kind, 1);
-                true
+                Some(true)
             }
-            None => false,
+            None => None,
         }
     }
 
@@ -451,5 +453,21 @@ mod tests {
         let (judgement, conns, rest) = sifted(&world, none);
         assert!(conns.is_empty() && rest.unjudged > 0, "{rest:?}");
         assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_conn_that_no_kept_one_stands_for_is_never_folded() {
+        let mut world = live();
+        for kind in [2, 3, 6] {
+            world.add(some(kind));
+        }
+        let none = Room { octets: 0, octets_most: 1, ..ROOM };
+        let (judgement, _, rest) = sifted(&world, none);
+        assert_eq!((rest.folded, rest.unjudged), (0, world.conns.len() as u64));
+        assert_eq!(judgement.verdict, Verdict::Inconclusive);
+        // Kinds that cannot be told apart stand for nothing.
+        let (_, conns, rest) =
+            sifted(&world, Room { kinds: 0, concerned: 0, bystanders: 0, ..ROOM });
+        assert_eq!((rest.folded, conns.len()), (0, world.conns.len()));
     }
 }

@@ -208,7 +208,10 @@ impl Inflate {
             What::Begins(codings) => {
                 let body = Body::new(codings, false, 0, cx.bounds);
                 let lanes = side.bodies.get_or_insert_default();
-                let Some(lane) = lanes.get_mut(part.lane) else { return };
+                let Some(lane) = lanes.get_mut(part.lane) else {
+                    outcome.unread += 1;
+                    return;
+                };
                 if let Some(mut before) = lane.take() {
                     before.end(cx, &mut side.work, outcome);
                 }

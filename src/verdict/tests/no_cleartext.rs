@@ -69,6 +69,17 @@ fn foreign_control() -> ConnSummary {
 }
 
 #[test]
+fn what_looks_like_a_control_and_goes_to_a_service_is_no_control() {
+    let judgement = with(recorded(), |w| {
+        let mut to_service = foreign_control();
+        let service = &w.target.services[0];
+        to_service.record.id.resp = Endpoint { ip: service.addresses[0], port: service.port };
+        w.add(to_service);
+    });
+    assert_eq!(judgement.verdict, Fail, "{judgement:#?}");
+}
+
+#[test]
 fn a_control_of_another_run_is_set_aside_and_said() {
     for world in [live(), recorded()] {
         let judgement = with(world, |w| {
