@@ -6,6 +6,7 @@
 mod defrag;
 mod link;
 mod net;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -88,9 +89,19 @@ impl Decoder {
     /// Reads one frame. Ends in exactly one of: a segment, a held fragment, one more in `Coverage::link_only`,
     /// or one more in `Coverage::undecoded`. (A segment may come with a count in `undecoded` about a part of it.)
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        self.coverage.frames += 1;
+        self.coverage.bytes += frame.data.len() as u64;
+        let mut unread = Unread::new(frame.data);
+        match straight::read(frame, &mut unread) {
+            Some(segment) => Decoded { segment: Some(segment), is_held: false, unread },
+            None => self.walk(frame),
+        }
+    }
+
+    /// Reads one frame layer by layer.
+    #[inline(never)]
+    pub(super) fn walk<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
         let Self { levels, path, coverage, has_late } = self;
-        coverage.frames += 1;
-        coverage.bytes += frame.data.len() as u64;
         if frame.cut() > 0 {
             coverage.truncated_frames += 1;
             coverage.truncated_bytes += u64::from(frame.cut());

@@ -7,6 +7,7 @@ mod blocks;
 mod classify;
 mod codes;
 mod conn;
+mod deferred;
 mod der;
 pub mod dialect;
 mod error;
@@ -38,11 +39,12 @@ use crate::model::{
     FrameSpan, Hit, NameAnswer, TokenSighting, Uid,
 };
 use conn::Conn;
+use deferred::Deferred;
 use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use spare::Spare;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -116,6 +118,8 @@ pub struct Inspector {
     conns: Vec<Slot>,
     summaries: Vec<ConnSummary>,
     log: Log,
+    /// Conns that have said little are read later.
+    is_patient: bool,
 }
 
 /// A place for a conn. Half of a scan or a flood never says anything: such a conn takes no memory of its own.
@@ -125,6 +129,8 @@ enum Slot {
     Free,
     /// Nothing was said yet.
     Silent(Uid, ConnId),
+    /// Little was said, and nothing of it was read yet.
+    Deferred(Uid, ConnId, Deferred),
     Heard(Box<Conn>),
 }
 
@@ -132,7 +138,8 @@ enum Slot {
 struct Log {
     raw: HitBook,
     names: Vec<NameAnswer>,
-    names_seen: HashSet<(String, IpAddr)>,
+    /// Where in `names` a pair stands.
+    names_seen: HashMap<(String, IpAddr), usize>,
     names_octets: usize,
     sightings: Vec<TokenSighting>,
     coverage: Coverage,
@@ -157,10 +164,11 @@ impl Inspector {
             matcher,
             conns: Vec::new(),
             summaries: Vec::new(),
+            is_patient: false,
             log: Log {
                 raw: HitBook::default(),
                 names: Vec::new(),
-                names_seen: HashSet::new(),
+                names_seen: HashMap::new(),
                 names_octets: 0,
                 sightings: Vec::new(),
                 coverage,
@@ -171,6 +179,13 @@ impl Inspector {
                 spare: Spare::default(),
             },
         }
+    }
+
+    /// The same, where nobody waits for news: conns that have said little are read when they end. The order of hits
+    /// among conns changes, and nothing else.
+    #[must_use]
+    pub fn patient(matcher: Arc<Matcher>) -> Self {
+        Self { is_patient: true, ..Self::new(matcher) }
     }
 
     /// Names the interface that saw the frame whose chunks come next; for the sightings of tokens.
@@ -224,6 +239,8 @@ impl Inspector {
                 scale_chance(hit, searched);
             }
         }
+        log.names.sort_by_key(|answer| answer.at.number);
+        log.sightings.sort_by_key(|sighting| sighting.at.number);
         let (mut raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
         log.coverage.hits_omitted += omitted;
         for hit in &mut raw_hits {
@@ -269,9 +286,17 @@ impl ChunkSink for Inspector {
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
         let Ok(index) = usize::try_from(slot.0) else { return };
         let Some(place) = self.conns.get_mut(index) else { return };
-        if let Slot::Silent(uid, id) = *place {
-            *place = Slot::Heard(Box::new(Conn::new(uid, id, &mut self.log.spare)));
+        if self.is_patient {
+            if let Slot::Silent(uid, id) = *place {
+                *place = Slot::Deferred(uid, id, Deferred::default());
+            }
+            if let Slot::Deferred(.., deferred) = place
+                && deferred.keep(dir, chunk, self.log.interface_id)
+            {
+                return;
+            }
         }
+        place.hear(&self.matcher, &mut self.log);
         if let Slot::Heard(conn) = place {
             conn.chunk(dir, chunk, &self.matcher, &mut self.log);
         }
@@ -280,20 +305,44 @@ impl ChunkSink for Inspector {
     fn held(&self, slot: ConnSlot) -> usize {
         match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
             Some(Slot::Heard(conn)) => conn.held(),
-            _ => 0,
+            Some(Slot::Deferred(.., deferred)) => deferred.held() + ALLOCATION,
+            Some(Slot::Free | Slot::Silent(..)) | None => 0,
         }
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
         let Ok(index) = usize::try_from(slot.0) else { return };
-        match self.conns.get_mut(index).map(std::mem::take) {
-            Some(Slot::Heard(conn)) => {
+        let Some(place) = self.conns.get_mut(index) else { return };
+        if matches!(place, Slot::Deferred(..)) {
+            place.hear(&self.matcher, &mut self.log);
+        }
+        match std::mem::take(place) {
+            Slot::Heard(conn) => {
                 let summary = conn.close(record, &self.matcher, &mut self.log);
                 self.summaries.push(summary);
             }
-            Some(Slot::Silent(..)) => self.summaries.push(Conn::silent(record)),
-            Some(Slot::Free) | None => {}
+            Slot::Silent(..) => self.summaries.push(Conn::silent(record)),
+            Slot::Free | Slot::Deferred(..) => {}
         }
+    }
+}
+
+impl Slot {
+    /// Reads what was deferred, and takes what follows as it comes.
+    fn hear(&mut self, matcher: &Matcher, log: &mut Log) {
+        let (uid, id, deferred) = match self {
+            Self::Silent(uid, id) => (*uid, *id, Deferred::default()),
+            Self::Deferred(uid, id, deferred) => (*uid, *id, std::mem::take(deferred)),
+            Self::Free | Self::Heard(_) => return,
+        };
+        let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));
+        let now_at = log.interface_id;
+        deferred.replay(&mut |interface_id, dir, chunk| {
+            log.interface_id = interface_id;
+            conn.chunk(dir, chunk, matcher, log);
+        });
+        log.interface_id = now_at;
+        *self = Self::Heard(conn);
     }
 }
 
@@ -330,7 +379,11 @@ impl Log {
     /// Keeps an answer, each pair of name and address once.
     fn named(&mut self, answer: NameAnswer) {
         let key = (answer.name.clone(), answer.address);
-        if self.names_seen.contains(&key) {
+        if let Some(known) = self.names_seen.get(&key).and_then(|&at| self.names.get_mut(at)) {
+            // A conn that is read late may have been the first to answer.
+            if answer.at.number < known.at.number {
+                known.at = answer.at;
+            }
             return;
         }
         let octets = NAME_OCTETS + 2 * answer.name.len();
@@ -339,7 +392,7 @@ impl Log {
             return;
         }
         self.names_octets += octets;
-        self.names_seen.insert(key);
+        self.names_seen.insert(key, self.names.len());
         self.names.push(answer);
     }
 

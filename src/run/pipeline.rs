@@ -66,8 +66,25 @@ impl ChunkSink for Filing<'_> {
 }
 
 impl Pipeline {
-    /// A pipeline that searches for `identifiers` and `tokens`.
-    pub(super) fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, RunError> {
+    /// A pipeline that searches for `identifiers` and `tokens` in a recording.
+    pub(super) fn recorded(
+        identifiers: &[Identifier],
+        tokens: &[String],
+    ) -> Result<Self, RunError> {
+        Self::new(identifiers, tokens, Inspector::patient)
+    }
+
+    /// The same for what is just being captured: what is found is told at once.
+    #[cfg(feature = "live")]
+    pub(super) fn live(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, RunError> {
+        Self::new(identifiers, tokens, Inspector::new)
+    }
+
+    fn new(
+        identifiers: &[Identifier],
+        tokens: &[String],
+        inspector: fn(Arc<Matcher>) -> Inspector,
+    ) -> Result<Self, RunError> {
         let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
         let reach = matcher.reach().saturating_mul(ESCAPED).clamp(MIN_CONTEXT, MAX_CONTEXT);
         let limits =
@@ -76,7 +93,7 @@ impl Pipeline {
             decoder: Decoder::default(),
             addresses: Addresses::default(),
             table: ConnTable::new(limits),
-            inspector: Inspector::new(matcher),
+            inspector: inspector(matcher),
             archive: Archive::default(),
         })
     }
@@ -183,7 +200,7 @@ pub fn analyze(
     identifiers: &[Identifier],
     tokens: &[String],
 ) -> Result<Analysis, RunError> {
-    let mut pipeline = Pipeline::new(identifiers, tokens)?;
+    let mut pipeline = Pipeline::recorded(identifiers, tokens)?;
     loop {
         match source.next()? {
             Next::Frame(frame) => pipeline.frame(&frame),

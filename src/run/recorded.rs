@@ -24,7 +24,7 @@ pub fn judge_recording(
     let tokens = head.tokens();
     let mut pipelines = Vec::new();
     for plan in &plans {
-        pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+        pipelines.push(Pipeline::recorded(&plan.target.identifiers, &tokens)?);
     }
     loop {
         match source.next()? {

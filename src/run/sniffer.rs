@@ -59,7 +59,7 @@ impl Sniffer {
         let tokens = control.texts();
         let mut pipelines = Vec::new();
         for plan in plans {
-            pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+            pipelines.push(Pipeline::live(&plan.target.identifiers, &tokens)?);
         }
         let capture = Capture::start(lives)?;
         let recorder = match &watch.record {
