@@ -115,6 +115,10 @@ pub(super) struct Common {
     #[arg(long, global = true)]
     pub(super) show_secrets: bool,
 
+    /// Threads that read a recording. Default: one for each core. The answer is the same for any number.
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) threads: Option<std::num::NonZeroUsize>,
+
     /// Colour.
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
     pub(super) color: ColorArg,

@@ -19,6 +19,7 @@ mod udp;
 mod versions;
 mod waiting;
 
+pub use key::ConnKey;
 pub use table::ConnTable;
 
 /// Bounds of a conn table. What a bound costs is counted in `Coverage`.
@@ -57,6 +58,28 @@ pub struct Limits {
     pub linger_ns: i64,
     /// How long a conn of another protocol may be silent, likewise.
     pub datagram_idle_ns: i64,
+    /// Words of 64 bits of each of the two filters that remember the ends of conns which left; a power of two.
+    pub gone_words: usize,
+}
+
+impl Limits {
+    /// The limits of one of so many tables that share the conns of a capture: what is bounded in all is divided.
+    #[must_use]
+    pub fn share(self, tables: usize) -> Self {
+        let tables = tables.max(1);
+        Self {
+            max_conns: self.max_conns / tables,
+            max_closed: self.max_closed / tables,
+            max_datagram: self.max_datagram / tables,
+            state_bytes_total: self.state_bytes_total / tables,
+            out_of_order_bytes_total: self.out_of_order_bytes_total / tables,
+            tail_bytes_total: self.tail_bytes_total / tables,
+            version_bytes_total: self.version_bytes_total / tables,
+            search_budget: self.search_budget / tables as u64,
+            gone_words: self.gone_words / tables,
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {
@@ -76,6 +99,7 @@ impl Default for Limits {
             gap_patience: 8, // as many frames as two queues of one interface hand over at once
             linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
             datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn
+            gone_words: 1 << 19, // 4 MiB: when a million conns have left, six in a million others are taken for one of them
         }
     }
 }

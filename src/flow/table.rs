@@ -3,7 +3,7 @@
 use super::Limits;
 use super::conn::{Conn, Meta, conn_id};
 use super::gone::Gone;
-use super::key::{Index, Key};
+use super::key::{ConnKey, Index, Key};
 use super::list::{Kind, Link, Links, List};
 use super::out::{Out, Shared};
 use super::tcp::Tcp;
@@ -111,16 +111,35 @@ impl ConnTable {
                 is_starved: false,
                 scratch: Vec::new(),
             },
-            gone: Gone::default(),
-            left: Gone::default(),
+            gone: Gone::of_words(limits.gone_words),
+            left: Gone::of_words(limits.gone_words),
         }
+    }
+
+    /// The number of the conn that is opened next: one more than the last, unless `number_from` says another.
+    pub const fn next_number(&self) -> u64 {
+        self.next_uid
+    }
+
+    /// Numbers conns that are opened from now on from here.
+    pub const fn number_from(&mut self, number: u64) {
+        self.next_uid = number;
     }
 
     /// Takes the next segment; hands what follows from it to `sink`.
     pub fn push<S: ChunkSink>(&mut self, segment: &Segment<'_>, sink: &mut S) {
+        self.push_of(ConnKey::of(segment), segment, sink);
+    }
+
+    /// The same, where the key of its conn is known already.
+    pub fn push_of<S: ChunkSink>(
+        &mut self,
+        ConnKey(key): ConnKey,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) {
         self.now = self.now.max(segment.at().time.as_nanos());
         self.expire(sink);
-        let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
         let (index, slots) = (&self.index, &self.slots);
         let slot = index.get(key, |slot| slots.conn(slot).is_some_and(|it| it.meta.is_of(segment)));
         let mut goes_on = false;

@@ -44,7 +44,7 @@ use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use spare::Spare;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -141,6 +141,8 @@ struct Log {
     /// Where in `names` a pair stands.
     names_seen: HashMap<(String, IpAddr), usize>,
     names_octets: usize,
+    most_names: usize,
+    most_names_octets: usize,
     sightings: Vec<TokenSighting>,
     coverage: Coverage,
     /// Octets searched behind the point from which their direction is ciphertext.
@@ -170,6 +172,8 @@ impl Inspector {
                 names: Vec::new(),
                 names_seen: HashMap::new(),
                 names_octets: 0,
+                most_names: MAX_NAMES,
+                most_names_octets: MAX_NAMES_OCTETS,
                 sightings: Vec::new(),
                 coverage,
                 searched_sealed: 0,
@@ -186,6 +190,16 @@ impl Inspector {
     #[must_use]
     pub fn patient(matcher: Arc<Matcher>) -> Self {
         Self { is_patient: true, ..Self::new(matcher) }
+    }
+
+    /// The same inspector as one of so many that share the conns of a capture: what is bounded in all is divided.
+    #[must_use]
+    pub fn share(mut self, inspectors: usize) -> Self {
+        let inspectors = inspectors.max(1);
+        self.log.bounds = Bounds::share(inspectors);
+        self.log.most_names = MAX_NAMES / inspectors;
+        self.log.most_names_octets = MAX_NAMES_OCTETS / inspectors;
+        self
     }
 
     /// Names the interface that saw the frame whose chunks come next; for the sightings of tokens.
@@ -228,25 +242,22 @@ impl Inspector {
 
     /// Ends the reading. Conns that were not closed are left out: flow closes every conn at the end of the input.
     #[must_use]
-    pub fn finish(mut self) -> Inspection {
+    pub fn finish(self) -> Inspection {
+        let mut inspection = self.finish_share();
+        inspection.scale();
+        inspection
+    }
+
+    /// The same for one of several inspectors: `Inspection::add` joins what they give, `Inspection::scale` ends it.
+    #[must_use]
+    pub fn finish_share(mut self) -> Inspection {
         self.summaries.sort_by_key(|summary| summary.record.uid);
         let log = &mut self.log;
         let open = log.coverage.searched_bytes.saturating_sub(log.searched_sealed)
             + log.coverage.searched_raw_bytes;
-        for summary in &mut self.summaries {
-            for hit in &mut summary.hits {
-                let searched = if hit.in_ciphertext { log.searched_sealed } else { open };
-                scale_chance(hit, searched);
-            }
-        }
-        log.names.sort_by_key(|answer| answer.at.number);
-        log.sightings.sort_by_key(|sighting| sighting.at.number);
-        let (mut raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
+        let (raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
         log.coverage.hits_omitted += omitted;
-        for hit in &mut raw_hits {
-            scale_chance(hit, open);
-        }
-        Inspection {
+        let mut inspection = Inspection {
             conns: self.summaries,
             searched_sealed: log.searched_sealed,
             searched_open: open,
@@ -254,7 +265,46 @@ impl Inspector {
             names: std::mem::take(&mut log.names),
             sightings: std::mem::take(&mut log.sightings),
             coverage: std::mem::take(&mut log.coverage),
+        };
+        inspection.sort();
+        inspection
+    }
+}
+
+impl Inspection {
+    /// Adds what another inspector found in other conns of the same capture.
+    pub fn add(&mut self, other: Self) {
+        self.conns.extend(other.conns);
+        self.searched_sealed += other.searched_sealed;
+        self.searched_open += other.searched_open;
+        self.raw_hits.extend(other.raw_hits);
+        self.names.extend(other.names);
+        self.sightings.extend(other.sightings);
+        // What the search leaves out is the same for all.
+        let dropped = std::mem::take(&mut self.coverage.patterns_dropped);
+        self.coverage.add(&other.coverage);
+        self.coverage.patterns_dropped = dropped;
+        self.sort();
+    }
+
+    /// Turns the chance of one position of each hit into that of all that was searched. To be called once.
+    pub fn scale(&mut self) {
+        let (sealed, open) = (self.searched_sealed, self.searched_open);
+        for hit in self.conns.iter_mut().flat_map(|summary| &mut summary.hits) {
+            scale_chance(hit, if hit.in_ciphertext { sealed } else { open });
         }
+        for hit in &mut self.raw_hits {
+            scale_chance(hit, open);
+        }
+    }
+
+    /// In the order of the capture, each name and address once.
+    fn sort(&mut self) {
+        self.raw_hits.sort_by_key(|hit| hit.frames.first.number);
+        self.sightings.sort_by_key(|sighting| sighting.at.number);
+        self.names.sort_by_key(|answer| answer.at.number);
+        let mut seen = HashSet::new();
+        self.names.retain(|answer| seen.insert((answer.name.clone(), answer.address)));
     }
 }
 
@@ -387,7 +437,9 @@ impl Log {
             return;
         }
         let octets = NAME_OCTETS + 2 * answer.name.len();
-        if self.names.len() >= MAX_NAMES || self.names_octets + octets > MAX_NAMES_OCTETS {
+        if self.names.len() >= self.most_names
+            || self.names_octets + octets > self.most_names_octets
+        {
             self.coverage.hits_omitted += 1;
             return;
         }

@@ -72,6 +72,9 @@ pub enum RunError {
         /// Which.
         thread: &'static str,
     },
+    /// The threads that read a recording did not read the same.
+    #[error("a capture changed while it was read")]
+    Changed,
     /// A manifest of a suite cannot be used.
     #[error("{}: {detail}", path.display())]
     Manifest {

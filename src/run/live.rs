@@ -169,7 +169,7 @@ pub fn watch(
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
     outcomes
         .map(|((plan, pipeline), tunnel)| {
-            let mut outcome = conclude(plan, pipeline.finish(&seen.losses), &facts, tunnel)?;
+            let mut outcome = conclude(plan, pipeline.finish(&seen.losses)?, &facts, tunnel)?;
             outcome.command.clone_from(&command);
             Ok(outcome)
         })

@@ -19,14 +19,16 @@ mod resolve;
 #[cfg(feature = "live")]
 mod sniffer;
 mod suite;
+mod walkers;
 
 pub use archive::Archive;
 pub use error::RunError;
 #[cfg(feature = "live")]
 pub use live::{Observer, Progress, Watch, watch};
 pub use pipeline::{Analysis, analyze};
-pub use recorded::judge_recording;
+pub use recorded::{judge_recording, judge_recording_in};
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
+pub use walkers::{Threads, analyze_files};
 
 use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord};
 use crate::target::Plan;

@@ -2,14 +2,15 @@
 
 use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
-use crate::run::pipeline::{Analysis, Pipeline};
+use crate::run::pipeline::Analysis;
+use crate::run::walkers::{self, Search, Threads};
 use crate::run::{Outcome, RunError, SourceFacts, case};
-use crate::source::{Files, Next, Source as _};
+use crate::source::{Files, Source as _};
 use crate::target::Plan;
 use crate::verdict::{Rest, Sieve, Source, judge};
 use std::path::PathBuf;
 
-/// Judges the files, taken as one capture, for each plan.
+/// Judges the files, taken as one capture, for each plan, in this thread.
 ///
 /// # Errors
 /// `RunError::Source` where a file cannot be opened or is no capture, `RunError::Inspect` where an identifier cannot
@@ -19,27 +20,46 @@ pub fn judge_recording(
     files: &[PathBuf],
     strict: bool,
 ) -> Result<Vec<Outcome>, RunError> {
+    judge_with(plans, files, strict, 1)
+}
+
+/// The same with threads beside this one.
+///
+/// # Errors
+/// As `judge_recording`; `RunError::Thread` where a thread panicked.
+pub fn judge_recording_in(
+    plans: Vec<Plan>,
+    files: &[PathBuf],
+    strict: bool,
+    threads: Threads,
+) -> Result<Vec<Outcome>, RunError> {
+    let threads = threads.reading(files);
+    if threads == 1 {
+        return judge_with(plans, files, strict, 1);
+    }
+    match judge_with(plans.clone(), files, strict, threads) {
+        // It is still being written: one thread reads it up to one place.
+        Err(RunError::Changed) => judge_with(plans, files, strict, 1),
+        judged => judged,
+    }
+}
+
+fn judge_with(
+    plans: Vec<Plan>,
+    files: &[PathBuf],
+    strict: bool,
+    threads: usize,
+) -> Result<Vec<Outcome>, RunError> {
     let mut source = Files::open(files)?;
     let head: Head = annotation(source.head_annotation());
     let tokens = head.tokens();
-    let mut pipelines = Vec::new();
-    for plan in &plans {
-        pipelines.push(Pipeline::recorded(&plan.target.identifiers, &tokens)?);
-    }
-    loop {
-        match source.next()? {
-            Next::Frame(frame) => {
-                for pipeline in &mut pipelines {
-                    pipeline.frame(&frame);
-                }
-            }
-            Next::Idle => {}
-            Next::End => break,
-        }
-    }
+    let searches: Vec<_> = plans
+        .iter()
+        .map(|plan| Search { identifiers: &plan.target.identifiers, tokens: &tokens })
+        .collect();
+    let analyses = walkers::read(&mut source, files, &searches, threads)?;
     let own = source.is_own();
     let closed = source.is_closed();
-    let losses = source.losses();
     let tail: Option<Tail> =
         source.tail_annotation().and_then(|text| serde_json::from_str(text).ok());
     let control = tail.as_ref().map_or_else(|| head.control(), Tail::control);
@@ -52,12 +72,12 @@ pub fn judge_recording(
         control,
         strict,
     };
-    let outcomes = plans.into_iter().zip(pipelines).map(|(mut plan, pipeline)| {
+    let outcomes = plans.into_iter().zip(analyses).map(|(mut plan, analysis)| {
         let tunnel = tail.as_ref().and_then(|tail| {
             tail.add_addresses(&mut plan.target);
             tail.tunnel(&plan.target.name)
         });
-        conclude(plan, pipeline.finish(&losses), &facts, tunnel)
+        conclude(plan, analysis, &facts, tunnel)
     });
     outcomes.collect()
 }

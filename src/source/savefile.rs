@@ -17,7 +17,7 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use files::Files;
+pub use files::{Files, is_cheap_to_read};
 
 use super::octets::ByteOrder;
 use super::{Losses, Next, Source, SourceError, Tally};
@@ -65,6 +65,11 @@ pub struct Savefile {
 }
 
 impl Savefile {
+    /// Whether it is compressed.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packing != Packing::None
+    }
+
     /// Finds out how `reader` is packed and which format it has, and reads its first header.
     ///
     /// # Errors
