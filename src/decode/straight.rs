@@ -124,7 +124,7 @@ mod tests {
         let tcp = if options { vec![0, 0] } else { Vec::new() };
         match kind % 4 {
             0 | 1 => {
-                let ip = if kind % 4 == 0 {
+                let ip = if kind.is_multiple_of(4) {
                     link.ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
                 } else {
                     link.ipv6([1; 16], [2; 16], 64)
@@ -147,7 +147,7 @@ mod tests {
         data
     }
 
-    fn seen(segment: Option<Segment<'_>>, unread: Vec<(usize, &[u8])>, held: bool) -> String {
+    fn seen(segment: Option<Segment<'_>>, unread: &[(usize, &[u8])], held: bool) -> String {
         let segment = segment.map(|it| {
             (
                 it.encap.carriage().map(|it| it.to_string()),
@@ -163,9 +163,9 @@ mod tests {
             Frame { number: 1, time, interface_id: 0, link_type: LinkType::ETHERNET, len, data };
         let (mut short, mut long) = (Decoder::default(), Decoder::default());
         let decoded = short.decode(&frame);
-        let quick = seen(decoded.segment, decoded.unread().collect(), decoded.is_held);
+        let quick = seen(decoded.segment, &decoded.unread().collect::<Vec<_>>(), decoded.is_held);
         let decoded = long.walk(&frame);
-        let slow = seen(decoded.segment, decoded.unread().collect(), decoded.is_held);
+        let slow = seen(decoded.segment, &decoded.unread().collect::<Vec<_>>(), decoded.is_held);
         assert_eq!(quick, slow);
         let (mut short, mut long) = (short.coverage().clone(), long.coverage().clone());
         (short.frames, short.bytes, long.frames, long.bytes) = (0, 0, 0, 0);
