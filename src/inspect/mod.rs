@@ -42,7 +42,7 @@ use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use spare::Spare;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ const MAX_NEWS: usize = 1024;
 const MAX_NAMES: usize = 1 << 18;
 
 /// Octets that they may take, likewise: a flood of long names ends earlier.
-const MAX_NAMES_OCTETS: usize = 32 << 20;
+const MAX_NAMES_OCTETS: usize = 8 << 20;
 
 /// Octets that an answer takes beside its name, which is held twice.
 const NAME_OCTETS: usize = 160;
@@ -131,6 +131,8 @@ enum Slot {
 /// What outlives a conn.
 struct Log {
     raw: HitBook,
+    /// The names whose answers are kept; none: all.
+    hosts: Option<BTreeSet<String>>,
     names: Vec<NameAnswer>,
     names_seen: HashSet<(String, IpAddr)>,
     names_octets: usize,
@@ -159,6 +161,7 @@ impl Inspector {
             summaries: Vec::new(),
             log: Log {
                 raw: HitBook::default(),
+                hosts: None,
                 names: Vec::new(),
                 names_seen: HashSet::new(),
                 names_octets: 0,
@@ -171,6 +174,14 @@ impl Inspector {
                 spare: Spare::default(),
             },
         }
+    }
+
+    /// Keeps the answers of these names only, and those with a wildcard: others' names are many and nobody asks for them.
+    /// Names are in lower case, without a trailing dot.
+    #[must_use]
+    pub fn for_hosts(mut self, hosts: BTreeSet<String>) -> Self {
+        self.log.hosts = Some(hosts);
+        self
     }
 
     /// Names the interface that saw the frame whose chunks come next; for the sightings of tokens.
@@ -329,6 +340,12 @@ impl Log {
 
     /// Keeps an answer, each pair of name and address once.
     fn named(&mut self, answer: NameAnswer) {
+        if let Some(hosts) = &self.hosts {
+            let name = answer.name.trim().trim_end_matches('.').to_ascii_lowercase();
+            if !hosts.contains(&name) && !name.starts_with("*.") {
+                return;
+            }
+        }
         let key = (answer.name.clone(), answer.address);
         if self.names_seen.contains(&key) {
             return;

@@ -497,6 +497,25 @@ fn cipher_none_is_read_on() {
 }
 
 #[test]
+fn answers_of_names_that_nobody_asks_for_are_not_kept() {
+    let message = |name: &str| {
+        let (len, rest) = (u8::try_from(name.len()).unwrap(), b"\x03org\0\0\x01\0\x01");
+        let head = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0";
+        let tail = b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x0a\0\0\x09";
+        [head, &[len][..], name.as_bytes(), rest, tail].concat()
+    };
+    for (hosts, kept) in [(&["mail.org"][..], 1), (&[], 0), (&["other.org"], 0)] {
+        let mut play = Play::new(9053, Proto::UDP);
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        play.inspector = play.inspector.for_hosts(hosts);
+        let inspection = play.say(S, &message("MAIL")).say(S, &message("far")).end();
+        let names: Vec<_> = inspection.names.iter().map(|answer| answer.name.as_str()).collect();
+        assert_eq!(names, vec!["mail.org"; kept]);
+        assert_eq!(inspection.coverage.hits_omitted, 0);
+    }
+}
+
+#[test]
 fn dns_tells_every_name_that_leads_to_an_address() {
     let question = b"\x04mail\x07example\x03org\x00\x00\x01\x00\x01";
     let mut query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();

@@ -13,6 +13,7 @@ use crate::model::{
 use crate::run::RunError;
 use crate::run::archive::Archive;
 use crate::source::{Losses, Next, Source};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Octets of both addresses of an Ethernet frame (IEEE 802.3 s3.2.3).
@@ -67,7 +68,12 @@ impl ChunkSink for Filing<'_> {
 
 impl Pipeline {
     /// A pipeline that searches for `identifiers` and `tokens`.
-    pub(super) fn new(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, RunError> {
+    /// Answers are kept of the names of `hosts` alone.
+    pub(super) fn new(
+        identifiers: &[Identifier],
+        tokens: &[String],
+        hosts: BTreeSet<String>,
+    ) -> Result<Self, RunError> {
         let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
         let reach = matcher.reach().saturating_mul(ESCAPED).clamp(MIN_CONTEXT, MAX_CONTEXT);
         let limits =
@@ -76,7 +82,7 @@ impl Pipeline {
             decoder: Decoder::default(),
             addresses: Addresses::default(),
             table: ConnTable::new(limits),
-            inspector: Inspector::new(matcher),
+            inspector: Inspector::new(matcher).for_hosts(hosts),
             archive: Archive::default(),
         })
     }
@@ -174,7 +180,7 @@ pub struct Analysis {
     pub coverage: Coverage,
 }
 
-/// Reads a source to its end.
+/// Reads a source to its end, for nobody's hosts: it keeps no answered names.
 ///
 /// # Errors
 /// `RunError::Source` where the source fails, `RunError::Inspect` where an identifier cannot be searched.
@@ -183,7 +189,7 @@ pub fn analyze(
     identifiers: &[Identifier],
     tokens: &[String],
 ) -> Result<Analysis, RunError> {
-    let mut pipeline = Pipeline::new(identifiers, tokens)?;
+    let mut pipeline = Pipeline::new(identifiers, tokens, BTreeSet::new())?;
     loop {
         match source.next()? {
             Next::Frame(frame) => pipeline.frame(&frame),

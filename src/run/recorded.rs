@@ -6,7 +6,7 @@ use crate::run::pipeline::{Analysis, Pipeline};
 use crate::run::{Outcome, RunError, SourceFacts, case};
 use crate::source::{Files, Next, Source as _};
 use crate::target::Plan;
-use crate::verdict::{Rest, Sieve, Source, judge};
+use crate::verdict::{Rest, Sieve, Source, hosts, judge};
 use std::path::PathBuf;
 
 /// Judges the files, taken as one capture, for each plan.
@@ -24,7 +24,7 @@ pub fn judge_recording(
     let tokens = head.tokens();
     let mut pipelines = Vec::new();
     for plan in &plans {
-        pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+        pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens, hosts(&plan.target))?);
     }
     loop {
         match source.next()? {

@@ -9,6 +9,7 @@ use crate::run::live::Watch;
 use crate::run::pipeline::Pipeline;
 use crate::source::{Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper};
 use crate::target::Plan;
+use crate::verdict::hosts;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -59,7 +60,7 @@ impl Sniffer {
         let tokens = control.texts();
         let mut pipelines = Vec::new();
         for plan in plans {
-            pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+            pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens, hosts(&plan.target))?);
         }
         let capture = Capture::start(lives)?;
         let recorder = match &watch.record {

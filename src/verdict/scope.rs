@@ -515,6 +515,16 @@ fn is_inside(case: &Case<'_>, conn: &ConnSummary) -> bool {
             && record.interfaces.iter().all(|id| is_inner_interface(case, *id))
 }
 
+/// The names whose answers in a capture a judgement asks for, in lower case and without a trailing dot.
+#[must_use]
+pub fn hosts(target: &Target) -> BTreeSet<String> {
+    let services = target.services.iter();
+    let services = services.flat_map(|it| std::iter::once(&it.host).chain(&it.aliases));
+    let exempts = target.exempts.iter().map(|it| &it.host);
+    let all = target.gateway_host.iter().chain(services).chain(exempts);
+    all.map(|host| host.trim().trim_end_matches('.').to_ascii_lowercase()).collect()
+}
+
 fn service_addresses(
     case: &Case<'_>,
     service: &Service,

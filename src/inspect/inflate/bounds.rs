@@ -21,8 +21,9 @@ const MAX_RATIO_IN_ALL: u64 = 16;
 /// Octets that may come out of a capture beyond that; small captures are never stopped by it.
 const FREE_OCTETS_IN_ALL: u64 = 64 << 20;
 
-/// Octets of memory that all decoders hold together: a thousand windows of deflate, or eight of zstd at its largest.
-const MAX_MEMORY: usize = 64 << 20;
+/// Octets of memory that all decoders hold together: a thousand windows of deflate, or five of zstd at its largest. They are
+/// also told to flow with all else that a conn holds, so that conns leave where the sum is too much.
+const MAX_MEMORY: usize = 48 << 20;
 
 /// What a body could not be read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,13 @@ struct All {
 pub(super) struct Permit {
     octets: usize,
     all: Arc<All>,
+}
+
+impl Permit {
+    /// Octets that may be held.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
 }
 
 impl Bounds {
