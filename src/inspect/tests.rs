@@ -381,6 +381,28 @@ fn an_upgrade_keeps_what_was_readable_before() {
 }
 
 #[test]
+fn a_hello_that_was_captured_before_the_answer_it_waited_for_begins_the_upgrade() {
+    for (greeting, asks, grants) in [
+        (&b"+OK POP3 ready\r\n"[..], &b"STLS\r\n"[..], &b"+OK begin\r\n"[..]),
+        (b"* OK IMAP4rev1 ready\r\n", b"a1 STARTTLS\r\n", b"a1 OK begin\r\n"),
+        (b"220 mail ESMTP\r\n", b"STARTTLS\r\n", b"220 go\r\n"),
+        (b"200 NNTP ready\r\n", b"STARTTLS\r\n", b"382 go\r\n"),
+    ] {
+        let talk = recorded(TLS12);
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, grants);
+        let conn = play.all(&talk[1..]).conn();
+        assert_eq!((conn.class, conn.basis), (Class::Upgraded, Basis::Handshake), "{conn:?}");
+        // Without the rest, or refused, nothing was hidden.
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, b"-ERR no\r\n");
+        let conn = play.say(C, b"USER jsmith\r\nPASS sesame\r\n").say(S, b"+OK\r\n").conn();
+        assert_eq!(conn.class, Class::Cleartext, "{conn:?}");
+        assert_eq!(hits(&conn, Rule::Identifier), ["jsmith"]);
+    }
+}
+
+#[test]
 fn an_upgrade_that_never_comes_is_cleartext() {
     let mut play = Play::tcp(110);
     play.say(S, b"+OK POP3 server ready\r\n").say(C, b"STLS\r\n").say(S, b"+OK begin\r\n");
