@@ -55,7 +55,7 @@ pub struct Limits {
     /// How long a closed TCP conn takes stray segments, in nanoseconds of capture time. One that was reset after it carried
     /// payload does not count as closed: the reset may not have been believed.
     pub linger_ns: i64,
-    /// How long a conn of another protocol may be silent, likewise.
+    /// How long a conn of another protocol must be silent, likewise, so that it counts as ended where it leaves for others' room.
     pub datagram_idle_ns: i64,
 }
 
