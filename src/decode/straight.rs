@@ -2,8 +2,8 @@
 //! tunnel. Any other goes the long way; for these both give the same, and a test holds them together.
 
 use super::link::{ETHER_IPV4, ETHER_IPV6};
-use super::tunnel;
 use super::view::Unread;
+use super::{transport, tunnel};
 use crate::model::{
     Encapsulation, Endpoint, Frame, FrameSpan, LinkType, Proto, Segment, SeqNo, TcpFlags, TcpHeader,
 };
@@ -44,7 +44,10 @@ pub(super) fn read<'a>(frame: &Frame<'a>, unread: &mut Unread<'a>) -> Option<Seg
         encap: &Encapsulation::NONE,
         is_alternate: false,
     };
-    if tunnel::of(&segment).is_some() {
+    // A loopback address on a wire, a SYN that joins other conns: both are remarked on the long way.
+    let is_local = src.is_loopback() && dst.is_loopback();
+    let joins = tcp.is_some_and(|it| it.flags.has(TcpFlags::SYN)) && transport::joins(rest);
+    if is_local || joins || tunnel::of(&segment).is_some() {
         return None;
     }
     unread.push(trailer);
@@ -172,6 +175,17 @@ mod tests {
         assert_eq!(short, long);
         let mut unread = super::Unread::new(data);
         super::read(&frame, &mut unread).is_some()
+    }
+
+    #[test]
+    fn what_is_remarked_goes_the_long_way() {
+        let mut local = frame(0, b"USER chris\r\n", true);
+        local[26..34].copy_from_slice(&[127, 0, 0, 1, 127, 0, 0, 1]);
+        assert!(!both(&local, u32::try_from(local.len()).unwrap()));
+        let mut joining = frame(0, b"", true);
+        joining[47] = 2;
+        joining[54..58].copy_from_slice(&[30, 12, 0x10, 1]);
+        assert!(!both(&joining, u32::try_from(joining.len()).unwrap()));
     }
 
     #[test]

@@ -324,17 +324,13 @@ impl ConnTable {
         sink.closed(ConnSlot(slot), meta.record(is_evicted));
     }
 
-    /// Closes the conns whose time is over.
+    /// Closes the closed conns whose time is over. Those of datagrams have no end: what goes on after hours, or by a clock
+    /// that was set back, is joined with what came before for as long as nobody needs the room.
     fn expire<S: ChunkSink>(&mut self, sink: &mut S) {
-        let limits = self.shared.limits;
-        for (kind, timeout) in
-            [(Kind::Closed, limits.linger_ns), (Kind::Datagram, limits.datagram_idle_ns)]
-        {
-            let deadline = self.now.saturating_sub(timeout);
-            while let Some(slot) = self.first_of(kind, deadline) {
-                if self.is_silent(slot, kind) {
-                    self.close(slot, End::Time, sink);
-                }
+        let deadline = self.now.saturating_sub(self.shared.limits.linger_ns);
+        while let Some(slot) = self.first_of(Kind::Closed, deadline) {
+            if self.is_silent(slot, Kind::Closed) {
+                self.close(slot, End::Time, sink);
             }
         }
     }
@@ -350,11 +346,19 @@ impl ConnTable {
                     self.requeue(slot, kind);
                     continue;
                 }
-                self.close(slot, End::Room, sink);
+                let why = if self.is_over(slot, kind) { End::Time } else { End::Room };
+                self.close(slot, why, sink);
                 return true;
             }
         }
         false
+    }
+
+    /// Whether a conn of datagrams was silent for so long that its conversation may be taken for ended.
+    fn is_over(&self, slot: u32, kind: Kind) -> bool {
+        let deadline = self.now.saturating_sub(self.shared.limits.datagram_idle_ns);
+        kind == Kind::Datagram
+            && self.slots.conn(slot).is_some_and(|conn| conn.meta.touched < deadline)
     }
 
     /// The front of a list, where it was put there before `deadline`.

@@ -44,7 +44,7 @@ use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use spare::Spare;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ const MAX_NEWS: usize = 1024;
 const MAX_NAMES: usize = 1 << 18;
 
 /// Octets that they may take, likewise: a flood of long names ends earlier.
-const MAX_NAMES_OCTETS: usize = 32 << 20;
+const MAX_NAMES_OCTETS: usize = 8 << 20;
 
 /// Octets that an answer takes beside its name, which is held twice.
 const NAME_OCTETS: usize = 160;
@@ -137,6 +137,8 @@ enum Slot {
 /// What outlives a conn.
 struct Log {
     raw: HitBook,
+    /// The names whose answers are kept; none: all.
+    hosts: Option<BTreeSet<String>>,
     names: Vec<NameAnswer>,
     /// Where in `names` a pair stands.
     names_seen: HashMap<(String, IpAddr), usize>,
@@ -169,6 +171,7 @@ impl Inspector {
             is_patient: false,
             log: Log {
                 raw: HitBook::default(),
+                hosts: None,
                 names: Vec::new(),
                 names_seen: HashMap::new(),
                 names_octets: 0,
@@ -199,6 +202,14 @@ impl Inspector {
         self.log.bounds = Bounds::share(inspectors);
         self.log.most_names = MAX_NAMES / inspectors;
         self.log.most_names_octets = MAX_NAMES_OCTETS / inspectors;
+        self
+    }
+
+    /// Keeps the answers of these names only, and those with a wildcard: others' names are many and nobody asks for them.
+    /// Names are in lower case, without a trailing dot.
+    #[must_use]
+    pub fn for_hosts(mut self, hosts: BTreeSet<String>) -> Self {
+        self.log.hosts = Some(hosts);
         self
     }
 
@@ -428,6 +439,12 @@ impl Log {
 
     /// Keeps an answer, each pair of name and address once.
     fn named(&mut self, answer: NameAnswer) {
+        if let Some(hosts) = &self.hosts {
+            let name = answer.name.trim().trim_end_matches('.').to_ascii_lowercase();
+            if !hosts.contains(&name) && !name.starts_with("*.") {
+                return;
+            }
+        }
         let key = (answer.name.clone(), answer.address);
         if let Some(known) = self.names_seen.get(&key).and_then(|&at| self.names.get_mut(at)) {
             // A conn that is read late may have been the first to answer.

@@ -13,6 +13,7 @@ use crate::model::{
 use crate::run::RunError;
 use crate::run::archive::{Archive, Shelf};
 use crate::source::{Losses, Next, Source};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Octets of both addresses of an Ethernet frame (IEEE 802.3 s3.2.3).
@@ -28,6 +29,15 @@ const ESCAPED: usize = 6;
 /// credentials; and at most, since a conflict without a hit is no PASS anyway.
 const MIN_CONTEXT: usize = 256;
 const MAX_CONTEXT: usize = 2048;
+
+/// What is looked for, for one target.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) identifiers: &'a [Identifier],
+    pub(super) tokens: &'a [String],
+    /// The names whose answers are kept.
+    pub(super) hosts: &'a BTreeSet<String>,
+}
 
 /// Equal shares of the conns of a capture. Each has a table, an inspector and bounds of its own, so that what becomes of a conn
 /// depends neither on how many threads there are nor on which of them it is in.
@@ -79,31 +89,30 @@ impl ChunkSink for Filing<'_> {
 }
 
 impl Pipeline {
-    /// Pipelines for the threads that read a recording, which search for `identifiers` and `tokens`: as many as `threads`, but
-    /// no more than there are shares. `Pipeline::join` makes one of them again.
-    pub(super) fn recorded(
-        identifiers: &[Identifier],
-        tokens: &[String],
-        threads: usize,
-    ) -> Result<Vec<Self>, RunError> {
-        let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
+    /// Pipelines for the threads that read a recording: as many as `threads`, but no more than there are shares. `join` makes
+    /// one of what they read.
+    pub(super) fn recorded(search: Search<'_>, threads: usize) -> Result<Vec<Self>, RunError> {
+        let matcher = Arc::new(Matcher::new(search.identifiers, search.tokens)?);
         let threads = threads.clamp(1, SHARES);
         let of = |thread| {
-            Self::new(&matcher, Inspector::patient, |share| share % threads == thread, threads == 1)
+            let inspector =
+                || Inspector::patient(Arc::clone(&matcher)).for_hosts(search.hosts.clone());
+            Self::new(&matcher, inspector, |share| share % threads == thread, threads == 1)
         };
         Ok((0..threads).map(of).collect())
     }
 
     /// A pipeline for what is just being captured: what is found is told at once.
     #[cfg(feature = "live")]
-    pub(super) fn live(identifiers: &[Identifier], tokens: &[String]) -> Result<Self, RunError> {
-        let matcher = Arc::new(Matcher::new(identifiers, tokens)?);
-        Ok(Self::new(&matcher, Inspector::new, |_| true, true))
+    pub(super) fn live(search: Search<'_>) -> Result<Self, RunError> {
+        let matcher = Arc::new(Matcher::new(search.identifiers, search.tokens)?);
+        let inspector = || Inspector::new(Arc::clone(&matcher)).for_hosts(search.hosts.clone());
+        Ok(Self::new(&matcher, inspector, |_| true, true))
     }
 
     fn new(
-        matcher: &Arc<Matcher>,
-        inspector: fn(Arc<Matcher>) -> Inspector,
+        matcher: &Matcher,
+        inspector: impl Fn() -> Inspector,
         has: impl Fn(usize) -> bool,
         is_sole: bool,
     ) -> Self {
@@ -114,7 +123,7 @@ impl Pipeline {
             has(index).then(|| {
                 Box::new(Share {
                     table: ConnTable::new(limits.share(SHARES)),
-                    inspector: inspector(Arc::clone(matcher)).share(SHARES),
+                    inspector: inspector().share(SHARES),
                     shelf: Shelf::share(SHARES),
                 })
             })
@@ -311,7 +320,7 @@ pub struct Analysis {
     pub coverage: Coverage,
 }
 
-/// Reads a source to its end, in this thread.
+/// Reads a source to its end, in this thread, for nobody's hosts: it keeps no answered names.
 ///
 /// # Errors
 /// `RunError::Source` where the source fails, `RunError::Inspect` where an identifier cannot be searched.
@@ -320,7 +329,8 @@ pub fn analyze(
     identifiers: &[Identifier],
     tokens: &[String],
 ) -> Result<Analysis, RunError> {
-    let mut pipelines = Pipeline::recorded(identifiers, tokens, 1)?;
+    let hosts = BTreeSet::new();
+    let mut pipelines = Pipeline::recorded(Search { identifiers, tokens, hosts: &hosts }, 1)?;
     read_all(source, &mut pipelines)?;
     join(pipelines.into_iter().map(Pipeline::close).collect(), &source.losses())
 }

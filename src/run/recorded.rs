@@ -2,12 +2,12 @@
 
 use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
-use crate::run::pipeline::Analysis;
-use crate::run::walkers::{self, Search, Threads};
+use crate::run::pipeline::{Analysis, Search};
+use crate::run::walkers::{self, Threads};
 use crate::run::{Outcome, RunError, SourceFacts, case};
 use crate::source::{Files, Source as _};
 use crate::target::Plan;
-use crate::verdict::{Rest, Sieve, Source, judge};
+use crate::verdict::{Rest, Sieve, Source, hosts, judge};
 use std::path::PathBuf;
 
 /// Judges the files, taken as one capture, for each plan, in this thread.
@@ -53,9 +53,15 @@ fn judge_with(
     let mut source = Files::open(files)?;
     let head: Head = annotation(source.head_annotation());
     let tokens = head.tokens();
+    let hosts: Vec<_> = plans.iter().map(|plan| hosts(&plan.target)).collect();
     let searches: Vec<_> = plans
         .iter()
-        .map(|plan| Search { identifiers: &plan.target.identifiers, tokens: &tokens })
+        .zip(&hosts)
+        .map(|(plan, hosts)| Search {
+            identifiers: &plan.target.identifiers,
+            tokens: &tokens,
+            hosts,
+        })
         .collect();
     let analyses = walkers::read(&mut source, files, &searches, threads)?;
     let own = source.is_own();

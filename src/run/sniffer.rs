@@ -6,9 +6,10 @@ use crate::run::RunError;
 use crate::run::annotation::{Head, Tail};
 use crate::run::control::Control;
 use crate::run::live::Watch;
-use crate::run::pipeline::Pipeline;
+use crate::run::pipeline::{Pipeline, Search};
 use crate::source::{Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper};
 use crate::target::Plan;
+use crate::verdict::hosts;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -59,7 +60,10 @@ impl Sniffer {
         let tokens = control.texts();
         let mut pipelines = Vec::new();
         for plan in plans {
-            pipelines.push(Pipeline::live(&plan.target.identifiers, &tokens)?);
+            let hosts = hosts(&plan.target);
+            let search =
+                Search { identifiers: &plan.target.identifiers, tokens: &tokens, hosts: &hosts };
+            pipelines.push(Pipeline::live(search)?);
         }
         let capture = Capture::start(lives)?;
         let recorder = match &watch.record {

@@ -2,19 +2,13 @@
 
 use crate::model::Identifier;
 use crate::run::RunError;
-use crate::run::pipeline::{Analysis, Closed, Pipeline, SHARES, join, read_all};
+use crate::run::pipeline::{Analysis, Closed, Pipeline, SHARES, Search, join, read_all};
 use crate::source::{Files, Source as _, is_cheap_to_read};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Octets of a recording below which one thread reads it: to start others would take longer.
 const MIN_OCTETS: u64 = 1 << 20;
-
-/// What is looked for in a recording, for one target.
-#[derive(Clone, Copy)]
-pub(super) struct Search<'a> {
-    pub(super) identifiers: &'a [Identifier],
-    pub(super) tokens: &'a [String],
-}
 
 /// How many threads read a recording; never more than there are shares of its conns. The answer is the same for any number.
 ///
@@ -56,7 +50,7 @@ pub(super) fn read(
     // A list of pipelines for each thread, one a search.
     let mut walkers: Vec<Vec<Pipeline>> = (0..threads).map(|_| Vec::new()).collect();
     for search in searches {
-        let pipelines = Pipeline::recorded(search.identifiers, search.tokens, threads)?;
+        let pipelines = Pipeline::recorded(*search, threads)?;
         for (walker, pipeline) in walkers.iter_mut().zip(pipelines) {
             walker.push(pipeline);
         }
@@ -92,7 +86,7 @@ fn walk(source: &mut Files, mut pipelines: Vec<Pipeline>) -> Result<Vec<Closed>,
     Ok(pipelines.into_iter().map(Pipeline::close).collect())
 }
 
-/// Reads captures, taken as one, and lists their conns.
+/// Reads captures, taken as one, and lists their conns; for nobody's hosts: it keeps no answered names.
 ///
 /// # Errors
 /// As `judge_recording`.
@@ -101,7 +95,8 @@ pub fn analyze_files(
     identifiers: &[Identifier],
     threads: Threads,
 ) -> Result<Analysis, RunError> {
-    let search = Search { identifiers, tokens: &[] };
+    let hosts = BTreeSet::new();
+    let search = Search { identifiers, tokens: &[], hosts: &hosts };
     match analyze_with(files, search, threads.reading(files)) {
         Err(RunError::Changed) => analyze_with(files, search, 1),
         read => read,

@@ -314,6 +314,11 @@ fn not_a_capture(
 ) -> SourceError {
     match end {
         Err(Stop::Failed(source)) => return SourceError::Read { name, at: 0, source },
+        Err(Stop::Cut { why: Some(why), .. }) if why == unpack::LARGE_WINDOW => {
+            let (packing, command) =
+                ("zstd and a window of more than 32 MiB", "zstd -dc --long=31");
+            return SourceError::Packed { name, packing, command };
+        }
         Err(Stop::Cut { why: Some(why), .. }) if packing != Packing::None => {
             return SourceError::DamagedPacking {
                 name,

@@ -32,4 +32,5 @@ pub use judge::judge;
 pub use judgement::{
     ControlCheck, Evidence, Explained, Judgement, Outcome, Reason, Role, Row, ScopedConn,
 };
+pub use scope::hosts;
 pub use sieve::Sieve;

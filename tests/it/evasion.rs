@@ -24,6 +24,7 @@ mod hidden;
 mod noise;
 mod octets;
 mod order;
+mod outside;
 mod overlap;
 mod silent;
 

@@ -21,8 +21,9 @@ const MAX_RATIO_IN_ALL: u64 = 16;
 /// Octets that may come out of a capture beyond that; small captures are never stopped by it.
 const FREE_OCTETS_IN_ALL: u64 = 64 << 20;
 
-/// Octets of memory that all decoders hold together: a thousand windows of deflate, or eight of zstd at its largest.
-const MAX_MEMORY: usize = 64 << 20;
+/// Octets of memory that all decoders hold together: a thousand windows of deflate, or five of zstd at its largest. They are
+/// also told to flow with all else that a conn holds, so that conns leave where the sum is too much.
+const MAX_MEMORY: usize = 48 << 20;
 
 /// The least of both where inspectors share them: one window of Brotli at its largest with what belongs to it, and half of
 /// what a whole capture has.
@@ -104,6 +105,13 @@ struct All {
 pub(super) struct Permit {
     octets: usize,
     all: Arc<All>,
+}
+
+impl Permit {
+    /// Octets that may be held.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
 }
 
 impl Default for Bounds {
