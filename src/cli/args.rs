@@ -183,6 +183,8 @@ pub(super) enum Sub {
         #[command(subcommand)]
         action: TargetAction,
     },
+    /// The names of a target in the hosts file, so that clients come to the mouths of its tunnel.
+    Hosts(super::hosts::HostsArgs),
     /// The whole story on an embedded gateway and mail server: FAIL beside the tunnel, PASS through it, FAIL again.
     #[cfg(feature = "lab")]
     Demo {
