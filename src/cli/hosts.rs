@@ -17,14 +17,25 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// What to do with the hosts file.
+/// `tunnelcheck hosts`.
 #[derive(Debug, ClapArgs)]
-#[group(id = "hosts_action", required = true, multiple = false, args = ["show", "apply", "revert"])]
 pub(super) struct HostsArgs {
     /// The target whose names they are.
     #[arg(value_name = "TARGET")]
     name: String,
 
+    #[command(flatten)]
+    action: Action,
+
+    /// The hosts file.
+    #[arg(long, value_name = "PATH", default_value = SYSTEM_FILE)]
+    hosts_file: PathBuf,
+}
+
+/// What to do with the hosts file.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+struct Action {
     /// Show what would be written, and how the file stands.
     #[arg(long)]
     show: bool,
@@ -36,14 +47,10 @@ pub(super) struct HostsArgs {
     /// Take the names out again: the file is then what it was before, octet for octet.
     #[arg(long)]
     revert: bool,
-
-    /// The hosts file.
-    #[arg(long, value_name = "PATH", default_value = SYSTEM_FILE)]
-    hosts_file: PathBuf,
 }
 
 pub(super) fn hosts(args: &HostsArgs, common: &Common) -> anyhow::Result<Exit> {
-    if args.revert {
+    if args.action.revert {
         text_alone("hosts --revert", common)?;
         // By its name alone: the target itself may be gone by now.
         let edit = revert(&args.hosts_file, &args.name)?;
@@ -52,7 +59,7 @@ pub(super) fn hosts(args: &HostsArgs, common: &Common) -> anyhow::Result<Exit> {
     }
     let plan = load(&args.name, &overrides(common), &Environment::from_process())?;
     let found = names(&plan)?;
-    if args.show {
+    if args.action.show {
         show(&plan, &found, args, common)?;
         return Ok(Exit::Pass);
     }

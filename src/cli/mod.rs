@@ -19,6 +19,10 @@ mod screen;
 mod story;
 mod suite;
 mod targets;
+#[cfg(feature = "tunnel")]
+mod tunnel;
+#[cfg(feature = "tunnel")]
+mod unit;
 
 use crate::run::RunError;
 use crate::target::TargetError;
@@ -69,6 +73,8 @@ fn dispatch(args: &Args) -> anyhow::Result<Exit> {
         Some(Sub::Flows { files }) => flows::flows(files, &args.common),
         Some(Sub::Suite { paths }) => suite::suite(paths, &args.common),
         Some(Sub::Target { action }) => targets::target(action, &args.common),
+        #[cfg(feature = "tunnel")]
+        Some(Sub::Tunnel(tunnel)) => tunnel::tunnel(tunnel, &args.common),
         Some(Sub::Hosts(hosts)) => hosts::hosts(hosts, &args.common),
         #[cfg(feature = "lab")]
         Some(Sub::Demo { role }) => demo::demo(*role, &args.common),

@@ -234,6 +234,11 @@ impl World {
         done
     }
 
+    /// The hosts file of a host, as it lies outside; on the host it is bound over /etc/hosts.
+    pub(crate) fn hosts_file(&self, host: Host) -> PathBuf {
+        Path::new("/etc/netns").join(self.netns(host)).join("hosts")
+    }
+
     fn netns(&self, host: Host) -> String {
         let name = HOSTS.iter().find(|(it, _)| *it == host).unwrap().1;
         format!("{}-{name}", self.prefix)
@@ -423,6 +428,18 @@ impl Server {
             let below = fs::read_to_string(format!("/proc/{child}/task/{child}/children"))
                 .unwrap_or_default();
             signal(&format!("-s KILL {child} {below}"));
+        }
+    }
+
+    /// Stops the processes that serve this server's connections: they are there, and say nothing more.
+    pub(crate) fn freeze_connections(&self) {
+        let pid = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        assert!(!children.trim().is_empty(), "the server has no connection");
+        for child in children.split_whitespace() {
+            let below = fs::read_to_string(format!("/proc/{child}/task/{child}/children"))
+                .unwrap_or_default();
+            signal(&format!("-s STOP {child} {below}"));
         }
     }
 
