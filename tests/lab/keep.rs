@@ -205,7 +205,10 @@ fn a_tunnel_is_kept_up_over_a_loss_and_ends_when_told() {
     }
     let (status, json) = kept.status();
     assert_eq!((status, &json["ups"]), (UP, &3.into()));
-    assert_eq!(json["services"][0]["conns"], 3, "the counters stay over a loss: {json}");
+    wait_until(
+        || kept.status().1["services"][0]["conns"] == 3,
+        || format!("the counters do not stay over a loss: {}", kept.status().1),
+    );
     let pid = kept.child.id();
     let mut second = program(world, &kept.config);
     let output = second.args(["tunnel", "dasher"]).output().unwrap();
@@ -235,10 +238,9 @@ fn while_the_gateway_is_away_the_mouths_refuse_and_nothing_goes_beside() {
     let sshd = world.sshd(Host::Gateway, PORT, "");
     kept.await_said("up", 2); // "until the tunnel is up", and this
     mail_works(world);
-    drop(sshd);
+    sshd.end_with_connections();
     let ups = kept.said().matches("up").count();
     kept.await_said("down: ", 2);
-    // The processes that serve a connection outlive an sshd that is killed alone; here the group went.
     mouth_refuses(world);
     assert!(!world.try_user(&["dnd@127.0.0.1:902"]).status.success());
     assert_eq!(kept.status().0, DOWN);
@@ -255,7 +257,7 @@ fn a_changed_host_key_ends_it() {
     let sshd = world.sshd(Host::Gateway, PORT, "");
     let mut kept = Kept::start(world);
     kept.await_said("up: ", 1);
-    drop(sshd);
+    sshd.end_with_connections();
     kept.await_said("down: ", 1);
     let key = fs::read(world.at("host_key")).unwrap();
     fs::copy(world.at("other_key"), world.at("host_key")).unwrap();
@@ -329,7 +331,7 @@ fn open_connections_have_a_moment_and_a_second_signal_takes_it() {
         let mut holder = world.on(Host::Client, "bash");
         holder.args([
             "-c",
-            "exec 3<>/dev/tcp/127.0.0.1/902; read -r line <&3; echo \"$line\"; read -r line",
+            "exec 3<>/dev/tcp/127.0.0.1/902; read -r line <&3; echo \"$line\"; read -r line; true",
         ]);
         let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         wait_until(|| kept.status().1["open_conns"] == 1, || "the conn is not counted".to_owned());
