@@ -238,11 +238,9 @@ fn show(plan: &Plan, found: &Aliases, args: &HostsArgs, common: &Common) -> anyh
 
 /// Names and paths may come from anywhere.
 fn escaped(text: &str) -> String {
-    text.split_inclusive('\n')
-        .map(|line| {
-            let bare = line.trim_end_matches('\n');
-            let columns: Vec<_> = bare.split('\t').map(escape::prose).collect();
-            format!("{}\n", columns.join("\t"))
-        })
-        .collect()
+    text.lines().fold(String::new(), |mut out, line| {
+        let columns: Vec<_> = line.split('\t').map(escape::prose).collect();
+        let _ = writeln!(out, "{}", columns.join("\t"));
+        out
+    })
 }

@@ -110,9 +110,8 @@ fn systemd(words: &Words) -> String {
     let file = format!("tunnelcheck-{name}.service");
     let mut unit = format!(
         "# {place}/{file}\n\
-         # Then: {control} daemon-reload && {control} enable --now '{}'\n\
+         # Then: {control} daemon-reload && {control} enable --now '{file}'\n\
          # Nobody is there to be asked: the key must need no passphrase, and the host key must be known.\n",
-        file
     );
     if !words.low_ports.is_empty() && !words.is_root {
         let _ = writeln!(

@@ -84,28 +84,27 @@ fn run(program: &Path, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    fn program(root: &Path, name: &str, text: &str) {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Under another name first: a file that a sibling of this process still has open for writing cannot be run.
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
     #[test]
     fn only_caches_that_run_are_emptied_each_by_its_own_command() {
         let root = tempfile::tempdir().unwrap();
+        let program = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
         assert_eq!(flush_below(root.path()), []);
         let said = root.path().join("said");
         let script = format!("#!/bin/sh\necho \"$0 $*\" >>{}\n", said.display());
-        program(root.path(), "usr/bin/resolvectl", &script);
-        program(root.path(), "usr/sbin/nscd", "#!/bin/sh\nexit 3\n");
+        program("usr/bin/resolvectl", &script);
+        program("usr/sbin/nscd", "#!/bin/sh\nexit 3\n");
         assert_eq!(flush_below(root.path()), [], "installed, and not running");
         fs::create_dir_all(root.path().join("run/systemd/resolve")).unwrap();
         fs::create_dir_all(root.path().join("run/nscd")).unwrap();

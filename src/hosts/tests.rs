@@ -481,7 +481,9 @@ fn a_file_that_another_run_is_changing_is_waited_for() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let mut file = fs::read(&path).unwrap();
     for index in 0..8 {
         assert_eq!(state(&file, &format!("t{index}"), &[]).unwrap(), State::Outdated);

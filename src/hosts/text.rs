@@ -296,8 +296,7 @@ impl Begin {
 
 /// Whether the line is the mark, or the mark with something behind a blank.
 fn starts_mark(line: &[u8], mark: &[u8]) -> bool {
-    line.strip_prefix(mark)
-        .is_some_and(|rest| rest.first().is_none_or(|octet| octet.is_ascii_whitespace()))
+    line.strip_prefix(mark).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace))
 }
 
 /// The only word behind a mark.

@@ -115,8 +115,8 @@ fn write_new(new: &Path, old: &File, octets: &[u8]) -> Result<(), Refused> {
     }
     // Attributes first: an access control list changes the group's bits.
     copy_attributes(old, &file)?;
-    let mode = meta.permissions().mode() & 0o7777;
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+    let bits = meta.permissions().mode() & 0o7777;
+    file.set_permissions(std::fs::Permissions::from_mode(bits))?;
     file.sync_all()?;
     Ok(())
 }

@@ -29,7 +29,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("pcap_parser", &["source"]),
     ("etherparse", &["decode", "lab"]),
     ("regex", &["inspect"]),
-    ("rustix", &["hosts", "run"]),
+    ("rustix", &["hosts", "run", "cli"]),
     ("brotli_decompressor", &["inspect"]),
     ("flate2", &["inspect", "source"]),
     ("ruzstd", &["inspect", "source"]),

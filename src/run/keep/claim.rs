@@ -191,8 +191,8 @@ fn own_folder() -> Result<PathBuf, RunError> {
     let mut refused = (PathBuf::new(), io::Error::from(io::ErrorKind::NotFound));
     for folder in folders() {
         // Others may see in the system's folder that there is a tunnel; what it does is in files of 0600.
-        let mode = if folder.starts_with(SYSTEM_FOLDER) { 0o755 } else { 0o700 };
-        let made = match DirBuilder::new().mode(mode).create(&folder) {
+        let bits = if folder.starts_with(SYSTEM_FOLDER) { 0o755 } else { 0o700 };
+        let made = match DirBuilder::new().mode(bits).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => check(&folder),
         };
