@@ -84,8 +84,10 @@ fn edit(
     let new = change(&old)?;
     let in_place = is_tied(&file);
     let backup = backup_path(&path, &file, in_place)?;
+    whole::clear(&path);
+    whole::clear(&backup);
     if new == old {
-        let backup = backup.exists().then_some(backup);
+        let backup = Some(backup).filter(|it| it.exists() && !is_needless(it, &new));
         return Ok(Edit { path, how: How::Unchanged, backup, recovered });
     }
     let backup = back_up(backup, &path, &file, &old)?;

@@ -123,6 +123,14 @@ impl Aliases {
                 ),
             });
         }
+        if listen.is_ipv6() {
+            self.notes.push(LeftOut {
+                service: service.name.clone(),
+                why: "its mouth is an IPv6 one: a client that asks for IPv4 alone passes its line over and goes beside \
+                      the tunnel; listen on 127.0.0.1 instead"
+                    .to_owned(),
+            });
+        }
         Some(match listen.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

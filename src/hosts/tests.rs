@@ -133,6 +133,7 @@ fn a_mouth_on_every_address_is_asked_for_on_loopback() {
     let b = service("b", "b.example", 110, "[::]:111");
     let found = gather(&[(&a, &["a.example"]), (&b, &["b.example"])], &[]).unwrap();
     assert_eq!((found.lines[0].address, found.lines[1].address), (ip("127.0.0.1"), ip("::1")));
+    assert!(found.notes.iter().any(|it| it.service == "b" && it.why.contains("IPv4 alone")));
 }
 
 #[test]
@@ -141,10 +142,12 @@ fn a_block_is_as_documented() {
     assert_eq!(
         String::from_utf8(file).unwrap(),
         "127.0.0.1 localhost\n\
-         # BEGIN tunnelcheck dasher 65b2ec115635f91c\n\
+         # BEGIN tunnelcheck dasher 0b486d2b16bfff46\n\
          # These names lead to the mouths of a tunnel; `tunnelcheck hosts dasher --revert` takes the block out again.\n\
          127.0.0.1\tdasher.dartmouth.edu dasher.dartmouth.edu. dasher.Dartmouth.EDU dasher.Dartmouth.EDU.\n\
+         ::ffff:127.0.0.1\tdasher.dartmouth.edu dasher.dartmouth.edu. dasher.Dartmouth.EDU dasher.Dartmouth.EDU.\n\
          127.0.0.2\tdancer.dartmouth.edu dancer.dartmouth.edu.\n\
+         ::ffff:127.0.0.2\tdancer.dartmouth.edu dancer.dartmouth.edu.\n\
          # END tunnelcheck dasher\n"
     );
 }
@@ -159,6 +162,8 @@ fn a_line_of_somebody_else_is_in_the_way_with_its_number() {
         ("10.1.1.1\0dasher.dartmouth.edu", true),
         ("127.0.0.1 dasher.dartmouth.edu", false),
         ("127.0.0.2 dancer.dartmouth.edu", false),
+        ("::ffff:127.0.0.2 dancer.dartmouth.edu", false),
+        ("::ffff:127.0.0.3 dancer.dartmouth.edu", true),
         ("# 10.1.1.1 dasher.dartmouth.edu", false),
         ("10.1.1.1 other # dasher.dartmouth.edu", false),
         ("10.1.1.1 dasher.dartmouth.edu.au dasher", false),
@@ -204,11 +209,11 @@ fn a_damaged_block_is_refused_with_its_line() {
             .starts_with("line 2 of the hosts file: the block of target \"t\" begins")
     );
     assert!(
-        damage(&without("# BEGIN")).starts_with("line 5 of the hosts file: the end of a block")
+        damage(&without("# BEGIN")).starts_with("line 7 of the hosts file: the end of a block")
     );
     let second = good.split_once('\n').unwrap().1;
     assert!(
-        damage(&format!("{good}{second}")).contains("line 7 of the hosts file: a second block")
+        damage(&format!("{good}{second}")).contains("line 9 of the hosts file: a second block")
     );
     assert!(
         damage(&good.replace("# END tunnelcheck t", "# END tunnelcheck u"))
@@ -227,9 +232,9 @@ fn a_damaged_block_is_refused_with_its_line() {
 fn a_line_that_somebody_wrote_into_the_block_is_not_taken_away() {
     let good = String::from_utf8(put(b"127.0.0.1 localhost\n", "t", &dasher()).unwrap()).unwrap();
     for (changed, last) in [
-        (good.replace("# END", "10.0.0.1 mine\n# END"), 7),
-        (good.replace("127.0.0.2\t", "127.0.0.3\t"), 6),
-        (good.replace('\n', "\r\n"), 6),
+        (good.replace("# END", "10.0.0.1 mine\n# END"), 9),
+        (good.replace("127.0.0.2\t", "127.0.0.3\t"), 8),
+        (good.replace('\n', "\r\n"), 8),
     ] {
         let said = damage(&changed);
         let lines = format!("lines 2 to {last} of the hosts file, was changed by hand");

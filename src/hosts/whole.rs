@@ -26,8 +26,6 @@ impl From<io::Error> for Refused {
 /// Puts `octets` in the place of `path`, which `old` is open on: with its owner, permissions and attributes.
 pub(super) fn replace(path: &Path, old: &File, octets: &[u8]) -> Result<(), Refused> {
     let new = sibling(path, "new");
-    // One of an earlier run that was killed; whoever holds the lock may take it away.
-    let _ = std::fs::remove_file(&new);
     let done = write_new(&new, old, octets).and_then(|()| {
         std::fs::rename(&new, path).map_err(|error| match error.kind() {
             io::ErrorKind::ResourceBusy
@@ -47,7 +45,6 @@ pub(super) fn replace(path: &Path, old: &File, octets: &[u8]) -> Result<(), Refu
 /// A copy of `octets` beside the file, readable to whom the file is, or none at all.
 pub(super) fn keep_copy(copy: &Path, old: &File, octets: &[u8]) -> io::Result<()> {
     let new = sibling(copy, "new");
-    let _ = std::fs::remove_file(&new);
     let done = match write_new(&new, old, octets) {
         // Owner or attributes cannot be kept: then it is for us alone.
         Err(Refused::InPlaceAlone) => write_private(&new, octets),
@@ -72,6 +69,11 @@ pub(super) fn write_private(path: &Path, octets: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(path);
     }
     written
+}
+
+/// Takes away what an earlier run that was killed has left beside the file. For whoever holds the lock.
+pub(super) fn clear(path: &Path) {
+    let _ = std::fs::remove_file(sibling(path, "new"));
 }
 
 /// `.NAME.tunnelcheck-WHAT` beside a file.

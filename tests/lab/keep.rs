@@ -184,6 +184,8 @@ fn a_tunnel_is_kept_up_over_a_loss_and_ends_when_told() {
     let mut kept = Kept::start(world);
     kept.await_said("up: 10.77.0.10:", 1);
     mail_works(world);
+    // As a client comes that asks for IPv6 alone.
+    world.user(&["blitzmail@[::ffff:127.0.0.1]:2151"]);
     let (status, json) = kept.status();
     assert_eq!((status, json["state"].as_str()), (UP, Some("up")));
     assert_eq!(json["pid"], kept.child.id());
