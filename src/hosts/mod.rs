@@ -26,7 +26,12 @@ pub const SYSTEM_FILE: &str = "/etc/hosts";
 /// The command that gives this machine the loopback address `address`, where it has only 127.0.0.1 by itself.
 #[must_use]
 pub fn loopback_command(address: std::net::IpAddr) -> Option<String> {
+    if cfg!(target_os = "macos") { lo0_alias(address) } else { None }
+}
+
+/// As `loopback_command`, for macOS.
+fn lo0_alias(address: std::net::IpAddr) -> Option<String> {
+    let needs = address.is_ipv4() && address.is_loopback();
     let first = std::net::Ipv4Addr::LOCALHOST;
-    let needs = cfg!(target_os = "macos") && address.is_loopback() && address.is_ipv4();
     (needs && address != first).then(|| format!("sudo ifconfig lo0 alias {address} up"))
 }

@@ -371,6 +371,15 @@ proptest! {
     }
 }
 
+#[test]
+fn macos_needs_a_command_for_each_loopback_address_but_the_first() {
+    assert_eq!(lo0_alias(ip("127.0.0.2")).unwrap(), "sudo ifconfig lo0 alias 127.0.0.2 up");
+    for address in ["127.0.0.1", "::1", "192.0.2.1", "0.0.0.0"] {
+        assert_eq!(lo0_alias(ip(address)), None);
+    }
+    assert_eq!(loopback_command(ip("127.0.0.2")).is_some(), cfg!(target_os = "macos"));
+}
+
 /// A folder with a hosts file.
 fn folder(octets: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -62,6 +62,8 @@ struct Block {
     octets: Range<usize>,
     /// Lines of its begin and end, from 1.
     lines: (usize, usize),
+    /// What its begin says of what stands between the marks.
+    sum: String,
     /// It brought the line end in front of it along.
     joined: bool,
     /// Nobody has changed what stands between the marks.
@@ -140,9 +142,9 @@ pub fn take(file: &[u8], target: &str) -> Result<Vec<u8>, HostsError> {
         Some(next) if next.joined != own.joined => {
             let head = file.get(next.octets.clone()).unwrap_or_default();
             let line_end = head.iter().position(|octet| *octet == b'\n').unwrap_or(head.len());
-            let (first, rest) = head.split_at_checked(line_end).unwrap_or((head, &[]));
-            out.extend_from_slice(&rejoin(first, own.joined));
-            out.extend_from_slice(rest);
+            let begin = write_begin(&next.target, &next.sum, own.joined);
+            out.extend_from_slice(begin.as_bytes());
+            out.extend_from_slice(head.get(line_end..).unwrap_or_default());
             out.extend_from_slice(file.get(next.octets.end..).unwrap_or_default());
         }
         _ => out.extend_from_slice(behind),
@@ -195,18 +197,13 @@ fn write_block(name: &str, aliases: &[Alias], joined: bool) -> String {
             let _ = writeln!(body, "{}\t{names}", address.to_ipv6_mapped());
         }
     }
-    let joined = if joined { format!(" {JOINED}") } else { String::new() };
-    format!(
-        "# BEGIN tunnelcheck {name} {}{joined}\n{body}# END tunnelcheck {name}\n",
-        sum(body.as_bytes())
-    )
+    let begin = write_begin(name, &sum(body.as_bytes()), joined);
+    format!("{begin}\n{body}# END tunnelcheck {name}\n")
 }
 
-/// The begin of a block, with or without the word about the line end in front.
-fn rejoin(begin: &[u8], joined: bool) -> Vec<u8> {
-    let word = [b" ", JOINED.as_bytes()].concat();
-    let bare = begin.strip_suffix(word.as_slice()).unwrap_or(begin);
-    if joined { [bare, word.as_slice()].concat() } else { bare.to_vec() }
+fn write_begin(name: &str, sum: &str, joined: bool) -> String {
+    let joined = if joined { format!(" {JOINED}") } else { String::new() };
+    format!("# BEGIN tunnelcheck {name} {sum}{joined}")
 }
 
 fn sum(body: &[u8]) -> String {
@@ -266,6 +263,7 @@ fn blocks(file: &[u8]) -> Result<Vec<Block>, HostsError> {
                 octets: first.octets.start..line.octets.end,
                 lines: (first.number, line.number),
                 intact: sum(body) == begin.sum,
+                sum: begin.sum,
                 joined: begin.joined,
                 target: begin.target,
             });

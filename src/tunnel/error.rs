@@ -332,7 +332,10 @@ impl TunnelError {
                     u32::from(listen.port()) + 10_000
                 ),
                 io::ErrorKind::AddrNotAvailable => {
-                    "this machine does not have that address: mend `listen` (macOS: `sudo ifconfig lo0 alias ADDRESS`)".to_owned()
+                    format!(
+                        "this machine does not have that address: mend `listen` (on macOS: `sudo ifconfig lo0 alias {} up`)",
+                        listen.ip()
+                    )
                 }
                 _ => return None,
             },
