@@ -7,9 +7,11 @@ mod annotation;
 mod archive;
 #[cfg(feature = "live")]
 mod control;
-#[cfg(feature = "live")]
+#[cfg(feature = "tunnel")]
 mod dial;
 mod error;
+#[cfg(feature = "tunnel")]
+mod keep;
 #[cfg(feature = "live")]
 mod live;
 mod pipeline;
@@ -23,6 +25,8 @@ mod walkers;
 
 pub use archive::Archive;
 pub use error::RunError;
+#[cfg(feature = "tunnel")]
+pub use keep::{Keep, KeepNews, KeepState, KeepStatus, Keeper, Running, Stop, keep, running};
 #[cfg(feature = "live")]
 pub use live::{Observer, Progress, Watch, watch};
 pub use pipeline::{Analysis, analyze};

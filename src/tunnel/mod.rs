@@ -22,6 +22,6 @@ mod spec;
 
 pub use error::{HostKeyConflict, TunnelError};
 pub use hostkey::HostKeyQuestion;
-pub use open::{BoundTunnel, Tunnel};
+pub use open::{Attempt, BoundTunnel, Tunnel};
 pub use prompt::{NoPrompt, Prompt, TerminalPrompt};
 pub use spec::{AgentChoice, Algorithms, ForwardSpec, HopSpec, TunnelSpec};

@@ -17,6 +17,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 const WORKERS: usize = 2; // one for the session's cipher, one for the copying
 const STOP_CHECK: Duration = Duration::from_millis(100); // how soon an interrupt is felt while dialing
@@ -30,6 +31,16 @@ pub struct BoundTunnel {
     spec: Arc<TunnelSpec>,
     link: Arc<Link>,
     forwards: Vec<Arc<Forward>>,
+    mouths: Vec<AbortHandle>,
+}
+
+/// What came of bringing a tunnel up.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is up.
+    Up(Tunnel),
+    /// It is not; its mouths are still open, and refuse.
+    Down(BoundTunnel, TunnelError),
 }
 
 /// A tunnel that came up.
@@ -82,6 +93,15 @@ impl BoundTunnel {
         Ok(Tunnel { bound: self, dialed })
     }
 
+    /// As `up_unless`, but the mouths stay open where it does not come up.
+    #[must_use]
+    pub fn attempt(self, prompt: &mut dyn Prompt, stop: &AtomicBool) -> Attempt {
+        match self.dial(prompt, stop).and_then(|dialed| self.install(dialed)) {
+            Ok(dialed) => Attempt::Up(Tunnel { bound: self, dialed }),
+            Err(error) => Attempt::Down(self, error),
+        }
+    }
+
     /// The mouths as they were really bound.
     #[must_use]
     pub fn forwards(&self) -> Vec<ForwardRecord> {
@@ -108,6 +128,9 @@ impl BoundTunnel {
             match questions.recv_timeout(STOP_CHECK) {
                 Ok(ask) => {
                     if let Some(result) = Ask::put(ask, prompt) {
+                        if let Err(error) = &result {
+                            self.link.not_up(&error.to_string());
+                        }
                         return result;
                     }
                 }
@@ -162,6 +185,7 @@ impl Tunnel {
         let link = Arc::new(Link::default());
         link.begin();
         let mut forwards = Vec::with_capacity(bound.len());
+        let mut mouths = Vec::with_capacity(bound.len());
         {
             let _inside = runtime.enter();
             for (forward, listener) in bound {
@@ -169,10 +193,11 @@ impl Tunnel {
                     .map_err(|source| TunnelError::Runtime { source })?;
                 forwards.push(Arc::clone(&forward));
                 let link = Arc::clone(&link);
-                runtime.spawn(forward.serve(listener, link, spec.channel_timeout));
+                let serving = runtime.spawn(forward.serve(listener, link, spec.channel_timeout));
+                mouths.push(serving.abort_handle());
             }
         }
-        Ok(BoundTunnel { runtime: Some(runtime), spec: Arc::new(spec), link, forwards })
+        Ok(BoundTunnel { runtime: Some(runtime), spec: Arc::new(spec), link, forwards, mouths })
     }
 
     /// Opens every mouth and brings the tunnel up.
@@ -231,6 +256,39 @@ impl Tunnel {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.bound.link.gateway().is_some()
+    }
+
+    /// Connections that are open in the forwards at this moment.
+    #[must_use]
+    pub fn open_conns(&self) -> u64 {
+        self.bound.forwards.iter().map(|forward| forward.open()).sum()
+    }
+
+    /// Closes the mouths; what is open in the forwards goes on.
+    pub fn close_mouths(&self) {
+        self.bound.mouths.iter().for_each(AbortHandle::abort);
+    }
+
+    /// Whether the gateway answers within `limit`.
+    #[must_use]
+    pub fn answers(&self, limit: Duration) -> bool {
+        let Some(gateway) = self.bound.link.gateway() else { return false };
+        let asked = self.bound.block_on(async {
+            tokio::time::timeout(limit, gateway.send_ping()).await.is_ok_and(|it| it.is_ok())
+        });
+        asked.unwrap_or(false) && self.is_up()
+    }
+
+    /// Gives the connection to the gateway up, so that it can be dialed again: what is open in the forwards is reset.
+    pub fn cut(&self, reason: &str) {
+        let Some(gateway) = self.bound.link.cut(reason) else { return };
+        // On a line that is dead nothing of this arrives, and nobody waits for it.
+        let goodbye = async move {
+            let _ = gateway.disconnect(Disconnect::ByApplication, "", "en").await;
+        };
+        if let Some(runtime) = &self.bound.runtime {
+            runtime.spawn(goodbye);
+        }
     }
 
     /// Our end and the far end of the TCP connection to the gateway, or to the first jump host.

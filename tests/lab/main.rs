@@ -23,6 +23,8 @@ mod bypass;
 mod check;
 mod external;
 mod gaps;
+mod hosts;
+mod keep;
 mod keys;
 mod mail;
 mod recorded;
