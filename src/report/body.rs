@@ -3,6 +3,7 @@
 use super::document::{Document, Judged};
 use super::hexdump::{DumpLine, Marks, dump};
 use super::parts::{ConnBody, CoverageBody, Finding, InterfaceBody, TunnelBody};
+use super::window::{self, DisruptionBody, PhaseBody, VantageBody};
 use super::{Options, ReportError};
 use crate::model::{ConnSummary, TunnelMode, Uid};
 use crate::verdict::{Judgement, Reason, ScopedConn, Source};
@@ -76,6 +77,12 @@ pub(super) struct TargetBody {
     pub(super) control: Vec<ControlBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tunnel: Option<TunnelBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) phases: Vec<PhaseBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) disruptions: Vec<DisruptionBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) vantages: Vec<VantageBody>,
     pub(super) out_of_view: Vec<String>,
     pub(super) next: Vec<String>,
 }
@@ -114,6 +121,9 @@ pub(super) struct EvidenceBody {
     pub(super) conn: Option<String>,
     pub(super) frame: u64,
     pub(super) time: String,
+    /// The phase of the window in which it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) finding: Option<Finding>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -215,6 +225,7 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
                 conn: it.uid.map(|uid| uid.to_string()),
                 frame: it.at.number,
                 time: it.at.time.to_string(),
+                phase: judgement.phase_at(it.at.time).map(|phase| phase.label.clone()),
                 finding: it.hit.as_ref().map(|hit| Finding::of(hit, show)),
                 view: it.hit.as_ref().map(|hit| dump(hit, &marks, show)).unwrap_or_default(),
             })
@@ -232,6 +243,9 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
         explained_omitted: judgement.explained_omitted,
         control: control(doc, judgement),
         tunnel: judged.tunnel.as_ref().map(TunnelBody::of),
+        phases: window::phases(judgement),
+        disruptions: window::disruptions(judgement),
+        vantages: window::vantages(judgement),
         out_of_view: judgement.out_of_view.clone(),
         next: judgement.next.clone(),
     }
@@ -343,6 +357,9 @@ pub(super) fn lines(
                 "notes": target.notes,
                 "control": target.control,
                 "tunnel": target.tunnel,
+                "phases": target.phases,
+                "disruptions": target.disruptions,
+                "vantages": target.vantages,
                 "evidence_omitted": target.evidence_omitted,
                 "explained_omitted": target.explained_omitted,
                 "out_of_view": target.out_of_view,

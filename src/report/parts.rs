@@ -345,7 +345,7 @@ const fn known(drops: Drops) -> Option<u64> {
 }
 
 /// Seconds between two times, to the microsecond.
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+pub(super) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     let micros = to.since(from).max(0) / 1_000;
     #[expect(
         clippy::cast_precision_loss,

@@ -2,9 +2,10 @@
 
 use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
+use crate::run::join::{self, Lanes, Others};
 use crate::run::pipeline::{Analysis, Pipeline};
 use crate::run::{Outcome, RunError, SourceFacts, case};
-use crate::source::{Files, Next, Source as _};
+use crate::source::{Files, Losses, Next, Source as _};
 use crate::target::Plan;
 use crate::verdict::{Rest, Sieve, Source, judge};
 use std::path::PathBuf;
@@ -22,14 +23,16 @@ pub fn judge_recording(
     let mut source = Files::open(files)?;
     let head: Head = annotation(source.head_annotation());
     let tokens = head.tokens();
+    let lanes = Lanes::of(head.vantages());
     let mut pipelines = Vec::new();
     for plan in &plans {
-        pipelines.push(Pipeline::new(&plan.target.identifiers, &tokens)?);
+        pipelines.push(pipelines_of(plan, &tokens, lanes.count())?);
     }
     loop {
         match source.next()? {
             Next::Frame(frame) => {
-                for pipeline in &mut pipelines {
+                let lane = lanes.lane(frame.interface_id);
+                for pipeline in pipelines.iter_mut().filter_map(|of| of.get_mut(lane)) {
                     pipeline.frame(&frame);
                 }
             }
@@ -50,30 +53,43 @@ pub fn judge_recording(
         unwatched: tail.as_ref().map(|tail| tail.unwatched().to_vec()).unwrap_or_default(),
         clients: tail.as_ref().map(|tail| tail.clients().to_vec()).unwrap_or_default(),
         control,
+        window: tail.as_ref().map(Tail::window).unwrap_or_default(),
         strict,
     };
-    let outcomes = plans.into_iter().zip(pipelines).map(|(mut plan, pipeline)| {
+    let outcomes = plans.into_iter().zip(pipelines).map(|(mut plan, pipelines)| {
         let tunnel = tail.as_ref().and_then(|tail| {
             tail.add_addresses(&mut plan.target);
             tail.tunnel(&plan.target.name)
         });
-        conclude(plan, pipeline.finish(&losses), &facts, tunnel)
+        conclude(plan, pipelines, &losses, &facts, tunnel)
     });
     outcomes.collect()
 }
 
-/// The judgement over what a pipeline found.
+/// A pipeline for each vantage.
+pub(super) fn pipelines_of(
+    plan: &Plan,
+    tokens: &[String],
+    vantages: usize,
+) -> Result<Vec<Pipeline>, RunError> {
+    (0..vantages).map(|_| Pipeline::new(&plan.target.identifiers, tokens)).collect()
+}
+
+/// The judgement over what the pipelines of all vantages found.
 ///
 /// # Errors
 /// `RunError::Archive` where the list of conns cannot be read.
 pub(super) fn conclude(
     plan: Plan,
-    mut analysis: Analysis,
+    pipelines: Vec<Pipeline>,
+    losses: &Losses,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Result<Outcome, RunError> {
+    let (mut analysis, mut others) =
+        join::finish(pipelines, losses).ok_or(RunError::Thread { thread: "analysis" })?;
     analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
-    let (conns, rest) = sift(&plan, &mut analysis, facts, tunnel.as_ref())?;
+    let (conns, rest) = sift(&plan, &mut analysis, &mut others, facts, tunnel.as_ref())?;
     let judgement = judge(&case(&plan, (&conns, &rest), &analysis, facts, tunnel.as_ref()));
     Ok(Outcome {
         plan,
@@ -91,6 +107,7 @@ pub(super) fn conclude(
 fn sift(
     plan: &Plan,
     analysis: &mut Analysis,
+    others: &mut Others,
     facts: &SourceFacts,
     tunnel: Option<&TunnelRecord>,
 ) -> Result<(Vec<ConnSummary>, Rest), RunError> {
@@ -99,19 +116,14 @@ fn sift(
     let mut sieve = Sieve::new(&case(plan, (&[], &none), analysis, facts, tunnel));
     if sieve.must_meet() {
         let (archive, sieve) = (&mut archive, std::cell::RefCell::new(&mut sieve));
-        archive.read_those(
+        others.read_those(
+            archive,
             |id| sieve.borrow().may_meet(id),
-            |conn| {
-                sieve.borrow_mut().meet(&conn);
-                Ok::<_, RunError>(())
-            },
+            |conn| sieve.borrow_mut().meet(&conn),
         )?;
     }
     sieve.met();
-    archive.read(|conn| {
-        sieve.take(conn);
-        Ok::<_, RunError>(())
-    })?;
+    others.read(&mut archive, &facts.interfaces, |conn| sieve.take(conn))?;
     let sifted = sieve.finish();
     analysis.conns = archive;
     Ok(sifted)
