@@ -21,6 +21,7 @@
 
 mod bypass;
 mod check;
+mod disrupt;
 mod external;
 mod gaps;
 mod keys;
@@ -28,4 +29,5 @@ mod mail;
 mod recorded;
 mod target;
 mod tunnelled;
+mod vantage;
 mod world;
