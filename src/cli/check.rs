@@ -118,7 +118,11 @@ fn undo(_: &Common) -> anyhow::Result<Exit> {
 
 /// `USER@HOST[:IFACE]`, or a Host of `ssh_config`, with how to log in there.
 #[cfg(feature = "live")]
-fn elsewhere(text: &str, overrides: &Overrides, quiet: bool) -> anyhow::Result<crate::run::Elsewhere> {
+fn elsewhere(
+    text: &str,
+    overrides: &Overrides,
+    quiet: bool,
+) -> anyhow::Result<crate::run::Elsewhere> {
     let (place, interface) = split_interface(text);
     if place.is_empty() || place.ends_with('@') {
         anyhow::bail!("--from {text:?} names no host; write --from USER@HOST[:IFACE]");

@@ -167,7 +167,9 @@ mod tests {
         let mut window = WindowRecord::default();
         assert_eq!(window.stretch_at(at(5)), None);
         window.stretches = vec![stretch(Stage::Before, 10, 20), stretch(Stage::Up, 20, 30)];
-        for (time, stage) in [(5, Stage::Before), (19, Stage::Before), (20, Stage::Up), (99, Stage::Up)] {
+        for (time, stage) in
+            [(5, Stage::Before), (19, Stage::Before), (20, Stage::Up), (99, Stage::Up)]
+        {
             assert_eq!(window.stretch_at(at(time)).unwrap().stage, stage, "{time}");
         }
     }
@@ -175,7 +177,13 @@ mod tests {
     #[test]
     fn a_label_names_the_disruption() {
         let at = Timestamp::default();
-        let cut = Stretch { stage: Stage::Disrupted, what: "cut".to_owned(), start: at, end: at, frames: 0 };
+        let cut = Stretch {
+            stage: Stage::Disrupted,
+            what: "cut".to_owned(),
+            start: at,
+            end: at,
+            frames: 0,
+        };
         assert_eq!(cut.label(), "disrupted: cut");
         assert_eq!(Stretch { what: String::new(), ..cut }.label(), "disrupted");
     }

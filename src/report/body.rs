@@ -5,7 +5,7 @@ use super::hexdump::{DumpLine, Marks, dump};
 use super::parts::{ConnBody, CoverageBody, Finding, InterfaceBody, TunnelBody};
 use super::window::{self, DisruptionBody, PhaseBody, VantageBody};
 use super::{Options, ReportError};
-use crate::model::{ConnSummary, TunnelMode, Uid};
+use crate::model::{ConnSummary, TunnelMode, Uid, VantageRecord};
 use crate::verdict::{Judgement, Reason, ScopedConn, Source};
 use serde::Serialize;
 use serde_json::Value;
@@ -109,6 +109,9 @@ pub(super) struct ReasonBody {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ScopedBody {
     pub(super) role: String,
+    /// Who saw it, where several watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vantage: Option<String>,
     #[serde(flatten)]
     pub(super) conn: ConnBody,
 }
@@ -214,7 +217,7 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
         conns: judgement
             .scope
             .iter()
-            .filter_map(|scoped| scoped_conn(scoped, &by_uid, show))
+            .filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show))
             .collect(),
         evidence: judgement
             .evidence
@@ -267,10 +270,15 @@ fn claims(judgement: &Judgement) -> Vec<ClaimBody> {
 fn scoped_conn(
     scoped: &ScopedConn,
     by_uid: &BTreeMap<Uid, &ConnSummary>,
+    judged: &Judged,
     show: bool,
 ) -> Option<ScopedBody> {
     let conn = by_uid.get(&scoped.uid)?;
-    Some(ScopedBody { role: scoped.role.to_string(), conn: ConnBody::of(conn, show) })
+    let seen_by = |vantage: &&VantageRecord| {
+        conn.record.interfaces.first().is_some_and(|id| vantage.interfaces.contains(id))
+    };
+    let vantage = judged.vantages.iter().find(seen_by).map(|vantage| vantage.name.clone());
+    Some(ScopedBody { role: scoped.role.to_string(), vantage, conn: ConnBody::of(conn, show) })
 }
 
 fn control(doc: &Document, judgement: &Judgement) -> Vec<ControlBody> {

@@ -97,6 +97,18 @@ pub(super) struct TunnelBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lost: Option<LostBody>,
     pub(super) forwards: Vec<ForwardBody>,
+    /// Connections before this one, each ended on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<EarlierBody>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EarlierBody {
+    pub(super) local: String,
+    pub(super) remote: String,
+    pub(super) up: String,
+    pub(super) down: String,
+    pub(super) why: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -264,6 +276,17 @@ impl TunnelBody {
                     bytes_in: forward.bytes_in,
                     bytes_out: forward.bytes_out,
                     last_error: forward.last_error.clone(),
+                })
+                .collect(),
+            earlier: tunnel
+                .earlier
+                .iter()
+                .map(|conn| EarlierBody {
+                    local: conn.local.to_string(),
+                    remote: conn.remote.to_string(),
+                    up: conn.up.to_string(),
+                    down: conn.down.to_string(),
+                    why: conn.why.clone(),
                 })
                 .collect(),
         }

@@ -106,7 +106,10 @@ impl Page<'_> {
             }
             table.add_row(vec![
                 Cell::new(&conn.uid),
-                Cell::new(prose(&scoped.role)),
+                Cell::new(match &scoped.vantage {
+                    Some(vantage) => format!("{}, at {}", prose(&scoped.role), prose(vantage)),
+                    None => prose(&scoped.role).into_owned(),
+                }),
                 Cell::new(format!(
                     "{} -> {} {}",
                     end(&conn.orig.ip, conn.orig.port),
@@ -179,7 +182,8 @@ impl Page<'_> {
         }
         if !target.disruptions.is_empty() {
             self.heading("Disruptions")?;
-            let mut table = self.table(&["disruption", "what was done", "seen on the wire", "verdict"]);
+            let mut table =
+                self.table(&["disruption", "what was done", "seen on the wire", "verdict"]);
             for row in &target.disruptions {
                 table.add_row(vec![
                     Cell::new(&row.step),
@@ -192,18 +196,26 @@ impl Page<'_> {
         }
         if !target.vantages.is_empty() {
             self.heading("Vantages")?;
-            let mut table = self.table(&["vantage", "interfaces", "control seen", "conns", "seen here alone"]);
+            let mut table =
+                self.table(&["vantage", "interfaces", "control seen", "conns", "seen here alone"]);
             for row in &target.vantages {
                 let mut interfaces = row.interfaces.join(", ");
                 if row.clock_ahead_s != 0.0 {
-                    interfaces = format!("{interfaces} (its clock is {:+.3} s off; times are ours)", row.clock_ahead_s);
+                    interfaces = format!(
+                        "{interfaces} (its clock is {:+.3} s off; times are ours)",
+                        row.clock_ahead_s
+                    );
                 }
                 table.add_row(vec![
                     Cell::new(prose(&row.name)),
                     Cell::new(prose(&interfaces)),
                     Cell::new(format!("{} of {}", row.controls_seen, row.controls_sent)),
                     Cell::new(row.conns),
-                    Cell::new(if row.only_here.is_empty() { "-".to_owned() } else { row.only_here.join(", ") }),
+                    Cell::new(if row.only_here.is_empty() {
+                        "-".to_owned()
+                    } else {
+                        row.only_here.join(", ")
+                    }),
                 ]);
             }
             self.show(&table)?;
@@ -356,7 +368,9 @@ pub(super) const fn color(word: &str) -> Color {
     match word.as_bytes() {
         b"holds" | b"held" | b"encrypted" => Color::Green,
         b"broken" | b"leaked" | b"cleartext" => Color::Red,
-        b"warned" | b"unproven" | b"not-tried" | b"not-done" | b"opaque" | b"upgraded" => Color::Yellow,
+        b"warned" | b"unproven" | b"not-tried" | b"not-done" | b"opaque" | b"upgraded" => {
+            Color::Yellow
+        }
         _ => Color::Reset,
     }
 }

@@ -70,7 +70,10 @@ impl DisruptionBody {
 impl VantageBody {
     fn of(row: &VantageRow) -> Self {
         let [controls_seen, controls_sent] = row.controls;
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a difference between clocks are enough")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of a difference between clocks are enough"
+        )]
         let clock_ahead_s = (row.clock_ahead_ns / 1_000_000) as f64 / 1e3;
         Self {
             name: row.name.clone(),

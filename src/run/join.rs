@@ -174,9 +174,9 @@ fn remember(
 fn forget_twice(twice: &HashSet<(ConnId, Direction, u64, String)>, conn: &mut ConnSummary) {
     let id = conn.record.id;
     conn.hits.retain(|hit| {
-        let is_known = hit.dir.is_some_and(|dir| {
-            twice.contains(&key(&id, dir, hit.offset, hit.label.as_deref()))
-        });
+        let is_known = hit
+            .dir
+            .is_some_and(|dir| twice.contains(&key(&id, dir, hit.offset, hit.label.as_deref())));
         !(hit.in_ciphertext && is_known)
     });
 }

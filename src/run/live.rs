@@ -1,9 +1,7 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::model::{
-    ForwardRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord,
-};
+use crate::model::{ForwardRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
@@ -30,6 +28,8 @@ use std::time::{Duration, Instant};
 const LINGER: Duration = Duration::from_millis(500);
 /// How long the capture goes on when our tunnel is closed: what a client does then has its moment named.
 const DOWN_LINGER: Duration = Duration::from_millis(300);
+/// Several vantages see the same: the first one's news are shown as they come, the report has all.
+const FIRST_LANE: usize = 0;
 /// `-i none`: look from other machines alone.
 const NO_INTERFACE: &str = "none";
 /// Between two looks at the clock, the command and the tunnel.
@@ -349,7 +349,7 @@ fn prove(
     while !missing.is_empty() && Instant::now() < deadline {
         for (lane, news) in capture.news(TICK) {
             missing.retain(|awaited| !is_awaited(lane, &news, awaited));
-            if !matches!(news, News::Token(_)) {
+            if lane == FIRST_LANE && !matches!(news, News::Token(_)) {
                 observer.progress(&Progress::News(&news));
             }
         }
@@ -406,8 +406,10 @@ impl During<'_> {
         let mut end = None;
         driver.begin();
         loop {
-            for (_, news) in capture.news(TICK) {
-                observer.progress(&Progress::News(&news));
+            for (lane, news) in capture.news(TICK) {
+                if lane == FIRST_LANE {
+                    observer.progress(&Progress::News(&news));
+                }
             }
             if let Some(said) = driver.tick(scene) {
                 observer.progress(&Progress::Said(&said));

@@ -252,7 +252,10 @@ impl Remote {
         let counters = words::counters(&said);
         if counters.dropped_by_kernel.is_none() {
             lost.get_or_insert_with(|| {
-                format!("its tcpdump gave no drop counters at its end: {}", words::last_words(&said))
+                format!(
+                    "its tcpdump gave no drop counters at its end: {}",
+                    words::last_words(&said)
+                )
             });
         }
         let known = |count: Option<u64>| count.map_or(Drops::Unknown, Drops::Known);
@@ -290,7 +293,8 @@ fn ask(tunnel: &Tunnel, towards: Option<IpAddr>) -> Result<Facts, String> {
                 exec.send(b"go\n");
             }
             script::DONE => {
-                if facts.ahead_ns.abs() <= SAME_CLOCK_NS.max(facts.clock_error_ns.saturating_mul(2)) {
+                if facts.ahead_ns.abs() <= SAME_CLOCK_NS.max(facts.clock_error_ns.saturating_mul(2))
+                {
                     facts.ahead_ns = 0;
                 }
                 return Ok(facts);
@@ -299,6 +303,8 @@ fn ask(tunnel: &Tunnel, towards: Option<IpAddr>) -> Result<Facts, String> {
         }
     }
     let said = words::last_words(&exec.said());
-    Err(format!("it does not answer our questions{}{said}", if said.is_empty() { "" } else { ": " }))
+    Err(format!(
+        "it does not answer our questions{}{said}",
+        if said.is_empty() { "" } else { ": " }
+    ))
 }
-

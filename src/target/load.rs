@@ -3,10 +3,10 @@
 use super::build::Context;
 use super::error::{Place, TargetError};
 use super::file::{self, RawTarget};
-use super::nearest::nearest;
-use super::paths::{Environment, TARGET_FILE};
 use super::gate::Gate;
 use super::login::{User, jump_list};
+use super::nearest::nearest;
+use super::paths::{Environment, TARGET_FILE};
 use super::plan::{Listed, Overrides, Plan, SshPlan};
 use super::ssh_config::{Query, Settings, Source, resolve, sources};
 use super::{alias, build};

@@ -235,12 +235,15 @@ pub(super) async fn start(
 ) -> Result<Exec, TunnelError> {
     let refused = |reason: String| TunnelError::Exec { host: host.to_owned(), reason };
     let open = async {
-        let mut channel = gateway.channel_open_session().await.map_err(|e| refused(plain(&e.to_string())))?;
+        let mut channel =
+            gateway.channel_open_session().await.map_err(|e| refused(plain(&e.to_string())))?;
         channel.exec(true, command).await.map_err(|e| refused(plain(&e.to_string())))?;
         // The answer comes in front of everything that the program says.
         match channel.wait().await {
             Some(ChannelMsg::Success) => Ok(channel),
-            Some(ChannelMsg::Failure) => Err(refused("the server runs no programs for us".to_owned())),
+            Some(ChannelMsg::Failure) => {
+                Err(refused("the server runs no programs for us".to_owned()))
+            }
             Some(ChannelMsg::WindowAdjusted { .. }) => match channel.wait().await {
                 Some(ChannelMsg::Success) => Ok(channel),
                 _ => Err(refused("the server runs no programs for us".to_owned())),

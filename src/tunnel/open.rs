@@ -261,16 +261,17 @@ impl Tunnel {
         let limit = self.bound.spec.channel_timeout;
         let gateway = link.gateway().ok_or_else(|| self.bound.not_up())?;
         let before = link.kexes();
-        let done = self.bound.block_on(async {
+        self.bound.block_on(async {
             gateway.rekey_soon().await.map_err(|_| self.bound.not_up())?;
             let done = async {
                 while link.kexes() == before {
                     tokio::time::sleep(REKEY_LOOK).await;
                 }
             };
-            tokio::time::timeout(limit, done).await.map_err(|_| TunnelError::NoAnswer { waited: limit })
-        })?;
-        done
+            tokio::time::timeout(limit, done)
+                .await
+                .map_err(|_| TunnelError::NoAnswer { waited: limit })
+        })?
     }
 
     /// Starts a program on the gateway.

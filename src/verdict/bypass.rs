@@ -138,7 +138,9 @@ fn bypassed(case: &Case<'_>, service: &Service, direct: &[&Placed<'_>]) -> Reaso
     let named: Vec<_> = direct
         .iter()
         .take(MAX_NAMED)
-        .map(|placed| format!("{} {} ({})", placed.uid(), placed.conn.record.id, shape(case, placed)))
+        .map(|placed| {
+            format!("{} {} ({})", placed.uid(), placed.conn.record.id, shape(case, placed))
+        })
         .collect();
     let more = direct.len().saturating_sub(named.len());
     let udp = direct.iter().any(|placed| placed.conn.record.id.proto == Proto::UDP);

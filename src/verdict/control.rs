@@ -7,6 +7,12 @@ use super::vantages::is_remote;
 use crate::model::{Class, ControlPath, ControlToken, FrameRef, Phase, Uid};
 use std::collections::HashMap;
 
+/// What to do where a control was not seen: on this machine, and on another one.
+const HERE: &str =
+    "watch the interface that the route to the gateway uses (-i IFACE), and run it again";
+const THERE: &str = "a switch shows a sniffer nothing of other machines: put both on a hub, or that one on a mirror port, \
+     or watch from the gateway";
+
 const PHASES: [Phase; 3] = [Phase::Before, Phase::During, Phase::After];
 
 /// The control token by token, and what is lacking.
@@ -64,10 +70,6 @@ fn lack_of_phase(
 ) {
     let clear =
         || checks.iter().filter(move |it| it.phase == phase && it.path == ControlPath::Clear);
-    const HERE: &str =
-        "watch the interface that the route to the gateway uses (-i IFACE), and run it again";
-    const THERE: &str = "a switch shows a sniffer nothing of other machines: put both on a hub, or that one on a mirror port, \
-         or watch from the gateway";
     let mut complain = |text: String, next: &str| {
         lacking.push(Reason::new("control-not-seen", text).with_next(next));
     };
@@ -75,7 +77,11 @@ fn lack_of_phase(
         let name = interface_name(case, check.interface_id);
         if is_remote(case, check.interface_id) {
             if check.seen.is_empty() {
-                let what = if check.sent { "was sent by this machine and not seen" } else { "was not sent" };
+                let what = if check.sent {
+                    "was sent by this machine and not seen"
+                } else {
+                    "was not sent"
+                };
                 complain(
                     format!(
                         "the control of the phase \"{phase}\" {what} at {name}: a sniffer there may see nothing of this \
@@ -85,10 +91,15 @@ fn lack_of_phase(
                 );
             }
         } else if !check.sent {
-            complain(format!("the control of the phase \"{phase}\" was not sent out of {name}"), HERE);
+            complain(
+                format!("the control of the phase \"{phase}\" was not sent out of {name}"),
+                HERE,
+            );
         } else if check.seen.is_empty() {
             complain(
-                format!("the control of the phase \"{phase}\" was sent out of {name} and not seen there"),
+                format!(
+                    "the control of the phase \"{phase}\" was sent out of {name} and not seen there"
+                ),
                 HERE,
             );
         }

@@ -75,7 +75,10 @@ pub(super) fn tunnel(case: &Case<'_>, sheet: &mut Sheet) {
             sheet.unproven(
                 Reason::new(
                     "tunnel-not-up-again",
-                    format!("the tunnel did not come up again after the disruption \"{}\"", it.step),
+                    format!(
+                        "the tunnel did not come up again after the disruption \"{}\"",
+                        it.step
+                    ),
                 )
                 .with_next("see what the gateway says to a second login, and run it again"),
             );

@@ -35,8 +35,11 @@ pub(super) fn check(
     for it in vantages {
         if let Some(why) = &it.lost {
             found.spoils.push(
-                Reason::new("vantage-lost", format!("what {} saw is not all there: {why}", it.name))
-                    .with_next("see that tcpdump runs there to the end, and run it again"),
+                Reason::new(
+                    "vantage-lost",
+                    format!("what {} saw is not all there: {why}", it.name),
+                )
+                .with_next("see that tcpdump runs there to the end, and run it again"),
             );
         }
     }
@@ -86,8 +89,11 @@ pub(super) fn check(
     if !told.is_empty() {
         let more = told.len().saturating_sub(MAX_NAMED);
         told.truncate(MAX_NAMED);
-        let more =
-            if more > 0 { format!("; and {} more", count(more, "connection")) } else { String::new() };
+        let more = if more > 0 {
+            format!("; and {} more", count(more, "connection"))
+        } else {
+            String::new()
+        };
         found.spoils.push(
             Reason::new("vantages-differ", format!("{}{more}", told.join("; ")))
                 .with_next("the vantage that does not see it cannot vouch for an absence: see where it stands")
@@ -131,7 +137,7 @@ fn common_time(
 ) -> Option<(Timestamp, Timestamp)> {
     let of = |it: &VantageRecord, phase: Phase| {
         let seen = clear_of(it, checks).filter(|check| check.phase == phase);
-        seen.flat_map(|check| check.seen.first()).map(|at| at.time).collect::<Vec<_>>()
+        seen.filter_map(|check| check.seen.first()).map(|at| at.time).collect::<Vec<_>>()
     };
     let mut all = None;
     for it in vantages {

@@ -15,12 +15,16 @@ const STEADFAST: &str =
 const FAITHLESS: &str = "for i in $(seq 60); do timeout 3 $T lab user dnd@127.0.0.1:902 >/dev/null 2>&1 || \
                          timeout 3 $T lab user dnd@10.77.1.30:902 >/dev/null 2>&1; sleep 0.3; done";
 /// Names go to the mouths, as the first paper has it.
-const ALIASES: &str = "127.0.0.1 localhost\n10.77.0.20 nimbus.dartmouth.edu\n127.0.0.1 dnd.dartmouth.edu dnd\n";
+const ALIASES: &str =
+    "127.0.0.1 localhost\n10.77.0.20 nimbus.dartmouth.edu\n127.0.0.1 dnd.dartmouth.edu dnd\n";
 
 /// A window just long enough for the disruptions: they end it by a client that ends.
 fn disrupted(world: &World, steps: &str, client: &str, more: &[&str]) -> crate::check::Answer {
     let config = TargetFile::blitzmail(world, ROOT).write(world);
-    let mut options = vec!["--disrupt", steps, "--disrupt-for", "2s", "--for", "1s"];
+    let mut options = vec!["--disrupt", steps, "--for", "1s"];
+    if !more.contains(&"--disrupt-for") {
+        options.extend(["--disrupt-for", "2s"]);
+    }
     options.extend(more);
     run_with(world, &config, &options, client)
 }
@@ -51,17 +55,24 @@ fn a_client_that_stays_with_the_mouth_passes_every_cut() {
     assert_eq!(
         phases(&json),
         [
-            "before", "up", "disrupted: cut", "up", "disrupted: reconnect", "up", "rekey", "up",
-            "disrupted: route", "up", "down"
+            "before",
+            "up",
+            "disrupted: cut",
+            "up",
+            "disrupted: reconnect",
+            "up",
+            "rekey",
+            "up",
+            "disrupted: route",
+            "up",
+            "down"
         ],
         "{}",
         answer.told()
     );
     // Each frame lies in one of them, and the route is as it was.
-    let frames: u64 = list(&json["targets"][0]["phases"])
-        .iter()
-        .map(|row| row["frames"].as_u64().unwrap())
-        .sum();
+    let frames: u64 =
+        list(&json["targets"][0]["phases"]).iter().map(|row| row["frames"].as_u64().unwrap()).sum();
     assert_eq!(frames, json["coverage"]["frames"].as_u64().unwrap());
     assert!(!world.sh(Host::Client, "ip route").contains("unreachable"));
 }
@@ -85,7 +96,8 @@ fn a_client_that_falls_back_fails_and_the_moment_is_named() {
     }
     // Judged again, every part says the same.
     let config = TargetFile::blitzmail(world, ROOT).write(world);
-    let again = run(world, &config, &["--expect-encrypted", "dasher", "-r", kept]).expect(FAIL).json();
+    let again =
+        run(world, &config, &["--expect-encrypted", "dasher", "-r", kept]).expect(FAIL).json();
     for key in ["claims", "spoils", "phases", "disruptions", "evidence", "tunnel"] {
         assert_eq!(json["targets"][0][key], again["targets"][0][key], "{key} when recorded");
     }
@@ -192,8 +204,18 @@ fn what_is_disrupted_is_put_back_on_an_interrupt_and_after_a_kill() {
     world.with_client_hosts(ALIASES, || {
         for (step, mark) in [("hosts", "disrupted: hosts"), ("route", "disrupted: route")] {
             let line = format!("T='{}'; {STEADFAST}", world.program().display());
-            let arguments =
-                ["--expect-encrypted", "dasher", "--disrupt", step, "--disrupt-for", "30s", "--", "bash", "-c", &line];
+            let arguments = [
+                "--expect-encrypted",
+                "dasher",
+                "--disrupt",
+                step,
+                "--disrupt-for",
+                "30s",
+                "--",
+                "bash",
+                "-c",
+                &line,
+            ];
             // Ctrl-C.
             let mut running = start(world, &config, &arguments);
             running.await_line(mark);
@@ -217,7 +239,10 @@ fn what_is_disrupted_is_put_back_on_an_interrupt_and_after_a_kill() {
             let mut running = start(world, &config, &arguments);
             running.await_line(mark);
             running.kill();
-            run_with(world, &config, &[], "$T lab user dnd@127.0.0.1:902").expect(PASS).says("put back");
+            // What is left of the killed run's connection may still be on the wire.
+            let next =
+                run_with(world, &config, &[], "$T lab user dnd@127.0.0.1:902").says("put back");
+            assert!([PASS, INCONCLUSIVE].contains(&next.status), "{}", next.told());
             assert!(is_clean(), "{step} is put back by the next run");
         }
     });
@@ -229,8 +254,7 @@ fn a_tunnel_that_is_lost_gives_the_window_a_phase_of_its_own() {
     let gate = world.sshd(Host::Gateway, 2222, "");
     let config = TargetFile::blitzmail(world, "root@10.77.0.20:2222").write(world);
     let line = format!("T='{}'; {FAITHLESS}", world.program().display());
-    let arguments =
-        ["--expect-encrypted", "dasher", "--for", "4s", "--", "bash", "-c", &line];
+    let arguments = ["--expect-encrypted", "dasher", "--for", "4s", "--", "bash", "-c", &line];
     let mut running = start(world, &config, &arguments);
     running.await_line("watching for");
     std::thread::sleep(std::time::Duration::from_secs(1));

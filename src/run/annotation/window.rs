@@ -38,7 +38,8 @@ struct Part {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Step {
-    step: String,
+    #[serde(rename = "step")]
+    name: String,
     what: String,
     done: bool,
     start_ns: i64,
@@ -94,7 +95,12 @@ impl Window {
         }
         WindowRecord {
             stretches,
-            disruptions: self.disruptions.iter().take(MAX_DISRUPTIONS).map(Step::to_model).collect(),
+            disruptions: self
+                .disruptions
+                .iter()
+                .take(MAX_DISRUPTIONS)
+                .map(Step::to_model)
+                .collect(),
             vantages: self.vantages.iter().take(MAX_VANTAGES).map(Place::to_model).collect(),
             excluded: self.own_conns.iter().take(MAX_EXCLUDED).map(Ends::to_model).collect(),
         }
@@ -116,7 +122,7 @@ impl Part {
 impl Step {
     fn to_model(&self) -> Disruption {
         Disruption {
-            step: self.step.clone(),
+            step: self.name.clone(),
             what: self.what.clone(),
             done: self.done,
             start: Timestamp::from_nanos(self.start_ns),
@@ -188,7 +194,7 @@ impl From<&WindowRecord> for Window {
             up_after: it.up_after,
         };
         let step = |it: &Disruption| Step {
-            step: it.step.clone(),
+            name: it.step.clone(),
             what: it.what.clone(),
             done: it.done,
             start_ns: it.start.as_nanos(),
@@ -316,6 +322,9 @@ pub(super) mod tests {
         );
         let window: Window = serde_json::from_str(&many).unwrap();
         assert_eq!(window.to_model().vantages.len(), MAX_VANTAGES);
-        assert_eq!(serde_json::from_str::<Window>("{}").unwrap().to_model(), WindowRecord::default());
+        assert_eq!(
+            serde_json::from_str::<Window>("{}").unwrap().to_model(),
+            WindowRecord::default()
+        );
     }
 }

@@ -11,7 +11,8 @@ pub(super) fn block_route(address: IpAddr) -> Result<(), String> {
 /// Takes that route away.
 pub(super) fn unblock_route(address: IpAddr) -> Result<(), String> {
     // A route that has gone, with its interface or by somebody's hand, is put back.
-    route("delete", address).or_else(|why| if why.contains("not in table") { Ok(()) } else { Err(why) })
+    route("delete", address)
+        .or_else(|why| if why.contains("not in table") { Ok(()) } else { Err(why) })
 }
 
 /// Whether an interface has IPv6; none where that cannot be told.
@@ -26,7 +27,8 @@ pub(super) fn set_ipv6(interface: &str, _: bool) -> Result<(), String> {
 
 fn route(act: &str, address: IpAddr) -> Result<(), String> {
     let target = address.to_string();
-    let (family, nowhere) = if address.is_ipv4() { ("-inet", "127.0.0.1") } else { ("-inet6", "::1") };
+    let (family, nowhere) =
+        if address.is_ipv4() { ("-inet", "127.0.0.1") } else { ("-inet6", "::1") };
     let output = Command::new("/sbin/route")
         .args(["-n", act, family, "-host", &target, nowhere, "-reject"])
         .stdin(Stdio::null())

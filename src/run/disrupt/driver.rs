@@ -59,13 +59,18 @@ impl Driver {
     /// # Errors
     /// `Disruption`, `File`: the journal cannot be kept.
     pub(in crate::run) fn new(disrupt: &Disrupt, interfaces: &[String]) -> Result<Self, RunError> {
-        let changes_system = disrupt.steps.iter().any(|step| {
-            matches!(step, Step::Route | Step::Hosts | Step::Resolver(_) | Step::Ipv6)
-        });
+        let changes_system = disrupt
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Route | Step::Hosts | Step::Resolver(_) | Step::Ipv6));
         Ok(Self {
             left: disrupt.steps.iter().copied().collect(),
             hold: disrupt.hold(),
-            state: if disrupt.steps.is_empty() { State::Over } else { State::Calm(Instant::now() + CALM) },
+            state: if disrupt.steps.is_empty() {
+                State::Over
+            } else {
+                State::Calm(Instant::now() + CALM)
+            },
             journal: if changes_system { Some(Journal::open()?) } else { None },
             interfaces: interfaces.to_vec(),
             done: Vec::new(),
@@ -145,7 +150,9 @@ impl Driver {
     fn act(&mut self, step: Step, scene: &mut Scene<'_>) -> Result<String, String> {
         let not_ours = || "no tunnel of this run is ours".to_owned();
         match step {
-            Step::Cut | Step::Reconnect | Step::Rekey if scene.tunnels.iter().flatten().next().is_none() => {
+            Step::Cut | Step::Reconnect | Step::Rekey
+                if scene.tunnels.iter().flatten().next().is_none() =>
+            {
                 Err(not_ours())
             }
             Step::Cut => {
@@ -153,7 +160,11 @@ impl Driver {
                 Ok("the connection to the gateway was ended; what comes to the mouths is closed at once".to_owned())
             }
             Step::Reconnect => {
-                scene.tunnels.iter_mut().flatten().for_each(|tunnel| tunnel.cut("made anew on purpose"));
+                scene
+                    .tunnels
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|tunnel| tunnel.cut("made anew on purpose"));
                 redial(scene);
                 Ok("the connection to the gateway was ended and made anew".to_owned())
             }
@@ -192,7 +203,10 @@ impl Driver {
             .collect();
         let before = lines::read(Edited::Hosts.path())?;
         let after = lines::without_aliases(&before, &names).ok_or_else(|| {
-            format!("no line of {} leads a service's name to loopback", Edited::Hosts.path().display())
+            format!(
+                "no line of {} leads a service's name to loopback",
+                Edited::Hosts.path().display()
+            )
         })?;
         let text = after.clone();
         self.change(Undo::Lines { file: Edited::Hosts, before, after }, || {
@@ -238,7 +252,11 @@ impl Driver {
     }
 
     /// Writes down what is to be put back, and takes it away.
-    fn change(&mut self, undo: Undo, act: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    fn change(
+        &mut self,
+        undo: Undo,
+        act: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
         let journal = self.journal.as_mut().ok_or("there is no journal")?;
         journal.add(undo)?;
         act().inspect_err(|_| journal.forget())

@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 /// Octets of a journal: two texts of a hosts file, escaped.
 const MAX_BYTES: u64 = 128 << 20;
 
+/// Permissions of group and others.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
 /// One thing that has to be put back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
@@ -142,7 +146,8 @@ impl Journal {
             file.write_all(&text)?;
             file.sync_all()
         };
-        write(&mut self.file).map_err(|error: io::Error| format!("the journal cannot be written: {error}"))
+        write(&mut self.file)
+            .map_err(|error: io::Error| format!("the journal cannot be written: {error}"))
     }
 }
 
@@ -176,10 +181,11 @@ fn undo_at(path: &Path) -> Result<Vec<String>, RunError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let entries: Vec<Undo> = serde_json::from_slice(&text).map_err(|error| RunError::Disruption {
-        reason: format!("{} cannot be read: {error}", path.display()),
-        remedy: "see what it names, put that back by hand, and remove the file".to_owned(),
-    })?;
+    let entries: Vec<Undo> =
+        serde_json::from_slice(&text).map_err(|error| RunError::Disruption {
+            reason: format!("{} cannot be read: {error}", path.display()),
+            remedy: "see what it names, put that back by hand, and remove the file".to_owned(),
+        })?;
     let said = entries.iter().map(|undo| format!("put back: {}", undo.words())).collect();
     let mut journal = Journal { file, entries };
     match journal.undo_all() {
@@ -228,7 +234,7 @@ fn trust(path: &Path, found: &std::fs::Metadata) -> Result<(), RunError> {
     use std::os::unix::fs::MetadataExt as _;
     let own = std::fs::metadata("/proc/self").ok().map(|own| own.uid());
     let is_ours = own.is_none_or(|own| own == found.uid());
-    if found.is_file() && is_ours && found.mode() & 0o077 == 0 {
+    if found.is_file() && is_ours && found.mode() & OTHERS == 0 {
         return Ok(());
     }
     Err(RunError::Disruption {

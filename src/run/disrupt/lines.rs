@@ -19,8 +19,10 @@ pub(super) fn without_aliases(text: &str, names: &BTreeSet<String>) -> Option<St
     let is_alias = |line: &str| {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
-        let is_loopback =
-            words.next().and_then(|ip| ip.parse::<IpAddr>().ok()).is_some_and(|ip| ip.is_loopback());
+        let is_loopback = words
+            .next()
+            .and_then(|ip| ip.parse::<IpAddr>().ok())
+            .is_some_and(|ip| ip.is_loopback());
         is_loopback && words.any(|name| names.contains(&normal(name)))
     };
     put_aside(text, is_alias)
@@ -33,7 +35,8 @@ pub(super) fn with_resolver(text: &str, server: IpAddr) -> String {
     if !changed.is_empty() && !changed.ends_with('\n') {
         changed.push('\n');
     }
-    changed.push_str(&format!("{BEGIN}\nnameserver {server}\n{END}\n"));
+    let server = server.to_string();
+    changed.extend([BEGIN, "\nnameserver ", &server, "\n", END, "\n"]);
     changed
 }
 
@@ -77,7 +80,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
         file.sync_all()
     };
     write().map_err(|error: io::Error| {
-        let needs = if error.kind() == io::ErrorKind::PermissionDenied { " (it needs root)" } else { "" };
+        let needs =
+            if error.kind() == io::ErrorKind::PermissionDenied { " (it needs root)" } else { "" };
         format!("{}: {error}{needs}", path.display())
     })
 }
@@ -110,7 +114,9 @@ mod tests {
                     10.0.0.1 dasher\n# 127.0.0.1 dasher\n::1 dasher";
         let changed = without_aliases(text, &names()).unwrap();
         assert_eq!(changed.matches(ASIDE).count(), 2, "{changed}");
-        assert!(changed.starts_with("127.0.0.1 localhost\n") && changed.contains("\n10.0.0.1 dasher"));
+        assert!(
+            changed.starts_with("127.0.0.1 localhost\n") && changed.contains("\n10.0.0.1 dasher")
+        );
         assert_eq!(undone(&changed), text);
         assert_eq!(without_aliases("127.0.0.1 localhost\n", &names()), None);
     }
@@ -140,13 +146,16 @@ mod tests {
         std::fs::write(&path, "a longer text than the next\n").unwrap();
         write(&path, "short\n").unwrap();
         assert_eq!(read(&path).unwrap(), "short\n");
-        assert!(write(&folder.path().join("no"), "x").is_err(), "nothing is made that was not there");
+        assert!(
+            write(&folder.path().join("no"), "x").is_err(),
+            "nothing is made that was not there"
+        );
     }
 
     proptest! {
         #[test]
         fn every_change_can_be_undone(lines in proptest::collection::vec("(127\\.0\\.0\\.1 dasher|nameserver 1\\.2\\.3\\.4|[ -~]{0,30})", 0..12)) {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
             prop_assume!(!text.contains("tunnelcheck-"));
             if let Some(changed) = without_aliases(&text, &names()) {
                 prop_assert_eq!(undone(&changed), text.clone());

@@ -12,7 +12,8 @@ pub(super) fn block_route(address: IpAddr) -> Result<(), String> {
 /// Takes that route away.
 pub(super) fn unblock_route(address: IpAddr) -> Result<(), String> {
     // A route that has gone, with its interface or by somebody's hand, is put back.
-    ip(address, "del").or_else(|why| if why.contains("No such process") { Ok(()) } else { Err(why) })
+    ip(address, "del")
+        .or_else(|why| if why.contains("No such process") { Ok(()) } else { Err(why) })
 }
 
 /// Whether an interface has IPv6; none where that cannot be told.
@@ -24,7 +25,8 @@ pub(super) fn has_ipv6(interface: &str) -> Option<bool> {
 /// Turns IPv6 of an interface on or off.
 pub(super) fn set_ipv6(interface: &str, on: bool) -> Result<(), String> {
     let path = switch(interface);
-    std::fs::write(&path, if on { "0" } else { "1" }).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::write(&path, if on { "0" } else { "1" })
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn switch(interface: &str) -> PathBuf {

@@ -46,7 +46,8 @@ impl FromStr for Step {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        let (name, value) =
+            text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let step = match (name, value) {
             ("cut", None) => Self::Cut,
             ("reconnect", None) => Self::Reconnect,

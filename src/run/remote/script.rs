@@ -18,6 +18,7 @@ const MAX_NAME: usize = 64;
 const PATH: &str = "PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin:/opt/homebrew/sbin; export PATH; LC_ALL=C; export LC_ALL; ";
 
 /// What a machine says of itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Our connection, as it sees it.
@@ -86,10 +87,7 @@ pub(super) fn facts(towards: Option<IpAddr>) -> String {
         route("route", &address.to_string());
     }
     route("back", "\"${SSH_CONNECTION%% *}\"");
-    let _ = write!(
-        script,
-        "echo {READY}; read -r go; echo \"now=$(date +%s.%N)\"; echo {DONE}"
-    );
+    let _ = write!(script, "echo {READY}; read -r go; echo \"now=$(date +%s.%N)\"; echo {DONE}");
     quoted(&script)
 }
 
@@ -236,7 +234,8 @@ mod tests {
         for name in ["eth0", "eth0.5", "br-lan", "any", "en0", "eth0:1", "veth@if3"] {
             assert!(is_interface_name(name), "{name}");
         }
-        for name in ["", "-w", "$(id)", "a b", "a;b", "a\"b", "a'b", "2222", &"x".repeat(65), "ä"] {
+        for name in ["", "-w", "$(id)", "a b", "a;b", "a\"b", "a'b", "2222", &"x".repeat(65), "ä"]
+        {
             assert!(!is_interface_name(name), "{name}");
         }
     }
@@ -255,7 +254,10 @@ mod tests {
     fn a_line_of_shell_is_one_word() {
         for line in [facts(Some("10.0.0.1".parse().unwrap())), capture("eth0", &[conn()], true)] {
             let inner = line.strip_prefix("exec sh -c '").unwrap().strip_suffix('\'').unwrap();
-            assert!(!inner.contains('\'') && !inner.contains('\n') && !inner.contains('!'), "{line}");
+            assert!(
+                !inner.contains('\'') && !inner.contains('\n') && !inner.contains('!'),
+                "{line}"
+            );
         }
     }
 

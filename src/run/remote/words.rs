@@ -36,8 +36,8 @@ pub(super) fn is_permission(said: &str) -> bool {
 /// The last line that says something, for a message.
 pub(super) fn last_words(said: &str) -> String {
     const MAX: usize = 300;
-    let lines = said.lines().map(str::trim);
-    let last = lines.filter(|line| !line.is_empty() && !line.starts_with(DROPS)).next_back();
+    let mut lines = said.lines().map(str::trim);
+    let last = lines.rfind(|line| !line.is_empty() && !line.starts_with(DROPS));
     last.map_or_else(|| "it said nothing".to_owned(), |line| line.chars().take(MAX).collect())
 }
 
@@ -129,7 +129,11 @@ mod tests {
         assert_eq!(counters(no_sys).dropped_by_interface, None);
         let once = "tunnelcheck-drops: 0 0\n0 packets dropped by kernel";
         assert_eq!(counters(once).dropped_by_interface, None);
-        assert_eq!(counters("tunnelcheck-drops: \n0 packets dropped by kernel\ntunnelcheck-drops: ").dropped_by_interface, None);
+        assert_eq!(
+            counters("tunnelcheck-drops: \n0 packets dropped by kernel\ntunnelcheck-drops: ")
+                .dropped_by_interface,
+            None
+        );
     }
 
     #[test]
