@@ -353,10 +353,7 @@ pub(super) fn lines(
         for explained in &target.explained {
             line("explained", name, serde_json::to_value(explained)?)?;
         }
-        line(
-            "verdict",
-            name,
-            serde_json::json!({
+        let mut verdict = serde_json::json!({
                 "verdict": target.verdict,
                 "why": target.why,
                 "mode": target.mode,
@@ -365,15 +362,22 @@ pub(super) fn lines(
                 "notes": target.notes,
                 "control": target.control,
                 "tunnel": target.tunnel,
-                "phases": target.phases,
-                "disruptions": target.disruptions,
-                "vantages": target.vantages,
                 "evidence_omitted": target.evidence_omitted,
                 "explained_omitted": target.explained_omitted,
                 "out_of_view": target.out_of_view,
                 "next": target.next,
-            }),
-        )?;
+        });
+        for (key, rows) in [
+            ("phases", serde_json::to_value(&target.phases)?),
+            ("disruptions", serde_json::to_value(&target.disruptions)?),
+            ("vantages", serde_json::to_value(&target.vantages)?),
+        ] {
+            if let (Some(verdict), false) = (verdict.as_object_mut(), rows == Value::Array(vec![]))
+            {
+                verdict.insert(key.to_owned(), rows);
+            }
+        }
+        line("verdict", name, verdict)?;
     }
     line("coverage", None, serde_json::to_value(&body.coverage)?)
 }

@@ -48,7 +48,7 @@ impl Snooper {
         }
         let path = world.at("snooper_ssh_config");
         fs::write(&path, text).unwrap();
-        Self { sshd: sshd, target, ssh_config: path.display().to_string() }
+        Self { sshd, target, ssh_config: path.display().to_string() }
     }
 
     fn options<'a>(&'a self, from: &[&'a str]) -> Vec<&'a str> {

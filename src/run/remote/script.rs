@@ -254,10 +254,7 @@ mod tests {
     fn a_line_of_shell_is_one_word() {
         for line in [facts(Some("10.0.0.1".parse().unwrap())), capture("eth0", &[conn()], true)] {
             let inner = line.strip_prefix("exec sh -c '").unwrap().strip_suffix('\'').unwrap();
-            assert!(
-                !inner.contains('\'') && !inner.contains('\n') && !inner.contains('!'),
-                "{line}"
-            );
+            assert!(!inner.contains('\'') && !inner.contains('\n'), "{line}");
         }
     }
 
