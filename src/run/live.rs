@@ -290,8 +290,7 @@ fn unwatched_routes(plans: &[Plan], chosen: &[String], controls: &[IpAddr]) -> V
     /// Linux's name for all interfaces at once.
     const EVERY_INTERFACE: &str = "any";
 
-    // Who looks from elsewhere alone sees none of this machine's interfaces, and says so by `-i none`.
-    if chosen.is_empty() || chosen.iter().any(|name| name == EVERY_INTERFACE) {
+    if chosen.iter().any(|name| name == EVERY_INTERFACE) {
         return Vec::new();
     }
     let proven: Vec<String> = controls

@@ -92,3 +92,97 @@ impl Thread {
         drop(self.outgoing.send(Message::Ended(self.id)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::capture::Capture;
+    use super::*;
+    use crate::model::Drops;
+    use std::io::{self, Cursor};
+
+    /// A classic capture of little frames, one a second.
+    fn pcap(frames: u32) -> Vec<u8> {
+        let mut octets = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, 1] {
+            octets.extend(word.to_le_bytes());
+        }
+        for second in 1..=frames {
+            for word in [second, 7, 4, 60] {
+                octets.extend(word.to_le_bytes());
+            }
+            octets.extend(b"abcd");
+        }
+        octets
+    }
+
+    fn stream(reader: impl Read + Send + 'static, ahead_ns: i64) -> Stream {
+        let name = "root@snooper:eth0";
+        Stream::open(Box::new(reader), name, Vantage::Remote, ahead_ns).unwrap()
+    }
+
+    /// The times of all frames, and the capture at its end.
+    fn drain(stream: Stream) -> (Vec<i64>, Capture) {
+        let mut capture = Capture::start_all(Vec::new(), vec![stream]).unwrap();
+        let mut times = Vec::new();
+        loop {
+            match capture.next().unwrap() {
+                Next::Frame(frame) => {
+                    assert_eq!((frame.interface_id, frame.data), (0, &b"abcd"[..]));
+                    times.push(frame.time.as_nanos());
+                }
+                Next::Idle => {}
+                Next::End => return (times, capture),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_read_to_its_end_on_our_clock() {
+        let (times, capture) = drain(stream(Cursor::new(pcap(3)), 1_000_000_000));
+        assert_eq!(times, [7_000, 1_000_007_000, 2_000_007_000]);
+        let interface = &capture.interfaces()[0];
+        assert_eq!(
+            (interface.name.as_str(), interface.vantage),
+            ("root@snooper:eth0", Some(Vantage::Remote))
+        );
+        // What was dropped there is not known from the frames.
+        assert_eq!(capture.losses().drops, Drops::Unknown);
+        assert!(capture.losses().inputs_cut.is_empty());
+    }
+
+    #[test]
+    fn more_frames_than_may_wait_come_all_the_same() {
+        let frames = u32::try_from(3 * MAX_WAITING).unwrap();
+        let (times, _) = drain(stream(Cursor::new(pcap(frames)), 0));
+        assert_eq!(times.len(), 3 * MAX_WAITING);
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_is_a_loss_and_no_error() {
+        struct Broken(Cursor<Vec<u8>>);
+        impl Read for Broken {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(into)? {
+                    0 => Err(io::Error::new(io::ErrorKind::ConnectionReset, "gone")),
+                    some => Ok(some),
+                }
+            }
+        }
+        let mut cut = pcap(3);
+        cut.truncate(cut.len() - 3);
+        let (times, capture) = drain(stream(Cursor::new(cut), 0));
+        assert_eq!(times.len(), 2);
+        assert_eq!(capture.losses().inputs_cut.len(), 1, "{:?}", capture.losses());
+        let (times, capture) = drain(stream(Broken(Cursor::new(pcap(2))), 0));
+        assert_eq!(times.len(), 2);
+        assert!(capture.losses().inputs_cut[0].contains("root@snooper:eth0"));
+    }
+
+    #[test]
+    fn what_is_no_capture_is_no_stream() {
+        for octets in [&b""[..], b"tcpdump: no", &pcap(1)[..20]] {
+            let reader = Box::new(Cursor::new(octets.to_vec()));
+            assert!(Stream::open(reader, "x", Vantage::Remote, 0).is_err());
+        }
+    }
+}

@@ -112,7 +112,16 @@ impl Driver {
     /// Puts back what is still away, and gives the record; what was not reached was not done.
     pub(in crate::run) fn finish(mut self, scene: &mut Scene<'_>) -> Vec<Disruption> {
         if matches!(self.state, State::Holding(_)) {
-            self.restore(scene);
+            // The interruption that ended the window does not keep the tunnel from coming up again; a second one ends it all.
+            let go_on = AtomicBool::new(false);
+            let Scene { plans, tunnels, phases, prompt, .. } = scene;
+            self.restore(&mut Scene {
+                plans,
+                tunnels,
+                phases,
+                prompt: *prompt,
+                interrupted: &go_on,
+            });
         }
         while let Some(step) = self.left.pop_front() {
             self.not_done(step, "the window ended before");

@@ -172,9 +172,14 @@ fn undo_at(path: &Path) -> Result<Vec<String>, RunError> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
-        Ok(found) => trust(path, &found)?,
+        Ok(found) if !found.is_file() => return Err(not_ours(path)),
+        Ok(_) => {}
     }
     let mut file = private(path).map_err(failed)?;
+    // Of what was opened: the name may lead elsewhere by now.
+    if !is_ours_alone(&file).map_err(failed)? {
+        return Err(not_ours(path));
+    }
     lock(&file, path)?;
     let mut text = Vec::new();
     io::Read::by_ref(&mut file).take(MAX_BYTES).read_to_end(&mut text).map_err(failed)?;
@@ -228,24 +233,25 @@ fn path() -> Result<PathBuf, RunError> {
     })
 }
 
-/// Whether nobody but this user can have written the journal: as root we would do what it says.
-#[cfg(unix)]
-fn trust(path: &Path, found: &std::fs::Metadata) -> Result<(), RunError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let own = std::fs::metadata("/proc/self").ok().map(|own| own.uid());
-    let is_ours = own.is_none_or(|own| own == found.uid());
-    if found.is_file() && is_ours && found.mode() & OTHERS == 0 {
-        return Ok(());
-    }
-    Err(RunError::Disruption {
+fn not_ours(path: &Path) -> RunError {
+    RunError::Disruption {
         reason: format!("{} is not ours alone, so what it says is not done", path.display()),
         remedy: "see who wrote it, and remove it".to_owned(),
-    })
+    }
+}
+
+/// Whether nobody but this user can have written the journal: as root we would do what it says.
+#[cfg(unix)]
+fn is_ours_alone(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = file.metadata()?;
+    let own = tempfile::tempfile()?.metadata()?.uid();
+    Ok(found.is_file() && found.uid() == own && found.mode() & OTHERS == 0)
 }
 
 #[cfg(not(unix))]
-fn trust(_: &Path, _: &std::fs::Metadata) -> Result<(), RunError> {
-    Ok(())
+fn is_ours_alone(_: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(unix)]
