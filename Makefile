@@ -15,7 +15,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
 FUZZ_PACKAGES = g++
 COUNT_PACKAGES = valgrind
-LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd
+LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd sudo procps
 
 .PHONY: all demo test lint bench count differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps count-deps install
 

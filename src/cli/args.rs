@@ -39,12 +39,33 @@ pub(super) struct Check {
     pub(super) targets: Vec<String>,
 
     /// Judge these captures (pcap, pcapng; gzip, zstd; '-' is standard input), taken as one, instead of the wire.
-    #[arg(short, long = "read", value_name = "FILE", num_args = 1.., conflicts_with_all = ["interfaces", "window", "record", "traffic"])]
+    #[arg(short, long = "read", value_name = "FILE", num_args = 1.., conflicts_with_all = ["interfaces", "from", "window", "record", "traffic"])]
     pub(super) read: Vec<PathBuf>,
 
-    /// Interface to watch; may be repeated. Default: those that lead to the gateway and to the services.
+    /// Interface to watch; may be repeated. Default: those that lead to the gateway and to the services. With --from,
+    /// `none`: watch from there alone.
     #[arg(short, long = "interface", value_name = "IFACE")]
     pub(super) interfaces: Vec<String>,
+
+    /// Another machine to watch from, over SSH, with its tcpdump: USER@HOST, or a Host of ~/.ssh/config. May be repeated.
+    /// Default interface there: that of its route to the gateway.
+    #[arg(long, value_name = "USER@HOST[:IFACE]")]
+    pub(super) from: Vec<String>,
+
+    /// Take something away while the client works, and put it back: cut, reconnect, rekey, route, hosts,
+    /// resolver=ADDRESS, ipv6. One after the other, each after two seconds of calm.
+    #[cfg(feature = "live")]
+    #[arg(long, value_name = "STEP,...", value_delimiter = ',')]
+    pub(super) disrupt: Vec<crate::run::Step>,
+
+    /// How long each disruption lasts. Default: 4s.
+    #[cfg(feature = "live")]
+    #[arg(long = "disrupt-for", value_name = "TIME", value_parser = parse_duration, requires = "disrupt")]
+    pub(super) disrupt_for: Option<Duration>,
+
+    /// Put back what an earlier run that was killed has disrupted, and do nothing else.
+    #[arg(long = "undo-disruptions")]
+    pub(super) undo_disruptions: bool,
 
     /// Length of the window: 60s, 5m, 1h. Default: until Ctrl-C at a terminal, else 60s; with a COMMAND, until it ends.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]

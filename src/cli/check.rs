@@ -12,6 +12,9 @@ use std::path::Path;
 
 /// Judges, reports, and gives the exit status of the worst verdict.
 pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
+    if check.undo_disruptions {
+        return undo(common);
+    }
     if check.targets.is_empty() {
         anyhow::bail!(
             "nothing to check: name a target with --expect-encrypted TARGET (`tunnelcheck target list` shows them), \
@@ -93,9 +96,69 @@ pub(super) fn report(
     Ok(document.verdict())
 }
 
+/// Puts back what a run that was killed has left.
+#[cfg(feature = "live")]
+fn undo(common: &Common) -> anyhow::Result<Exit> {
+    let said = crate::run::undo_disruptions()?;
+    if !common.quiet {
+        for line in &said {
+            say(&format!("tunnelcheck: {line}"));
+        }
+        if said.is_empty() {
+            say("tunnelcheck: nothing is disrupted");
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+#[cfg(not(feature = "live"))]
+fn undo(_: &Common) -> anyhow::Result<Exit> {
+    anyhow::bail!("this build disrupts nothing: it was made without the live check")
+}
+
+/// `USER@HOST[:IFACE]`, or a Host of `ssh_config`, with how to log in there.
+#[cfg(feature = "live")]
+fn elsewhere(
+    text: &str,
+    overrides: &Overrides,
+    quiet: bool,
+) -> anyhow::Result<crate::run::Elsewhere> {
+    let (place, interface) = split_interface(text);
+    if place.is_empty() || place.ends_with('@') {
+        anyhow::bail!("--from {text:?} names no host; write --from USER@HOST[:IFACE]");
+    }
+    let (ssh, warnings) = crate::target::login(place, overrides, &Environment::from_process())?;
+    if !quiet {
+        for warning in &warnings {
+            say(&format!("tunnelcheck: warning: {warning}"));
+        }
+    }
+    Ok(crate::run::Elsewhere {
+        place: place.to_owned(),
+        interface: interface.map(ToOwned::to_owned),
+        ssh,
+    })
+}
+
+/// The interface stands behind the last colon that is none of an address in brackets.
+#[cfg(feature = "live")]
+fn split_interface(text: &str) -> (&str, Option<&str>) {
+    let behind = text.rfind(']').map_or(0, |end| end + 1);
+    let host = text.rfind('@').map_or(0, |at| at + 1).max(behind);
+    // An address of IPv6 without brackets has colons of its own.
+    let is_bare_ipv6 = text.get(host..).is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok());
+    match text.get(host..).and_then(|rest| rest.find(':')) {
+        Some(colon) if !is_bare_ipv6 => {
+            let (place, interface) = text.split_at(host + colon);
+            (place, interface.strip_prefix(':'))
+        }
+        _ => (text, None),
+    }
+}
+
 #[cfg(feature = "live")]
 fn live(plans: Vec<Plan>, check: &Check, common: &Common) -> anyhow::Result<Vec<Outcome>> {
-    use crate::run::{Watch, watch};
+    use crate::run::{Disrupt, Watch, watch};
     use std::io::IsTerminal as _;
     use std::time::Duration;
 
@@ -103,7 +166,13 @@ fn live(plans: Vec<Plan>, check: &Check, common: &Common) -> anyhow::Result<Vec<
     const UNATTENDED_WINDOW: Duration = Duration::from_secs(60);
 
     let unattended = check.traffic.is_empty() && !std::io::stdin().is_terminal();
+    let mut from = Vec::new();
+    for text in &check.from {
+        from.push(elsewhere(text, &overrides(common), common.quiet)?);
+    }
     let options = Watch {
+        from,
+        disrupt: Disrupt { steps: check.disrupt.clone(), hold: check.disrupt_for },
         interfaces: check.interfaces.clone(),
         window: check.window.or(unattended.then_some(UNATTENDED_WINDOW)),
         command: check.traffic.clone(),

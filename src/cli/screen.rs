@@ -158,6 +158,7 @@ impl Observer for Screen {
             Progress::Tick { elapsed, frames, bytes, forwards } => {
                 self.tick(*elapsed, *frames, *bytes, forwards);
             }
+            Progress::Said(text) => self.line(&escape::terminal(text)),
             Progress::Draining => self.state("waiting for what is on its way".to_owned()),
         }
     }

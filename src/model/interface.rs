@@ -12,6 +12,13 @@ pub enum Vantage {
     Loopback,
     /// The device of a tunnel (`tun`, `wg`, `utun`, `ppp`): inside it.
     TunnelDevice,
+    /// A link of another machine.
+    Remote,
+}
+
+impl Vantage {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Wire, Self::Loopback, Self::TunnelDevice, Self::Remote];
 }
 
 impl fmt::Display for Vantage {
@@ -20,6 +27,7 @@ impl fmt::Display for Vantage {
             Self::Wire => "wire",
             Self::Loopback => "loopback",
             Self::TunnelDevice => "tunnel device",
+            Self::Remote => "another machine",
         })
     }
 }

@@ -16,6 +16,7 @@ mod segment;
 mod stream;
 mod target;
 mod tunnel;
+mod window;
 
 pub use claim::{ClaimKind, Verdict};
 pub use conn::{
@@ -32,3 +33,4 @@ pub use segment::{Proto, Segment, SeqNo, TcpFlags, TcpHeader};
 pub use stream::{Chunk, ChunkSink, Direction};
 pub use target::{Exempt, Service, Target, TunnelMode};
 pub use tunnel::{ForwardRecord, TunnelRecord};
+pub use window::{Disruption, EarlierConn, Stage, Stretch, Tries, VantageRecord, WindowRecord};

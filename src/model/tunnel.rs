@@ -1,6 +1,7 @@
 //! What a tunnel that was brought up has to say for itself.
 
 use super::frame::Timestamp;
+use super::window::EarlierConn;
 use std::net::SocketAddr;
 
 /// One forward (`-L`) and what went through it.
@@ -51,4 +52,6 @@ pub struct TunnelRecord {
     pub lost: Option<(Timestamp, String)>,
     /// What went through it.
     pub forwards: Vec<ForwardRecord>,
+    /// Its connections before this one, each ended on purpose.
+    pub earlier: Vec<EarlierConn>,
 }

@@ -3,8 +3,9 @@
 use super::document::{Document, Judged};
 use super::hexdump::{DumpLine, Marks, dump};
 use super::parts::{ConnBody, CoverageBody, Finding, InterfaceBody, TunnelBody};
+use super::window::{self, DisruptionBody, PhaseBody, VantageBody};
 use super::{Options, ReportError};
-use crate::model::{ConnSummary, TunnelMode, Uid};
+use crate::model::{ConnSummary, TunnelMode, Uid, VantageRecord};
 use crate::verdict::{Judgement, Reason, ScopedConn, Source};
 use serde::Serialize;
 use serde_json::Value;
@@ -76,6 +77,12 @@ pub(super) struct TargetBody {
     pub(super) control: Vec<ControlBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tunnel: Option<TunnelBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) phases: Vec<PhaseBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) disruptions: Vec<DisruptionBody>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) vantages: Vec<VantageBody>,
     pub(super) out_of_view: Vec<String>,
     pub(super) next: Vec<String>,
 }
@@ -102,6 +109,9 @@ pub(super) struct ReasonBody {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ScopedBody {
     pub(super) role: String,
+    /// Who saw it, where several watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vantage: Option<String>,
     #[serde(flatten)]
     pub(super) conn: ConnBody,
 }
@@ -114,6 +124,9 @@ pub(super) struct EvidenceBody {
     pub(super) conn: Option<String>,
     pub(super) frame: u64,
     pub(super) time: String,
+    /// The phase of the window in which it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) finding: Option<Finding>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -204,7 +217,7 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
         conns: judgement
             .scope
             .iter()
-            .filter_map(|scoped| scoped_conn(scoped, &by_uid, show))
+            .filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show))
             .collect(),
         evidence: judgement
             .evidence
@@ -215,6 +228,7 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
                 conn: it.uid.map(|uid| uid.to_string()),
                 frame: it.at.number,
                 time: it.at.time.to_string(),
+                phase: judgement.phase_at(it.at.time).map(|phase| phase.label.clone()),
                 finding: it.hit.as_ref().map(|hit| Finding::of(hit, show)),
                 view: it.hit.as_ref().map(|hit| dump(hit, &marks, show)).unwrap_or_default(),
             })
@@ -232,6 +246,9 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
         explained_omitted: judgement.explained_omitted,
         control: control(doc, judgement),
         tunnel: judged.tunnel.as_ref().map(TunnelBody::of),
+        phases: window::phases(judgement),
+        disruptions: window::disruptions(judgement),
+        vantages: window::vantages(judgement),
         out_of_view: judgement.out_of_view.clone(),
         next: judgement.next.clone(),
     }
@@ -253,10 +270,15 @@ fn claims(judgement: &Judgement) -> Vec<ClaimBody> {
 fn scoped_conn(
     scoped: &ScopedConn,
     by_uid: &BTreeMap<Uid, &ConnSummary>,
+    judged: &Judged,
     show: bool,
 ) -> Option<ScopedBody> {
     let conn = by_uid.get(&scoped.uid)?;
-    Some(ScopedBody { role: scoped.role.to_string(), conn: ConnBody::of(conn, show) })
+    let seen_by = |vantage: &&VantageRecord| {
+        conn.record.interfaces.first().is_some_and(|id| vantage.interfaces.contains(id))
+    };
+    let vantage = judged.vantages.iter().find(seen_by).map(|vantage| vantage.name.clone());
+    Some(ScopedBody { role: scoped.role.to_string(), vantage, conn: ConnBody::of(conn, show) })
 }
 
 fn control(doc: &Document, judgement: &Judgement) -> Vec<ControlBody> {
@@ -331,10 +353,7 @@ pub(super) fn lines(
         for explained in &target.explained {
             line("explained", name, serde_json::to_value(explained)?)?;
         }
-        line(
-            "verdict",
-            name,
-            serde_json::json!({
+        let mut verdict = serde_json::json!({
                 "verdict": target.verdict,
                 "why": target.why,
                 "mode": target.mode,
@@ -347,8 +366,18 @@ pub(super) fn lines(
                 "explained_omitted": target.explained_omitted,
                 "out_of_view": target.out_of_view,
                 "next": target.next,
-            }),
-        )?;
+        });
+        for (key, rows) in [
+            ("phases", serde_json::to_value(&target.phases)?),
+            ("disruptions", serde_json::to_value(&target.disruptions)?),
+            ("vantages", serde_json::to_value(&target.vantages)?),
+        ] {
+            if let (Some(verdict), false) = (verdict.as_object_mut(), rows == Value::Array(vec![]))
+            {
+                verdict.insert(key.to_owned(), rows);
+            }
+        }
+        line("verdict", name, verdict)?;
     }
     line("coverage", None, serde_json::to_value(&body.coverage)?)
 }

@@ -1,7 +1,8 @@
 //! Everything that a report says, before it takes a form.
 
 use crate::model::{
-    ConnSummary, Coverage, Hit, InterfaceRecord, Timestamp, TunnelMode, TunnelRecord, Verdict,
+    ConnSummary, Coverage, Hit, InterfaceRecord, Timestamp, TunnelMode, TunnelRecord,
+    VantageRecord, Verdict,
 };
 use crate::verdict::{Case, Judgement, Source};
 use std::collections::{BTreeMap, HashSet};
@@ -39,6 +40,7 @@ pub(super) struct Judged {
     /// The conns of the judgement's scope, evidence and explained hits, by uid.
     pub(super) conns: Vec<ConnSummary>,
     pub(super) tunnel: Option<TunnelRecord>,
+    pub(super) vantages: Vec<VantageRecord>,
 }
 
 /// A report, before it takes a form. Holds secrets; every writer takes them out unless asked.
@@ -94,6 +96,7 @@ impl Document {
                     mode: case.target.tunnel,
                     conns: concerned(case, judgement),
                     tunnel: case.tunnel.cloned(),
+                    vantages: case.window.vantages.clone(),
                 })
                 .collect(),
         }

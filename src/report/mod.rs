@@ -13,6 +13,7 @@ mod json;
 mod junit;
 mod parts;
 mod text;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,18 @@ pub(super) struct TunnelBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lost: Option<LostBody>,
     pub(super) forwards: Vec<ForwardBody>,
+    /// Connections before this one, each ended on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) earlier: Vec<EarlierBody>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EarlierBody {
+    pub(super) local: String,
+    pub(super) remote: String,
+    pub(super) up: String,
+    pub(super) down: String,
+    pub(super) why: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -266,6 +278,17 @@ impl TunnelBody {
                     last_error: forward.last_error.clone(),
                 })
                 .collect(),
+            earlier: tunnel
+                .earlier
+                .iter()
+                .map(|conn| EarlierBody {
+                    local: conn.local.to_string(),
+                    remote: conn.remote.to_string(),
+                    up: conn.up.to_string(),
+                    down: conn.down.to_string(),
+                    why: conn.why.clone(),
+                })
+                .collect(),
         }
     }
 }
@@ -345,7 +368,7 @@ const fn known(drops: Drops) -> Option<u64> {
 }
 
 /// Seconds between two times, to the microsecond.
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+pub(super) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     let micros = to.since(from).max(0) / 1_000;
     #[expect(
         clippy::cast_precision_loss,

@@ -56,6 +56,7 @@ impl Page<'_> {
         self.claims(&target.claims)?;
         self.conns(&target.conns)?;
         self.evidence(target)?;
+        self.window(target)?;
         self.coverage(target, body)?;
         self.explained(target)?;
         self.list("Out of view", &target.out_of_view)?;
@@ -105,7 +106,10 @@ impl Page<'_> {
             }
             table.add_row(vec![
                 Cell::new(&conn.uid),
-                Cell::new(prose(&scoped.role)),
+                Cell::new(match &scoped.vantage {
+                    Some(vantage) => format!("{}, at {}", prose(&scoped.role), prose(vantage)),
+                    None => prose(&scoped.role).into_owned(),
+                }),
                 Cell::new(format!(
                     "{} -> {} {}",
                     end(&conn.orig.ip, conn.orig.port),
@@ -130,7 +134,14 @@ impl Page<'_> {
         let mut masked = false;
         let mut views: HashSet<(Option<&str>, String)> = HashSet::new();
         for (number, it) in target.evidence.iter().take(shown).enumerate() {
-            self.line(&format!("{:>3}. {}: {}", number + 1, it.claim, prose(&it.text)))?;
+            let phase = it.phase.as_ref().map(|phase| format!(" [{}]", prose(phase)));
+            self.line(&format!(
+                "{:>3}. {}{}: {}",
+                number + 1,
+                it.claim,
+                phase.unwrap_or_default(),
+                prose(&it.text)
+            ))?;
             let view = view(it);
             masked |= view.contains("##") || view.contains("~~");
             if view.is_empty() {
@@ -151,6 +162,65 @@ impl Page<'_> {
             shown.min(target.evidence.len()),
             "pieces of evidence",
         )
+    }
+
+    fn window(&mut self, target: &TargetBody) -> Result<(), ReportError> {
+        if !target.phases.is_empty() {
+            self.heading("Phases")?;
+            let mut table = self.table(&["phase", "start", "lasted", "frames", "conns", "hits"]);
+            for row in &target.phases {
+                table.add_row(vec![
+                    Cell::new(prose(&row.phase)),
+                    Cell::new(&row.start),
+                    Cell::new(format!("{:.2} s", row.duration_s)),
+                    Cell::new(row.frames),
+                    Cell::new(row.conns),
+                    Cell::new(row.hits),
+                ]);
+            }
+            self.show(&table)?;
+        }
+        if !target.disruptions.is_empty() {
+            self.heading("Disruptions")?;
+            let mut table =
+                self.table(&["disruption", "what was done", "seen on the wire", "verdict"]);
+            for row in &target.disruptions {
+                table.add_row(vec![
+                    Cell::new(&row.step),
+                    Cell::new(prose(&row.what)),
+                    Cell::new(prose(&row.seen)),
+                    Cell::new(&row.verdict).fg(color(&row.verdict)),
+                ]);
+            }
+            self.show(&table)?;
+        }
+        if !target.vantages.is_empty() {
+            self.heading("Vantages")?;
+            let mut table =
+                self.table(&["vantage", "interfaces", "control seen", "conns", "seen here alone"]);
+            for row in &target.vantages {
+                let mut interfaces = row.interfaces.join(", ");
+                if row.clock_ahead_s != 0.0 {
+                    interfaces = format!(
+                        "{interfaces} (its clock is {:+.3} s off; times are ours)",
+                        row.clock_ahead_s
+                    );
+                }
+                table.add_row(vec![
+                    Cell::new(prose(&row.name)),
+                    Cell::new(prose(&interfaces)),
+                    Cell::new(format!("{} of {}", row.controls_seen, row.controls_sent)),
+                    Cell::new(row.conns),
+                    Cell::new(if row.only_here.is_empty() {
+                        "-".to_owned()
+                    } else {
+                        row.only_here.join(", ")
+                    }),
+                ]);
+            }
+            self.show(&table)?;
+        }
+        Ok(())
     }
 
     fn coverage(&mut self, target: &TargetBody, body: &Body) -> Result<(), ReportError> {
@@ -296,9 +366,11 @@ fn fix(table: &mut Table, widths: &[u16]) {
 
 pub(super) const fn color(word: &str) -> Color {
     match word.as_bytes() {
-        b"holds" | b"encrypted" => Color::Green,
-        b"broken" | b"cleartext" => Color::Red,
-        b"warned" | b"unproven" | b"opaque" | b"upgraded" => Color::Yellow,
+        b"holds" | b"held" | b"encrypted" => Color::Green,
+        b"broken" | b"leaked" | b"cleartext" => Color::Red,
+        b"warned" | b"unproven" | b"not-tried" | b"not-done" | b"opaque" | b"upgraded" => {
+            Color::Yellow
+        }
         _ => Color::Reset,
     }
 }

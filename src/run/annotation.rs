@@ -4,22 +4,27 @@
 //! The tail stands in the last interface statistics block: what became of the run. Unknown keys are passed over, so
 //! that a later version may add some.
 
+mod window;
 #[cfg(feature = "live")]
 mod write;
 
 use crate::model::{
     ControlPath, ControlRecord, ControlToken, ForwardRecord, Phase, PhaseMark, Target, Timestamp,
-    TunnelRecord,
+    TunnelRecord, WindowRecord,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use window::{Earlier, Window};
 
 /// What is known before the first frame.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Head {
     version: u32,
     tokens: Vec<Token>,
+    /// Interfaces of the vantages, where there are several: the conns of each are put together apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    vantages: Vec<Vec<u32>>,
 }
 
 /// What is known after the last frame.
@@ -33,6 +38,8 @@ pub(super) struct Tail {
     clients: Vec<IpAddr>,
     #[serde(default)]
     unwatched: Vec<String>,
+    #[serde(default)]
+    window: Window,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,6 +71,8 @@ struct Tunnel {
     up_ns: i64,
     lost: Option<(i64, String)>,
     forwards: Vec<Forward>,
+    #[serde(default)]
+    earlier: Vec<Earlier>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +102,11 @@ impl Head {
         self.tokens.iter().map(|token| token.text.clone()).collect()
     }
 
+    /// The interfaces of each vantage; empty where there is but one.
+    pub(super) fn vantages(&self) -> &[Vec<u32>] {
+        &self.vantages
+    }
+
     /// The control as it was planned; nothing of it counts as sent.
     pub(super) fn control(&self) -> ControlRecord {
         let tokens = self.tokens.iter().filter_map(Token::to_model);
@@ -108,6 +122,11 @@ impl Tail {
             tokens: self.tokens.iter().filter_map(Token::to_model).collect(),
             phases: self.phases.iter().filter_map(Mark::to_model).collect(),
         }
+    }
+
+    /// Phases, disruptions and vantages.
+    pub(super) fn window(&self) -> WindowRecord {
+        self.window.to_model()
     }
 
     /// The tunnel of that target.
@@ -190,6 +209,7 @@ impl Tunnel {
             up: Timestamp::from_nanos(self.up_ns),
             lost: self.lost.as_ref().map(|(at, why)| (Timestamp::from_nanos(*at), why.clone())),
             forwards: self.forwards.iter().map(Forward::to_model).collect(),
+            earlier: self.earlier.iter().map(Earlier::to_model).collect(),
         }
     }
 }

@@ -87,12 +87,12 @@ impl Control {
         }
     }
 
-    /// The texts of the clear tokens of a phase that were really sent.
-    pub(super) fn sent_clear(&self, phase: Phase) -> Vec<String> {
+    /// The clear tokens of a phase that were really sent: the interface that is to see it, and the text.
+    pub(super) fn sent_clear(&self, phase: Phase) -> Vec<(u32, String)> {
         let tokens = self.record.tokens.iter();
         tokens
             .filter(|t| t.phase == phase && t.path == ControlPath::Clear && t.sent.is_some())
-            .map(|t| t.token.clone())
+            .map(|t| (t.interface_id, t.token.clone()))
             .collect()
     }
 }

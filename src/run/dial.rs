@@ -9,7 +9,14 @@ use std::path::PathBuf;
 /// The tunnel that a plan asks us to bring up; none where somebody else does, or nobody.
 pub(super) fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<TunnelSpec> {
     let ssh = plan.ssh.as_ref().filter(|_| plan.target.tunnel == TunnelMode::Builtin)?;
-    let mut spec = TunnelSpec::new(&plan.target.name, &ssh.user, &ssh.host, ssh.port);
+    let mut spec = spec_of(&plan.target.name, ssh, accept_host_keys);
+    spec.addresses = addresses(&plan.target, ssh);
+    Some(spec)
+}
+
+/// The login on a host, and the forwards that go with it.
+pub(super) fn spec_of(name: &str, ssh: &SshPlan, accept_host_keys: &[String]) -> TunnelSpec {
+    let mut spec = TunnelSpec::new(name, &ssh.user, &ssh.host, ssh.port);
     spec.host_key_alias.clone_from(&ssh.host_key_alias);
     spec.identity_files.clone_from(&ssh.identity_files);
     spec.identities_only = ssh.identities_only;
@@ -32,7 +39,6 @@ pub(super) fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<Tu
         host_keys: ssh.host_key_algorithms.clone(),
     };
     spec.accept_host_key = accept_host_keys.to_vec();
-    spec.addresses = addresses(&plan.target, ssh);
     spec.forwards = ssh
         .forwards
         .iter()
@@ -43,7 +49,7 @@ pub(super) fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<Tu
             port: forward.port,
         })
         .collect();
-    Some(spec)
+    spec
 }
 
 /// Where the gateway was found when the interfaces were chosen, so that nothing is resolved twice. Behind a jump host

@@ -60,6 +60,24 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// Another machine does not show its frames.
+    #[error("cannot watch from {place}: {reason}")]
+    Vantage {
+        /// Which, `user@host`.
+        place: String,
+        /// Why, in its words.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// A disruption cannot be undone, or another run is at it.
+    #[error("{reason}")]
+    Disruption {
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// The system gave no random octets.
     #[error("the system gave no random octets for the control: {detail}")]
     Random {
@@ -124,6 +142,9 @@ impl RunError {
             Self::Resolve { .. } => Some(
                 "write the address into the target: gateway_address = [\"192.0.2.1\"]".to_owned(),
             ),
+            Self::Vantage { remedy, .. } | Self::Disruption { remedy, .. } => {
+                Some(remedy.clone()).filter(|remedy| !remedy.is_empty())
+            }
             Self::NoInterface { .. } => Some("name the interface: -i eth0".to_owned()),
             Self::Command { .. } => {
                 Some("what follows -- is a program and its arguments, not a shell line".to_owned())

@@ -1,19 +1,23 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::model::{ForwardRecord, Phase, TunnelMode, TunnelRecord, Vantage};
+use crate::model::{ForwardRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
+use crate::run::disrupt::{Disrupt, Driver, Scene, recover};
+use crate::run::phases::Phases;
+use crate::run::pipeline::unite_all;
 use crate::run::recorded::conclude;
+use crate::run::remote::Elsewhere;
 use crate::run::resolve::fill_addresses;
 use crate::run::sniffer::{Sniffer, close_recording};
+use crate::run::vantage::{Remotes, is_awaited};
 use crate::run::{CommandEnd, Outcome, RunError, SourceFacts};
-use crate::source::{interface_towards, interfaces};
+use crate::source::{interface_towards, interfaces, total};
 use crate::target::Plan;
 use crate::tunnel::{Prompt, Tunnel, TunnelError};
 use crate::verdict::Source;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,10 +25,14 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a control token may take from the socket to the matcher.
-const CONTROL_PATIENCE: Duration = Duration::from_secs(2);
 /// What is still on its way when the traffic ends: retransmissions, a client that gives up the tunnel late.
 const LINGER: Duration = Duration::from_millis(500);
+/// How long the capture goes on when our tunnel is closed: what a client does then has its moment named.
+const DOWN_LINGER: Duration = Duration::from_millis(300);
+/// Several vantages see the same: the first one's news are shown as they come, the report has all.
+const FIRST_LANE: usize = 0;
+/// `-i none`: look from other machines alone.
+const NO_INTERFACE: &str = "none";
 /// Between two looks at the clock, the command and the tunnel.
 const TICK: Duration = Duration::from_millis(50);
 /// How long a command that is still running at the end of the window has to end when asked to.
@@ -45,6 +53,10 @@ pub struct Watch {
     pub strict: bool,
     /// Host keys accepted by fingerprint, `SHA256:...`.
     pub accept_host_keys: Vec<String>,
+    /// Other machines to watch from.
+    pub from: Vec<Elsewhere>,
+    /// What to take away while the client works.
+    pub disrupt: Disrupt,
     /// Capture buffer of each interface, in octets; none: the source's default.
     pub buffer_bytes: Option<u32>,
 }
@@ -88,6 +100,8 @@ pub enum Progress<'a> {
         /// What went through each forward so far.
         forwards: &'a [ForwardRecord],
     },
+    /// Something happened that the user ought to know: a disruption, a vantage that ended.
+    Said(&'a str),
     /// The window is closed; what is on its way is awaited.
     Draining,
 }
@@ -111,21 +125,30 @@ pub fn watch(
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Outcome>, RunError> {
+    for line in recover()? {
+        observer.progress(&Progress::Said(&line));
+    }
     for plan in &mut plans {
         prepare(plan)?;
     }
-    let chosen = choose_interfaces(&plans, &watch.interfaces)?;
-    let destinations = control_destinations(&plans, &chosen);
+    let chosen = choose_interfaces(&plans, watch)?;
+    let destinations = control_destinations(&plans, &chosen, watch.from.len());
     let unwatched = unwatched_routes(&plans, &chosen, &destinations);
     let clients = own_addresses()?;
     let through_tunnel = plans.iter().any(|plan| plan.target.tunnel == TunnelMode::Builtin);
-    let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(chosen.len() + watch.from.len()).unwrap_or(u32::MAX);
     let mut control = Control::plan(count, through_tunnel)?;
+    let mut driver = Driver::new(&watch.disrupt, &chosen)?;
 
-    let capture = Sniffer::start(&plans, &chosen, watch, &control)?;
+    let towards = plans.iter().flat_map(wire_addresses).next();
+    let (mut remotes, streams) = Remotes::start(watch, towards, prompt, observer, interrupted)?;
+    let phases = Phases::default();
+    let patience = remotes.control_patience();
+    let capture = Sniffer::start(&plans, &chosen, streams, watch, &control, &phases)?;
     observer.progress(&Progress::Capturing(&capture.names));
     control.begin(Phase::Before);
-    prove(&mut control, Phase::Before, &destinations, &capture, observer);
+    phases.begin(Stage::Before, "");
+    prove(&mut control, Phase::Before, &destinations, &capture, patience, observer);
     stop_if(interrupted)?;
 
     let mut tunnels: Vec<Option<Tunnel>> = Vec::new();
@@ -134,22 +157,42 @@ pub fn watch(
         stop_if(interrupted)?;
     }
     control.begin(Phase::During);
-    prove(&mut control, Phase::During, &destinations, &capture, observer);
+    phases.begin(Stage::Up, "");
+    prove(&mut control, Phase::During, &destinations, &capture, patience, observer);
     prove_tunnels(&mut control, Phase::During, &tunnels);
 
     observer.progress(&Progress::Window { length: watch.window });
-    let command = stimulate(watch, &tunnels, &capture, observer, interrupted)?;
+    let mut scene =
+        Scene { plans: &plans, tunnels: &mut tunnels, phases: &phases, prompt, interrupted };
+    let during = During { watch, capture: &capture };
+    let command = during.stimulate(&mut scene, &mut driver, &mut remotes, observer)?;
+    let disruptions = driver.finish(&mut scene);
 
     observer.progress(&Progress::Draining);
     control.begin(Phase::After);
     std::thread::sleep(LINGER);
-    prove(&mut control, Phase::After, &destinations, &capture, observer);
+    prove(&mut control, Phase::After, &destinations, &capture, patience, observer);
     prove_tunnels(&mut control, Phase::After, &tunnels);
     // The record is of the state before the closing: that is no loss.
+    if through_tunnel {
+        phases.begin(Stage::Down, "");
+    }
     let tunnels: Vec<Option<TunnelRecord>> =
         tunnels.into_iter().map(|tunnel| tunnel.map(Tunnel::close)).collect();
+    if through_tunnel {
+        std::thread::sleep(DOWN_LINGER);
+    }
     let inputs = capture.names.clone();
-    let seen = capture.stop()?;
+    remotes.stop();
+    let ended = remotes.await_end();
+    let mut seen = capture.stop()?;
+    let window = WindowRecord {
+        stretches: phases.finish(&seen.frames_by_phase),
+        disruptions,
+        excluded: remotes.own_conns().to_vec(),
+        vantages: remotes.finish(chosen.len(), ended, &mut seen),
+    };
+    let losses = total(&seen.losses_each);
 
     let facts = SourceFacts {
         unwatched: unwatched.clone(),
@@ -158,18 +201,20 @@ pub fn watch(
         inputs,
         clients,
         control: control.record().clone(),
+        window,
         strict: watch.strict,
     };
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
         let watched: Vec<_> =
             plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
-        let tail = Tail::new(control.record(), &watched, &facts.clients, &unwatched);
+        let tail = Tail::new(control.record(), &watched, &facts.clients, &unwatched, &facts.window);
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
     outcomes
-        .map(|((plan, pipeline), tunnel)| {
-            let mut outcome = conclude(plan, pipeline.finish(&seen.losses)?, &facts, tunnel)?;
+        .map(|((plan, pipelines), tunnel)| {
+            let closed = pipelines.into_iter().map(|pipeline| vec![pipeline.close()]).collect();
+            let mut outcome = conclude(plan, unite_all(closed, &losses)?, &facts, tunnel)?;
             outcome.command.clone_from(&command);
             Ok(outcome)
         })
@@ -196,7 +241,11 @@ fn wire_addresses(plan: &Plan) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 /// The names of the interfaces to watch. A name that does not exist is left to libpcap, whose refusal names those that do.
-fn choose_interfaces(plans: &[Plan], named: &[String]) -> Result<Vec<String>, RunError> {
+fn choose_interfaces(plans: &[Plan], watch: &Watch) -> Result<Vec<String>, RunError> {
+    let named = &watch.interfaces;
+    if named.iter().any(|name| name == NO_INTERFACE) && !watch.from.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut chosen: Vec<String> = Vec::new();
     for name in named {
         if !chosen.contains(name) {
@@ -222,8 +271,9 @@ fn choose_interfaces(plans: &[Plan], named: &[String]) -> Result<Vec<String>, Ru
 }
 
 /// For each interface the address that its control datagrams go to: one that the route leads to through this very
-/// interface, where there is one; else the first of all, whose datagram will then be missed, as it should be.
-fn control_destinations(plans: &[Plan], chosen: &[String]) -> Vec<IpAddr> {
+/// interface, where there is one; else the first of all, whose datagram will then be missed, as it should be. Each of the
+/// `remotes` is to see what goes to the first of all.
+fn control_destinations(plans: &[Plan], chosen: &[String], remotes: usize) -> Vec<IpAddr> {
     let all: Vec<IpAddr> = plans.iter().flat_map(wire_addresses).collect();
     let leads_through = |address: &IpAddr, name: &str| {
         interface_towards(*address).is_ok_and(|interface| interface.name == name)
@@ -232,7 +282,8 @@ fn control_destinations(plans: &[Plan], chosen: &[String]) -> Vec<IpAddr> {
         let fitting = all.iter().find(|address| leads_through(address, name));
         fitting.or(all.first()).copied()
     };
-    chosen.iter().filter_map(pick).collect()
+    let first = all.first().copied();
+    chosen.iter().filter_map(pick).chain(first.into_iter().cycle().take(remotes)).collect()
 }
 
 /// The services whose route leaves by an interface that is neither watched nor the one by which a control datagram leaves
@@ -286,17 +337,20 @@ fn prove(
     phase: Phase,
     destinations: &[IpAddr],
     capture: &Sniffer,
+    patience: Duration,
     observer: &mut dyn Observer,
 ) {
     control.send_clear(phase, destinations);
-    let mut missing: BTreeSet<String> = control.sent_clear(phase).into_iter().collect();
+    let sent = control.sent_clear(phase).into_iter();
+    // A token that another machine is to see passes this one, too: which vantage has seen it counts.
+    let mut missing: Vec<(usize, String)> =
+        sent.map(|(id, token)| (capture.lanes.lane(id), token)).collect();
     let nothing_sent = missing.is_empty();
-    let deadline = Instant::now() + CONTROL_PATIENCE;
+    let deadline = Instant::now() + patience;
     while !missing.is_empty() && Instant::now() < deadline {
-        for news in capture.news(TICK) {
-            if let News::Token(token) = &news {
-                missing.remove(token);
-            } else {
+        for (lane, news) in capture.news(TICK) {
+            missing.retain(|awaited| !is_awaited(lane, &news, awaited));
+            if lane == FIRST_LANE && !matches!(news, News::Token(_)) {
                 observer.progress(&Progress::News(&news));
             }
         }
@@ -331,45 +385,72 @@ fn dial(
     Ok(Some(tunnel))
 }
 
-/// Lets the traffic happen: until the window is over, the command has ended, or the user has seen enough.
-fn stimulate(
-    watch: &Watch,
-    tunnels: &[Option<Tunnel>],
-    capture: &Sniffer,
-    observer: &mut dyn Observer,
-    interrupted: &AtomicBool,
-) -> Result<Option<CommandEnd>, RunError> {
-    let start = Instant::now();
-    let mut child = start_command(&watch.command)?;
-    let mut end = None;
-    loop {
-        for news in capture.news(TICK) {
-            observer.progress(&Progress::News(&news));
+/// The window.
+struct During<'a> {
+    watch: &'a Watch,
+    capture: &'a Sniffer,
+}
+
+impl During<'_> {
+    /// Lets the traffic happen: until the window is over, the command has ended, or the user has seen enough; and, where
+    /// something is disrupted, until that was done.
+    fn stimulate(
+        &self,
+        scene: &mut Scene<'_>,
+        driver: &mut Driver,
+        remotes: &mut Remotes,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<CommandEnd>, RunError> {
+        let Self { watch, capture } = *self;
+        let start = Instant::now();
+        let mut child = start_command(&watch.command)?;
+        let mut end = None;
+        driver.begin();
+        loop {
+            for (lane, news) in capture.news(TICK) {
+                if lane == FIRST_LANE {
+                    observer.progress(&Progress::News(&news));
+                }
+            }
+            if let Some(said) = driver.tick(scene) {
+                observer.progress(&Progress::Said(&said));
+            }
+            for said in remotes.just_ended() {
+                observer.progress(&Progress::Said(&said));
+            }
+            let up = scene.tunnels.iter().flatten().map(Tunnel::record);
+            let (mut forwards, mut lost): (Vec<ForwardRecord>, bool) = (Vec::new(), false);
+            for record in up {
+                lost |= record.lost.is_some();
+                forwards.extend(record.forwards);
+            }
+            if lost && !driver.is_holding() {
+                scene.phases.begin(Stage::Down, "the tunnel was lost");
+            }
+            observer.progress(&Progress::Tick {
+                elapsed: start.elapsed(),
+                frames: capture.frames.load(Ordering::Relaxed),
+                bytes: capture.bytes.load(Ordering::Relaxed),
+                forwards: &forwards,
+            });
+            if let Some(running) = &mut child
+                && let Ok(Some(status)) = running.try_wait()
+            {
+                end = Some(status.to_string());
+                break;
+            }
+            let over = watch.window.is_some_and(|window| start.elapsed() >= window);
+            let enough = scene.interrupted.load(Ordering::Relaxed) || capture.has_ended();
+            if over && driver.is_over() || enough {
+                break;
+            }
         }
-        let forwards: Vec<ForwardRecord> =
-            tunnels.iter().flatten().flat_map(|tunnel| tunnel.record().forwards).collect();
-        observer.progress(&Progress::Tick {
-            elapsed: start.elapsed(),
-            frames: capture.frames.load(Ordering::Relaxed),
-            bytes: capture.bytes.load(Ordering::Relaxed),
-            forwards: &forwards,
-        });
-        if let Some(running) = &mut child
-            && let Ok(Some(status)) = running.try_wait()
-        {
-            end = Some(status.to_string());
-            break;
-        }
-        let over = watch.window.is_some_and(|window| start.elapsed() >= window);
-        if over || interrupted.load(Ordering::Relaxed) || capture.has_ended() {
-            break;
-        }
+        let line = watch.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>();
+        Ok(child.map(|mut running| CommandEnd {
+            line: line.join(" "),
+            status: end.unwrap_or_else(|| stop_command(&mut running)),
+        }))
     }
-    let line = watch.command.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>();
-    Ok(child.map(|mut running| CommandEnd {
-        line: line.join(" "),
-        status: end.unwrap_or_else(|| stop_command(&mut running)),
-    }))
 }
 
 fn start_command(command: &[OsString]) -> Result<Option<Child>, RunError> {

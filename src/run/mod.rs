@@ -9,21 +9,32 @@ mod archive;
 mod control;
 #[cfg(feature = "tunnel")]
 mod dial;
+#[cfg(feature = "live")]
+mod disrupt;
 mod error;
+mod join;
 #[cfg(feature = "tunnel")]
 mod keep;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod phases;
 mod pipeline;
 mod recorded;
+#[cfg(feature = "live")]
+mod remote;
 #[cfg(feature = "live")]
 mod resolve;
 #[cfg(feature = "live")]
 mod sniffer;
 mod suite;
+#[cfg(feature = "live")]
+mod vantage;
 mod walkers;
 
 pub use archive::Archive;
+#[cfg(feature = "live")]
+pub use disrupt::{Disrupt, Step, undo_disruptions};
 pub use error::RunError;
 #[cfg(feature = "tunnel")]
 pub use keep::{Keep, KeepNews, KeepState, KeepStatus, Keeper, Running, Stop, keep, running};
@@ -31,10 +42,12 @@ pub use keep::{Keep, KeepNews, KeepState, KeepStatus, Keeper, Running, Stop, kee
 pub use live::{Observer, Progress, Watch, watch};
 pub use pipeline::{Analysis, analyze};
 pub use recorded::{judge_recording, judge_recording_in};
+#[cfg(feature = "live")]
+pub use remote::Elsewhere;
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
 pub use walkers::{Threads, analyze_files};
 
-use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord};
+use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord, WindowRecord};
 use crate::target::Plan;
 use crate::verdict::{Case, Judgement, Rest, Source};
 use std::net::IpAddr;
@@ -52,6 +65,8 @@ pub struct SourceFacts {
     pub clients: Vec<IpAddr>,
     /// The control tokens and phases.
     pub control: ControlRecord,
+    /// Phases, disruptions and vantages.
+    pub window: WindowRecord,
     /// Routes of services that leave by an interface which nobody watched, in words.
     pub unwatched: Vec<String>,
     /// `--strict`.
@@ -116,7 +131,7 @@ fn case<'a>(
         interfaces: &facts.interfaces,
         strict: facts.strict,
         client_addresses: &facts.clients,
-        excluded: &[],
+        window: &facts.window,
     }
 }
 

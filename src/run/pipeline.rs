@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::run::RunError;
 use crate::run::archive::{Archive, Shelf};
+use crate::run::join::Lanes;
 use crate::source::{Losses, Next, Source};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -89,42 +90,51 @@ impl ChunkSink for Filing<'_> {
 }
 
 impl Pipeline {
-    /// Pipelines for the threads that read a recording: as many as `threads`, but no more than there are shares. `join` makes
+    /// Pipelines for the threads that read a recording: as many as `threads`, but no more than there are shares. `unite` makes
     /// one of what they read.
-    pub(super) fn recorded(search: Search<'_>, threads: usize) -> Result<Vec<Self>, RunError> {
+    ///
+    /// The outer list is by thread, the inner one by vantage; `lanes` is how many vantages there are.
+    pub(super) fn recorded(
+        search: Search<'_>,
+        lanes: usize,
+        threads: usize,
+    ) -> Result<Vec<Vec<Self>>, RunError> {
         let matcher = Arc::new(Matcher::new(search.identifiers, search.tokens)?);
         let threads = threads.clamp(1, SHARES);
         let of = |thread| {
             let inspector =
                 || Inspector::patient(Arc::clone(&matcher)).for_hosts(search.hosts.clone());
-            Self::new(&matcher, inspector, |share| share % threads == thread, threads == 1)
+            Self::new(&matcher, inspector, lanes, |share| share % threads == thread, threads == 1)
         };
-        Ok((0..threads).map(of).collect())
+        Ok((0..threads).map(|thread| (0..lanes).map(|_| of(thread)).collect()).collect())
     }
 
-    /// A pipeline for what is just being captured: what is found is told at once.
+    /// A pipeline for each vantage of what is just being captured: what is found is told at once.
     #[cfg(feature = "live")]
-    pub(super) fn live(search: Search<'_>) -> Result<Self, RunError> {
+    pub(super) fn live(search: Search<'_>, lanes: usize) -> Result<Vec<Self>, RunError> {
         let matcher = Arc::new(Matcher::new(search.identifiers, search.tokens)?);
         let inspector = || Inspector::new(Arc::clone(&matcher)).for_hosts(search.hosts.clone());
-        Ok(Self::new(&matcher, inspector, |_| true, true))
+        Ok((0..lanes).map(|_| Self::new(&matcher, inspector, lanes, |_| true, true)).collect())
     }
 
     fn new(
         matcher: &Matcher,
         inspector: impl Fn() -> Inspector,
+        lanes: usize,
         has: impl Fn(usize) -> bool,
         is_sole: bool,
     ) -> Self {
         let reach = matcher.reach().saturating_mul(ESCAPED).clamp(MIN_CONTEXT, MAX_CONTEXT);
         let limits =
             Limits { context: u64::try_from(reach).unwrap_or(u64::MAX), ..Limits::default() };
+        // All vantages together keep to what one would.
+        let shares = SHARES * lanes;
         let share = |index| {
             has(index).then(|| {
                 Box::new(Share {
-                    table: ConnTable::new(limits.share(SHARES)),
-                    inspector: inspector().share(SHARES),
-                    shelf: Shelf::share(SHARES),
+                    table: ConnTable::new(limits.share(shares)),
+                    inspector: inspector().share(shares),
+                    shelf: Shelf::share(shares),
                 })
             })
         };
@@ -197,12 +207,6 @@ impl Pipeline {
         });
         Closed { decoded: self.decoder.coverage().clone(), shares }
     }
-
-    /// Ends every conn and adds up what was not seen; the pipeline has all shares.
-    #[cfg(feature = "live")]
-    pub(super) fn finish(self, losses: &Losses) -> Result<Analysis, RunError> {
-        join(vec![self.close()], losses)
-    }
 }
 
 /// The inspector that searches the octets of a frame that belong to no conn, if it is here.
@@ -240,11 +244,22 @@ pub(super) struct Closed {
     shares: [Option<(Shelf, Inspection)>; SHARES],
 }
 
-/// Makes one of what the pipelines of one target read: together they have every share, each once.
+/// Makes an analysis of each vantage of what the pipelines of one target read. The outer list is by vantage.
+///
+/// # Errors
+/// As `unite`.
+pub(super) fn unite_all(all: Vec<Vec<Closed>>, losses: &Losses) -> Result<Vec<Analysis>, RunError> {
+    // What was lost on the way is one account for all.
+    let counted = Losses { channel_dropped: 0, inputs_cut: Vec::new(), ..losses.clone() };
+    let each = std::iter::once(losses).chain(std::iter::repeat(&counted));
+    all.into_iter().zip(each).map(|(closed, losses)| unite(closed, losses)).collect()
+}
+
+/// Makes one of what the pipelines of one target and vantage read: together they have every share, each once.
 ///
 /// # Errors
 /// `RunError::Archive` where the list of conns cannot be read; `RunError::Changed` where they did not all see the same frames.
-pub(super) fn join(all: Vec<Closed>, losses: &Losses) -> Result<Analysis, RunError> {
+fn unite(all: Vec<Closed>, losses: &Losses) -> Result<Analysis, RunError> {
     let mut decoded: Option<Coverage> = None;
     let mut shares: [Option<(Shelf, Inspection)>; SHARES] = Default::default();
     for closed in all {
@@ -330,20 +345,24 @@ pub fn analyze(
     tokens: &[String],
 ) -> Result<Analysis, RunError> {
     let hosts = BTreeSet::new();
-    let mut pipelines = Pipeline::recorded(Search { identifiers, tokens, hosts: &hosts }, 1)?;
-    read_all(source, &mut pipelines)?;
-    join(pipelines.into_iter().map(Pipeline::close).collect(), &source.losses())
+    let search = Search { identifiers, tokens, hosts: &hosts };
+    let mut pipelines = Pipeline::recorded(search, 1, 1)?;
+    read_all(source, &Lanes::default(), &mut pipelines)?;
+    let closed = pipelines.into_iter().flatten().map(Pipeline::close).collect();
+    unite(closed, &source.losses())
 }
 
-/// Shows every frame of a source to each pipeline.
+/// Shows every frame of a source to the pipeline of its vantage of each list.
 pub(super) fn read_all(
     source: &mut dyn Source,
-    pipelines: &mut [Pipeline],
+    lanes: &Lanes,
+    pipelines: &mut [Vec<Pipeline>],
 ) -> Result<(), RunError> {
     loop {
         match source.next()? {
             Next::Frame(frame) => {
-                for pipeline in &mut *pipelines {
+                let lane = lanes.lane(frame.interface_id);
+                for pipeline in pipelines.iter_mut().filter_map(|of| of.get_mut(lane)) {
                     pipeline.frame(&frame);
                 }
             }

@@ -2,6 +2,7 @@
 
 use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
+use crate::run::join::{self, Lanes, Others};
 use crate::run::pipeline::{Analysis, Search};
 use crate::run::walkers::{self, Threads};
 use crate::run::{Outcome, RunError, SourceFacts, case};
@@ -63,7 +64,8 @@ fn judge_with(
             hosts,
         })
         .collect();
-    let analyses = walkers::read(&mut source, files, &searches, threads)?;
+    let lanes = Lanes::of(head.vantages());
+    let analyses = walkers::read(&mut source, files, &searches, &lanes, threads)?;
     let own = source.is_own();
     let closed = source.is_closed();
     let tail: Option<Tail> =
@@ -76,30 +78,33 @@ fn judge_with(
         unwatched: tail.as_ref().map(|tail| tail.unwatched().to_vec()).unwrap_or_default(),
         clients: tail.as_ref().map(|tail| tail.clients().to_vec()).unwrap_or_default(),
         control,
+        window: tail.as_ref().map(Tail::window).unwrap_or_default(),
         strict,
     };
-    let outcomes = plans.into_iter().zip(analyses).map(|(mut plan, analysis)| {
+    let outcomes = plans.into_iter().zip(analyses).map(|(mut plan, analyses)| {
         let tunnel = tail.as_ref().and_then(|tail| {
             tail.add_addresses(&mut plan.target);
             tail.tunnel(&plan.target.name)
         });
-        conclude(plan, analysis, &facts, tunnel)
+        conclude(plan, analyses, &facts, tunnel)
     });
     outcomes.collect()
 }
 
-/// The judgement over what a pipeline found.
+/// The judgement over what the pipelines of all vantages found.
 ///
 /// # Errors
 /// `RunError::Archive` where the list of conns cannot be read.
 pub(super) fn conclude(
     plan: Plan,
-    mut analysis: Analysis,
+    analyses: Vec<Analysis>,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Result<Outcome, RunError> {
+    let (mut analysis, mut others) =
+        join::side_by_side(analyses).ok_or(RunError::Thread { thread: "analysis" })?;
     analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
-    let (conns, rest) = sift(&plan, &mut analysis, facts, tunnel.as_ref())?;
+    let (conns, rest) = sift(&plan, &mut analysis, &mut others, facts, tunnel.as_ref())?;
     let judgement = judge(&case(&plan, (&conns, &rest), &analysis, facts, tunnel.as_ref()));
     Ok(Outcome {
         plan,
@@ -117,6 +122,7 @@ pub(super) fn conclude(
 fn sift(
     plan: &Plan,
     analysis: &mut Analysis,
+    others: &mut Others,
     facts: &SourceFacts,
     tunnel: Option<&TunnelRecord>,
 ) -> Result<(Vec<ConnSummary>, Rest), RunError> {
@@ -125,19 +131,14 @@ fn sift(
     let mut sieve = Sieve::new(&case(plan, (&[], &none), analysis, facts, tunnel));
     if sieve.must_meet() {
         let (archive, sieve) = (&mut archive, std::cell::RefCell::new(&mut sieve));
-        archive.read_those(
+        others.read_those(
+            archive,
             |id| sieve.borrow().may_meet(id),
-            |conn| {
-                sieve.borrow_mut().meet(&conn);
-                Ok::<_, RunError>(())
-            },
+            |conn| sieve.borrow_mut().meet(&conn),
         )?;
     }
     sieve.met();
-    archive.read(|conn| {
-        sieve.take(conn);
-        Ok::<_, RunError>(())
-    })?;
+    others.read(&mut archive, &facts.interfaces, |conn| sieve.take(conn))?;
     let sifted = sieve.finish();
     analysis.conns = archive;
     Ok(sifted)

@@ -5,9 +5,13 @@ use crate::model::InterfaceRecord;
 use crate::run::RunError;
 use crate::run::annotation::{Head, Tail};
 use crate::run::control::Control;
+use crate::run::join::Lanes;
 use crate::run::live::Watch;
+use crate::run::phases::{FrameCounter, Phases};
 use crate::run::pipeline::{Pipeline, Search};
-use crate::source::{Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper};
+use crate::source::{
+    Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper, Stream,
+};
 use crate::target::Plan;
 use crate::verdict::hosts;
 use std::fs::File;
@@ -23,20 +27,26 @@ use std::time::Duration;
 pub(super) struct Sniffer {
     /// The interfaces.
     pub(super) names: Vec<String>,
+    /// Which vantage has which interface.
+    pub(super) lanes: Lanes,
     stopper: Stopper,
     /// Frames seen so far.
     pub(super) frames: Arc<AtomicU64>,
     /// Octets seen so far.
     pub(super) bytes: Arc<AtomicU64>,
-    news: Receiver<News>,
+    news: Receiver<(usize, News)>,
     analysis: JoinHandle<Result<Seen, RunError>>,
 }
 
 /// What the analysis thread hands back.
 pub(super) struct Seen {
-    pub(super) pipelines: Vec<Pipeline>,
-    pub(super) losses: Losses,
+    /// Of each plan, by vantage.
+    pub(super) pipelines: Vec<Vec<Pipeline>>,
     pub(super) losses_each: Vec<Losses>,
+    /// Frames of each interface.
+    pub(super) frames_each: Vec<u64>,
+    /// Frames of each phase.
+    pub(super) frames_by_phase: Vec<u64>,
     pub(super) interfaces: Vec<InterfaceRecord>,
     pub(super) recorder: Option<Recorder<BufWriter<File>>>,
 }
@@ -46,8 +56,10 @@ impl Sniffer {
     pub(super) fn start(
         plans: &[Plan],
         chosen: &[String],
+        streams: Vec<Stream>,
         watch: &Watch,
         control: &Control,
+        phases: &Phases,
     ) -> Result<Self, RunError> {
         let mut lives = Vec::new();
         for name in chosen {
@@ -57,32 +69,44 @@ impl Sniffer {
             }
             lives.push(Live::open(&options)?);
         }
+        let vantages = vantages(lives.len(), streams.len());
+        let lanes = Lanes::of(&vantages);
         let tokens = control.texts();
         let mut pipelines = Vec::new();
         for plan in plans {
             let hosts = hosts(&plan.target);
             let search =
                 Search { identifiers: &plan.target.identifiers, tokens: &tokens, hosts: &hosts };
-            pipelines.push(Pipeline::live(search)?);
+            pipelines.push(Pipeline::live(search, lanes.count())?);
         }
-        let capture = Capture::start(lives)?;
+        let mut names = chosen.to_vec();
+        names.extend(streams.iter().map(|stream| stream.interface().name.clone()));
+        let capture = Capture::start_all(lives, streams)?;
         let recorder = match &watch.record {
-            Some(path) => Some(open_recording(path, &capture.interfaces(), control)?),
+            Some(path) => Some(open_recording(path, &capture.interfaces(), control, vantages)?),
             None => None,
         };
         let stopper = capture.stopper();
         let (frames, bytes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (sender, news) = channel();
-        let counters = (Arc::clone(&frames), Arc::clone(&bytes));
+        let look = Look {
+            capture,
+            pipelines,
+            lanes: lanes.clone(),
+            recorder,
+            counters: (Arc::clone(&frames), Arc::clone(&bytes)),
+            by_phase: phases.counter(),
+            news: sender,
+        };
         let analysis = std::thread::Builder::new()
             .name("analysis".to_owned())
-            .spawn(move || look(capture, pipelines, recorder, &counters, &sender))
+            .spawn(move || look.run())
             .map_err(|_| RunError::Thread { thread: "analysis" })?;
-        Ok(Self { names: chosen.to_vec(), stopper, frames, bytes, news, analysis })
+        Ok(Self { names, lanes, stopper, frames, bytes, news, analysis })
     }
 
-    /// What became known, waiting for it no longer than `patience`.
-    pub(super) fn news(&self, patience: Duration) -> Vec<News> {
+    /// What became known, and at which vantage, waiting for it no longer than `patience`.
+    pub(super) fn news(&self, patience: Duration) -> Vec<(usize, News)> {
         let first = match self.news.recv_timeout(patience) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => return Vec::new(),
@@ -106,60 +130,89 @@ impl Sniffer {
     }
 }
 
-/// The analysis thread: every frame to the recorder and to each pipeline.
-fn look(
-    mut capture: Capture,
-    mut pipelines: Vec<Pipeline>,
-    mut recorder: Option<Recorder<BufWriter<File>>>,
-    (frames, bytes): &(Arc<AtomicU64>, Arc<AtomicU64>),
-    news: &Sender<News>,
-) -> Result<Seen, RunError> {
-    loop {
-        match capture.next()? {
-            Next::Frame(frame) => {
-                if let Some(recorder) = &mut recorder {
-                    recorder.write(&frame)?;
+/// What the analysis thread works with.
+struct Look {
+    capture: Capture,
+    pipelines: Vec<Vec<Pipeline>>,
+    lanes: Lanes,
+    recorder: Option<Recorder<BufWriter<File>>>,
+    counters: (Arc<AtomicU64>, Arc<AtomicU64>),
+    by_phase: FrameCounter,
+    news: Sender<(usize, News)>,
+}
+
+impl Look {
+    /// The analysis thread: every frame to the recorder and to each pipeline of its vantage.
+    fn run(mut self) -> Result<Seen, RunError> {
+        let (frames, bytes) = &self.counters;
+        let mut frames_each = vec![0; self.capture.interfaces().len()];
+        loop {
+            match self.capture.next()? {
+                Next::Frame(frame) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.write(&frame)?;
+                    }
+                    let lane = self.lanes.lane(frame.interface_id);
+                    for pipeline in self.pipelines.iter_mut().filter_map(|of| of.get_mut(lane)) {
+                        pipeline.frame(&frame);
+                    }
+                    self.by_phase.count(frame.time);
+                    if let Some(count) = frames_each.get_mut(frame.interface_id as usize) {
+                        *count += 1;
+                    }
+                    frames.fetch_add(1, Ordering::Relaxed);
+                    bytes.fetch_add(u64::from(frame.len), Ordering::Relaxed);
                 }
-                for pipeline in &mut pipelines {
-                    pipeline.frame(&frame);
-                }
-                frames.fetch_add(1, Ordering::Relaxed);
-                bytes.fetch_add(u64::from(frame.len), Ordering::Relaxed);
+                Next::Idle => {}
+                Next::End => break,
             }
-            Next::Idle => {}
-            Next::End => break,
-        }
-        // Every target's pipeline sees the same conns: one of them tells.
-        for (index, pipeline) in pipelines.iter_mut().enumerate() {
-            for item in pipeline.drain_news() {
-                if index == 0 || matches!(item, News::Found(_)) {
-                    // Nobody listens any more once the window is closed.
-                    let _ = news.send(item);
+            // Every target's pipeline sees the same conns: one of them tells.
+            for (index, of) in self.pipelines.iter_mut().enumerate() {
+                for (lane, pipeline) in of.iter_mut().enumerate() {
+                    for item in pipeline.drain_news() {
+                        if index == 0 || matches!(item, News::Found(_)) {
+                            // Nobody listens any more once the window is closed.
+                            let _ = self.news.send((lane, item));
+                        }
+                    }
                 }
             }
         }
+        let interfaces = self.capture.interfaces();
+        Ok(Seen {
+            pipelines: self.pipelines,
+            losses_each: self.capture.interface_losses(),
+            frames_each,
+            frames_by_phase: self.by_phase.counts(),
+            interfaces,
+            recorder: self.recorder,
+        })
     }
-    let interfaces = capture.interfaces();
-    Ok(Seen {
-        pipelines,
-        losses: capture.losses(),
-        losses_each: capture.interface_losses(),
-        interfaces,
-        recorder,
-    })
+}
+
+/// The interfaces of each vantage, this machine's first; none where it is the only one.
+fn vantages(own: usize, streams: usize) -> Vec<Vec<u32>> {
+    if streams == 0 {
+        return Vec::new();
+    }
+    let id = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+    let first: Vec<u32> = (0..own).map(id).collect();
+    let others = (own..own + streams).map(|index| vec![id(index)]);
+    std::iter::once(first).filter(|first| !first.is_empty()).chain(others).collect()
 }
 
 fn open_recording(
     path: &Path,
     interfaces: &[InterfaceRecord],
     control: &Control,
+    vantages: Vec<Vec<u32>>,
 ) -> Result<Recorder<BufWriter<File>>, RunError> {
     let file = create_private(path).map_err(|source| RunError::File {
         action: "create",
         path: path.to_owned(),
         source,
     })?;
-    let head = to_json(&Head::new(control.record()));
+    let head = to_json(&Head::new(control.record(), vantages));
     Ok(Recorder::create(BufWriter::new(file), interfaces, &head, APP)?)
 }
 

@@ -2,7 +2,8 @@
 
 use crate::model::Identifier;
 use crate::run::RunError;
-use crate::run::pipeline::{Analysis, Closed, Pipeline, SHARES, Search, join, read_all};
+use crate::run::join::Lanes;
+use crate::run::pipeline::{Analysis, Closed, Pipeline, SHARES, Search, read_all, unite_all};
 use crate::source::{Files, Source as _, is_cheap_to_read};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,8 @@ impl Threads {
     }
 }
 
-/// Reads the files to their end with so many threads, this one among them; gives what was found for each search. `files` are
-/// those that `source` was opened with, and nothing of it was read yet.
+/// Reads the files to their end with so many threads, this one among them; gives what was found for each search at each vantage.
+/// `files` are those that `source` was opened with, and nothing of it was read yet.
 ///
 /// # Errors
 /// `RunError::Source`, `RunError::Inspect`, `RunError::Archive`; `RunError::Thread` where one panicked; `RunError::Changed`
@@ -45,45 +46,54 @@ pub(super) fn read(
     source: &mut Files,
     files: &[PathBuf],
     searches: &[Search<'_>],
+    lanes: &Lanes,
     threads: usize,
-) -> Result<Vec<Analysis>, RunError> {
-    // A list of pipelines for each thread, one a search.
-    let mut walkers: Vec<Vec<Pipeline>> = (0..threads).map(|_| Vec::new()).collect();
+) -> Result<Vec<Vec<Analysis>>, RunError> {
+    // For each thread the pipelines of each search, by vantage.
+    let mut walkers: Vec<Vec<Vec<Pipeline>>> = (0..threads).map(|_| Vec::new()).collect();
     for search in searches {
-        let pipelines = Pipeline::recorded(*search, threads)?;
-        for (walker, pipeline) in walkers.iter_mut().zip(pipelines) {
-            walker.push(pipeline);
+        let pipelines = Pipeline::recorded(*search, lanes.count(), threads)?;
+        for (walker, pipelines) in walkers.iter_mut().zip(pipelines) {
+            walker.push(pipelines);
         }
     }
     let own = walkers.pop().unwrap_or_default();
     let closed = std::thread::scope(|scope| {
         let mut handles = Vec::new();
         for walker in walkers {
-            let walk = move || walk(&mut Files::open(files)?, walker);
+            let walk = move || walk(&mut Files::open(files)?, lanes, walker);
             let thread = std::thread::Builder::new().name("walker".to_owned());
             let handle = thread.spawn_scoped(scope, walk);
             handles.push(handle.map_err(|_| RunError::Thread { thread: "walker" })?);
         }
-        let mut all = vec![walk(source, own)];
+        let mut all = vec![walk(source, lanes, own)];
         for handle in handles {
             all.push(handle.join().map_err(|_| RunError::Thread { thread: "walker" })?);
         }
         all.into_iter().collect::<Result<Vec<_>, RunError>>()
     })?;
     let losses = source.losses();
-    let mut found: Vec<Vec<Closed>> = searches.iter().map(|_| Vec::new()).collect();
+    let none = || (0..lanes.count()).map(|_| Vec::new()).collect();
+    let mut found: Vec<Vec<Vec<Closed>>> = searches.iter().map(|_| none()).collect();
     for walker in closed {
-        for (all, one) in found.iter_mut().zip(walker) {
-            all.push(one);
+        for (search, closed) in found.iter_mut().zip(walker) {
+            for (lane, closed) in search.iter_mut().zip(closed) {
+                lane.push(closed);
+            }
         }
     }
-    found.into_iter().map(|all| join(all, &losses)).collect()
+    found.into_iter().map(|search| unite_all(search, &losses)).collect()
 }
 
 /// One thread's way through the files.
-fn walk(source: &mut Files, mut pipelines: Vec<Pipeline>) -> Result<Vec<Closed>, RunError> {
-    read_all(source, &mut pipelines)?;
-    Ok(pipelines.into_iter().map(Pipeline::close).collect())
+fn walk(
+    source: &mut Files,
+    lanes: &Lanes,
+    mut pipelines: Vec<Vec<Pipeline>>,
+) -> Result<Vec<Vec<Closed>>, RunError> {
+    read_all(source, lanes, &mut pipelines)?;
+    let closed = |of: Vec<Pipeline>| of.into_iter().map(Pipeline::close).collect();
+    Ok(pipelines.into_iter().map(closed).collect())
 }
 
 /// Reads captures, taken as one, and lists their conns; for nobody's hosts: it keeps no answered names.
@@ -109,6 +119,6 @@ fn analyze_with(
     threads: usize,
 ) -> Result<Analysis, RunError> {
     let mut source = Files::open(files)?;
-    let found = read(&mut source, files, &[search], threads)?;
-    found.into_iter().next().ok_or(RunError::Thread { thread: "walker" })
+    let found = read(&mut source, files, &[search], &Lanes::default(), threads)?;
+    found.into_iter().flatten().next().ok_or(RunError::Thread { thread: "walker" })
 }

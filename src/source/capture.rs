@@ -1,6 +1,7 @@
 //! Several interfaces at once: a thread for each copies frames into blocks, the reader takes them out.
 
 use super::live::Live;
+use super::stream::{self, Stream};
 use super::{Losses, Next, Source, SourceError, Tally};
 use crate::model::{Drops, Frame, InterfaceRecord, LinkType, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -80,6 +81,8 @@ impl Stopper {
 
 /// The reader's side of a thread.
 struct Worker {
+    /// A stream ends when the other side does: nobody waits for its thread.
+    is_stream: bool,
     shared: Arc<Shared>,
     free: Sender<Block>,
     thread: Option<JoinHandle<()>>,
@@ -87,21 +90,21 @@ struct Worker {
 }
 
 /// What both sides see.
-struct Shared {
+pub(super) struct Shared {
     losses: Mutex<Losses>,
     channel_dropped: AtomicU64,
     /// Blocks that wait for the reader.
-    waiting: AtomicU64,
+    pub(super) waiting: AtomicU64,
 }
 
-enum Message {
+pub(super) enum Message {
     Block(Block),
     Ended(usize),
     Failed(usize, SourceError),
 }
 
 /// Frames of one interface, in one piece of memory.
-struct Block {
+pub(super) struct Block {
     worker: usize,
     frames: Vec<Head>,
     octets: Vec<u8>,
@@ -122,13 +125,26 @@ impl Capture {
     /// # Errors
     /// Without an interface, or when a thread cannot be started.
     pub fn start(lives: Vec<Live>) -> Result<Self, SourceError> {
-        if lives.is_empty() {
+        Self::start_all(lives, Vec::new())
+    }
+
+    /// The same, with streams of other machines behind them.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_all(lives: Vec<Live>, streams: Vec<Stream>) -> Result<Self, SourceError> {
+        if lives.is_empty() && streams.is_empty() {
             return Err(SourceError::NoInterfaces);
         }
         let (outgoing, incoming) = channel();
         let mut this = Self {
-            interfaces: lives.iter().map(|live| live.interface().clone()).collect(),
-            workers: Vec::with_capacity(lives.len()),
+            interfaces: lives
+                .iter()
+                .map(Live::interface)
+                .chain(streams.iter().map(Stream::interface))
+                .cloned()
+                .collect(),
+            workers: Vec::with_capacity(lives.len() + streams.len()),
             incoming,
             running: 0,
             stopper: Stopper(Arc::default()),
@@ -159,7 +175,32 @@ impl Capture {
                 .name(format!("capture {interface}"))
                 .spawn(move || thread.run(&stopper))
                 .map_err(|source| SourceError::Thread { interface, source })?;
-            this.workers.push(Worker { shared, free, thread: Some(thread), ended: false });
+            let thread = Some(thread);
+            this.workers.push(Worker { is_stream: false, shared, free, thread, ended: false });
+            this.running += 1;
+        }
+        for stream in streams {
+            let (free, blocks) = channel();
+            let interface = stream.interface().name.clone();
+            // Until its end nobody knows what was dropped there.
+            let shared = Arc::new(Shared {
+                losses: Mutex::new(Losses::default()),
+                channel_dropped: AtomicU64::new(0),
+                waiting: AtomicU64::new(0),
+            });
+            let thread = stream::Thread {
+                id: this.workers.len(),
+                stream,
+                shared: Arc::clone(&shared),
+                outgoing: outgoing.clone(),
+                free: blocks,
+            };
+            let thread = std::thread::Builder::new()
+                .name("stream".to_owned())
+                .spawn(move || thread.run())
+                .map_err(|source| SourceError::Thread { interface, source })?;
+            let thread = Some(thread);
+            this.workers.push(Worker { is_stream: true, shared, free, thread, ended: false });
             this.running += 1;
         }
         Ok(this)
@@ -272,14 +313,7 @@ impl Source for Capture {
     }
 
     fn losses(&self) -> Losses {
-        let (mut drops, mut interface_drops) = (Tally::default(), Tally::default());
-        let mut sum = Losses::default();
-        for one in self.interface_losses() {
-            drops.add(known(one.drops), true);
-            interface_drops.add(known(one.interface_drops), true);
-            sum.channel_dropped = sum.channel_dropped.saturating_add(one.channel_dropped);
-        }
-        Losses { drops: drops.drops(), interface_drops: interface_drops.drops(), ..sum }
+        total(&self.interface_losses())
     }
 
     fn interfaces(&self) -> Vec<InterfaceRecord> {
@@ -293,11 +327,27 @@ impl Drop for Capture {
         self.stopper.0.at.store(i64::MIN, Ordering::Release);
         self.stopper.0.asked.store(true, Ordering::Release);
         for worker in &mut self.workers {
-            if let Some(thread) = worker.thread.take() {
+            if let Some(thread) = worker.thread.take()
+                && !worker.is_stream
+            {
                 drop(thread.join());
             }
         }
     }
+}
+
+/// What several interfaces lost together.
+#[must_use]
+pub fn total(each: &[Losses]) -> Losses {
+    let (mut drops, mut interface_drops) = (Tally::default(), Tally::default());
+    let mut sum = Losses::default();
+    for one in each {
+        drops.add(known(one.drops), true);
+        interface_drops.add(known(one.interface_drops), true);
+        sum.channel_dropped = sum.channel_dropped.saturating_add(one.channel_dropped);
+        sum.inputs_cut.extend(one.inputs_cut.iter().cloned());
+    }
+    Losses { drops: drops.drops(), interface_drops: interface_drops.drops(), ..sum }
 }
 
 fn known(drops: Drops) -> Option<u64> {
@@ -308,6 +358,11 @@ fn known(drops: Drops) -> Option<u64> {
 }
 
 impl Shared {
+    /// Notes that the frames broke off.
+    pub(super) fn cut(&self, why: String) {
+        self.losses.lock().unwrap_or_else(PoisonError::into_inner).inputs_cut.push(why);
+    }
+
     fn losses(&self) -> Losses {
         let losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Losses { channel_dropped: self.channel_dropped.load(Ordering::Acquire), ..losses }
@@ -441,7 +496,13 @@ impl Thread {
 }
 
 impl Block {
-    fn push(&mut self, frame: &Frame<'_>) {
+    /// An empty one.
+    pub(super) fn new(worker: usize) -> Self {
+        Self { worker, frames: Vec::new(), octets: Vec::new() }
+    }
+
+    /// Adds a frame.
+    pub(super) fn push(&mut self, frame: &Frame<'_>) {
         self.frames.push(Head {
             time: frame.time,
             link_type: frame.link_type,

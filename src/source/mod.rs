@@ -11,14 +11,18 @@ mod live;
 mod octets;
 mod record;
 mod savefile;
+#[cfg(feature = "live")]
+mod stream;
 
 #[cfg(feature = "live")]
-pub use capture::{Capture, Stopper};
+pub use capture::{Capture, Stopper, total};
 pub use error::SourceError;
 #[cfg(feature = "live")]
 pub use live::{Interface, Live, LiveOptions, interface_towards, interfaces};
 pub use record::Recorder;
 pub use savefile::{Files, Savefile, is_cheap_to_read};
+#[cfg(feature = "live")]
+pub use stream::Stream;
 
 use crate::model::{Drops, Frame, InterfaceRecord};
 

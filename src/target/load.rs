@@ -3,9 +3,11 @@
 use super::build::Context;
 use super::error::{Place, TargetError};
 use super::file::{self, RawTarget};
+use super::gate::Gate;
+use super::login::{User, jump_list};
 use super::nearest::nearest;
 use super::paths::{Environment, TARGET_FILE};
-use super::plan::{Listed, Overrides, Plan};
+use super::plan::{Listed, Overrides, Plan, SshPlan};
 use super::ssh_config::{Query, Settings, Source, resolve, sources};
 use super::{alias, build};
 use std::path::{Path, PathBuf};
@@ -88,6 +90,40 @@ pub fn list(overrides: &Overrides, env: &Environment) -> Result<Vec<Listed>, Tar
         first
     });
     Ok(listed)
+}
+
+/// How to log in on another machine: `[user@]host`, where the host may be a Host of ssh_config. It has no forwards.
+///
+/// # Errors
+/// As `load`, where ssh_config cannot be used or no user is known.
+pub fn login(
+    place: &str,
+    overrides: &Overrides,
+    env: &Environment,
+) -> Result<(SshPlan, Vec<String>), TargetError> {
+    let origin = format!("--from {place}");
+    let ssh = sources(overrides.ssh_config.as_deref(), env);
+    let (user, host) = match place.rsplit_once('@') {
+        Some((user, host)) => (Some(user.to_owned()), host),
+        None => (None, place),
+    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let settings = resolve(&Query { host: host.to_owned(), user, port: None }, &ssh, env)?;
+    let user = User::of(&settings, env);
+    let Some(name) = user.name().filter(|name| !name.is_empty()) else {
+        return Err(TargetError::MissingUser {
+            place: Place { file: "the command line".to_owned(), line: 0 },
+            key: "--from".to_owned(),
+            value: place.to_owned(),
+        });
+    };
+    let mut warnings = Vec::new();
+    let jumps = jump_list(&settings)?;
+    let gate = Gate::find(&settings, &jumps, &origin, Some(&ssh), env, &mut warnings)?;
+    // What the finding of a gateway has to say about its place on the wire does not concern a vantage.
+    warnings.clear();
+    let plan = gate.ssh_plan(&settings, name, false, Vec::new(), env, &mut warnings)?;
+    Ok((plan, warnings))
 }
 
 /// Makes the plan of the table `target` in `text`, a suite's manifest, called `name`. No ssh_config is read, no user is

@@ -20,7 +20,7 @@ mod ssh_config;
 
 pub use error::{Fault, Place, SshFault, TargetError};
 pub use init::{KINDS, template};
-pub use load::{list, load, parse_target_value};
+pub use load::{list, load, login, parse_target_value};
 pub use paths::Environment;
 pub use plan::{
     AddressFamily, ForwardPlan, Hop, Listed, Overrides, Plan, SERVICE_KINDS, SshPlan, WrittenNames,

@@ -204,6 +204,9 @@ impl client::Handler for Client {
                 algorithm,
             }));
         }
+        if self.jump_prefix.is_empty() {
+            self.link.kex_done();
+        }
         let mut shown = lock(&self.shown);
         shown.version = plain(&String::from_utf8_lossy(session.remote_sshid()));
         names.kex.as_ref().clone_into(&mut shown.kex);

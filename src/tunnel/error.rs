@@ -263,6 +263,14 @@ pub enum TunnelError {
         /// Its words.
         reason: String,
     },
+    /// The server did not start a program.
+    #[error("{host} did not start a program: {reason}")]
+    Exec {
+        /// The host.
+        host: String,
+        /// Why.
+        reason: String,
+    },
     /// A service that has no forward.
     #[error("service \"{service}\" has no forward")]
     NoForward {
@@ -305,6 +313,7 @@ impl TunnelError {
             | Self::HandshakeTimeout { .. }
             | Self::NotUp { .. }
             | Self::NoAnswer { .. }
+            | Self::Exec { .. }
             | Self::Refused { .. } => false,
         }
     }

@@ -22,6 +22,7 @@ pub(super) type Gateway = Arc<Handle<Client>>;
 #[derive(Default)]
 pub(super) struct Link {
     generation: AtomicU64,
+    kexes: AtomicU64,
     closing: AtomicBool,
     gateway: Mutex<Option<Gateway>>,
     lost: Mutex<Option<(Timestamp, String)>>,
@@ -69,7 +70,7 @@ impl Link {
     }
 
     /// The caller gives the connection up: whatever is still open on it ends.
-    pub(super) fn cut(&self, reason: &str) -> Option<Gateway> {
+    pub(super) fn give_up(&self, reason: &str) -> Option<Gateway> {
         let gateway = lock(&self.gateway).take()?;
         *lock(&self.lost) = Some((now(), reason.to_owned()));
         lock(&self.why_down).replace_range(.., reason);
@@ -86,6 +87,31 @@ impl Link {
     /// Changes at every loss from here on.
     pub(super) fn losses(&self) -> watch::Receiver<u64> {
         self.losses.subscribe()
+    }
+
+    /// The caller cuts it, to dial again later: no loss. What still runs through it ends.
+    pub(super) fn cut(&self, why: &str) -> Option<Gateway> {
+        lock(&self.why_down).replace_range(.., why);
+        let gateway = lock(&self.gateway).take();
+        lock(&self.channels).watched.clear();
+        gateway
+    }
+
+    /// Takes back a loss from `since` on: it was to be expected.
+    pub(super) fn forgive(&self, since: Timestamp) -> Option<(Timestamp, String)> {
+        self.lost(); // a session that has just ended counts, too
+        let mut lost = lock(&self.lost);
+        if lost.as_ref().is_some_and(|(at, _)| *at >= since) { lost.take() } else { None }
+    }
+
+    /// Keys were agreed on.
+    pub(super) fn kex_done(&self) {
+        self.kexes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often keys were agreed on, over all connections.
+    pub(super) fn kexes(&self) -> u64 {
+        self.kexes.load(Ordering::SeqCst)
     }
 
     /// The caller ends it.

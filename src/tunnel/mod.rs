@@ -9,6 +9,7 @@ mod client;
 #[doc(hidden)]
 pub mod door;
 mod error;
+mod exec;
 mod forward;
 mod holder;
 mod hostkey;
@@ -21,6 +22,7 @@ mod prompt;
 mod spec;
 
 pub use error::{HostKeyConflict, TunnelError};
+pub use exec::{Exec, ExecEnd, ExecOutput};
 pub use hostkey::HostKeyQuestion;
 pub use open::{Attempt, BoundTunnel, Tunnel};
 pub use prompt::{NoPrompt, Prompt, TerminalPrompt};

@@ -2,11 +2,12 @@
 
 use super::client::{Dialed, Dialing, dial};
 use super::error::TunnelError;
+use super::exec::{self, Exec};
 use super::forward::{Forward, OpenError, bind_all, open_channel};
 use super::link::{Link, now};
 use super::prompt::{Ask, Asker, Prompt};
 use super::spec::TunnelSpec;
-use crate::model::{ForwardRecord, Timestamp, TunnelRecord};
+use crate::model::{EarlierConn, ForwardRecord, Timestamp, TunnelRecord};
 use russh::Disconnect;
 use std::fmt;
 use std::future::Future;
@@ -23,6 +24,7 @@ const WORKERS: usize = 2; // one for the session's cipher, one for the copying
 const STOP_CHECK: Duration = Duration::from_millis(100); // how soon an interrupt is felt while dialing
 const GOODBYE: Duration = Duration::from_millis(500); // for the disconnect message to leave
 const DISCARD_PORT: u16 = 9; // RFC 863; nearly nobody listens there, and it does not matter
+const REKEY_LOOK: Duration = Duration::from_millis(5); // an exchange of keys takes some ten
 const PROBE_BYTES: usize = 4096; // of a greeting: more than any banner
 
 /// A tunnel whose mouths are open and which is not up: what comes in is closed at once.
@@ -47,6 +49,7 @@ pub enum Attempt {
 pub struct Tunnel {
     bound: BoundTunnel,
     dialed: Up,
+    earlier: Vec<EarlierConn>,
 }
 
 struct Up {
@@ -90,14 +93,14 @@ impl BoundTunnel {
     ) -> Result<Tunnel, TunnelError> {
         let dialed = self.dial(prompt, stop)?;
         let dialed = self.install(dialed)?;
-        Ok(Tunnel { bound: self, dialed })
+        Ok(Tunnel { bound: self, dialed, earlier: Vec::new() })
     }
 
     /// As `up_unless`, but the mouths stay open where it does not come up.
     #[must_use]
     pub fn attempt(self, prompt: &mut dyn Prompt, stop: &AtomicBool) -> Attempt {
         match self.dial(prompt, stop).and_then(|dialed| self.install(dialed)) {
-            Ok(dialed) => Attempt::Up(Tunnel { bound: self, dialed }),
+            Ok(dialed) => Attempt::Up(Tunnel { bound: self, dialed, earlier: Vec::new() }),
             Err(error) => Attempt::Down(self, error),
         }
     }
@@ -243,7 +246,67 @@ impl Tunnel {
             up: *since,
             lost: self.bound.link.lost(),
             forwards: self.bound.forwards(),
+            earlier: self.earlier.clone(),
         }
+    }
+
+    /// Ends the connection to the gateway on purpose, to dial again: the mouths stay open, and what comes in is closed at
+    /// once. No loss.
+    pub fn cut(&mut self, why: &str) {
+        let Some(gateway) = self.bound.link.cut(why) else { return };
+        // Without a runtime nothing is up.
+        let _ = self.bound.block_on(async {
+            let _ = gateway.disconnect(Disconnect::ByApplication, "", "en").await;
+            for handle in &self.dialed.behind {
+                let _ = handle.disconnect(Disconnect::ByApplication, "", "en").await;
+            }
+        });
+        self.remember(now(), why);
+    }
+
+    /// Takes a loss from `since` on for a consequence of what was done on purpose; whether there was one.
+    pub fn forgive_loss(&mut self, since: Timestamp) -> bool {
+        let Some((at, why)) = self.bound.link.forgive(since) else { return false };
+        self.remember(at, &why);
+        true
+    }
+
+    fn remember(&mut self, down: Timestamp, why: &str) {
+        let Up { local, remote, since, .. } = &self.dialed;
+        let why = why.to_owned();
+        self.earlier.push(EarlierConn { local: *local, remote: *remote, up: *since, down, why });
+    }
+
+    /// Agrees on new keys now (RFC 4253 s9), and waits until that is done.
+    ///
+    /// # Errors
+    /// `NotUp`; `NoAnswer`: it was not done within the spec's `channel_timeout`.
+    pub fn rekey(&self) -> Result<(), TunnelError> {
+        let link = &self.bound.link;
+        let limit = self.bound.spec.channel_timeout;
+        let gateway = link.gateway().ok_or_else(|| self.bound.not_up())?;
+        let before = link.kexes();
+        self.bound.block_on(async {
+            gateway.rekey_soon().await.map_err(|_| self.bound.not_up())?;
+            let done = async {
+                while link.kexes() == before {
+                    tokio::time::sleep(REKEY_LOOK).await;
+                }
+            };
+            tokio::time::timeout(limit, done)
+                .await
+                .map_err(|_| TunnelError::NoAnswer { waited: limit })
+        })?
+    }
+
+    /// Starts a program on the gateway.
+    ///
+    /// # Errors
+    /// `NotUp`; `Exec`.
+    pub fn exec(&self, command: &str) -> Result<Exec, TunnelError> {
+        let gateway = self.bound.link.gateway().ok_or_else(|| self.bound.not_up())?;
+        let spec = &self.bound.spec;
+        self.bound.block_on(exec::start(&gateway, &spec.host, command, spec.channel_timeout))?
     }
 
     /// What the user ought to know though it stopped nothing: a host key that could not be kept.
@@ -280,8 +343,8 @@ impl Tunnel {
     }
 
     /// Gives the connection to the gateway up, so that it can be dialed again: what is open in the forwards is reset.
-    pub fn cut(&self, reason: &str) {
-        let Some(gateway) = self.bound.link.cut(reason) else { return };
+    pub fn give_up(&self, reason: &str) {
+        let Some(gateway) = self.bound.link.give_up(reason) else { return };
         // On a line that is dead nothing of this arrives, and nobody waits for it.
         let goodbye = async move {
             let _ = gateway.disconnect(Disconnect::ByApplication, "", "en").await;

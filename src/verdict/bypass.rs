@@ -35,12 +35,12 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                         placed.uid(),
                         placed.conn.record.id,
                         service.name,
-                        shape(placed)
+                        shape(case, placed)
                     ),
                     placed.conn,
                 );
             }
-            sheet.broken(bypassed(service, &direct));
+            sheet.broken(bypassed(case, service, &direct));
         }
         if scope.is_exempt(service) {
             continue;
@@ -134,11 +134,13 @@ pub(super) fn strangers(case: &Case<'_>, scope: &Scope<'_>, sheet: &mut Sheet) {
     );
 }
 
-fn bypassed(service: &Service, direct: &[&Placed<'_>]) -> Reason {
+fn bypassed(case: &Case<'_>, service: &Service, direct: &[&Placed<'_>]) -> Reason {
     let named: Vec<_> = direct
         .iter()
         .take(MAX_NAMED)
-        .map(|placed| format!("{} {} ({})", placed.uid(), placed.conn.record.id, shape(placed)))
+        .map(|placed| {
+            format!("{} {} ({})", placed.uid(), placed.conn.record.id, shape(case, placed))
+        })
         .collect();
     let more = direct.len().saturating_sub(named.len());
     let udp = direct.iter().any(|placed| placed.conn.record.id.proto == Proto::UDP);
@@ -176,12 +178,13 @@ fn remedy(service: &Service, udp: bool) -> String {
 }
 
 /// What a conn to a service was, in a few words.
-fn shape(placed: &Placed<'_>) -> String {
+fn shape(case: &Case<'_>, placed: &Placed<'_>) -> String {
     let conn = placed.conn;
     let mut frames = count(usize::try_from(conn.record.frames).unwrap_or(usize::MAX), "frame");
     if let Some(tunnel) = conn.record.carriage.as_deref().filter(|it| !it.outer.is_empty()) {
         frames = format!("{frames}, inside {tunnel}");
     }
+    frames.push_str(&super::phases::named(case, conn.record.first.time));
     let what = match (conn.class, conn.dialect) {
         (Class::Empty, _) if placed.client_dir == Some(Direction::RespToOrig) => {
             "opened by the service"

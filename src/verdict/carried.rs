@@ -6,10 +6,13 @@ use super::judgement::{Evidence, Outcome, Reason, Row};
 use super::ledger::{Ledger, Sheet};
 use super::scope::{Place, Placed, Scope, is_inner_interface};
 use super::transport::hides_nothing;
+use super::vantages::vantage_of;
 use crate::model::{
-    Agreement, Basis, ClaimKind, Class, ConnSummary, ControlPath, Direction, Field, Hit, Rule,
-    TunnelMode, TunnelRecord,
+    Agreement, Basis, ClaimKind, Class, ConnSummary, ControlPath, Direction, Endpoint, Field, Hit,
+    Rule, TunnelMode, TunnelRecord,
 };
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 const CLAIM: ClaimKind = ClaimKind::Carried;
 
@@ -206,7 +209,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     let because = match (case.target.tunnel, case.tunnel) {
         (TunnelMode::None, _) => services(case, scope, &mut sheet, ledger),
         (TunnelMode::Builtin | TunnelMode::External, Some(tunnel)) => {
-            own(tunnel, scope, &mut sheet, ledger)
+            own(case, tunnel, scope, &mut sheet, ledger)
         }
         (TunnelMode::Builtin | TunnelMode::External, None) => {
             foreign(case, scope, &mut sheet, ledger)
@@ -253,24 +256,32 @@ fn token_on_the_wire(case: &Case<'_>, sheet: &mut Sheet, ledger: &mut Ledger) {
 }
 
 /// tunnelcheck's own tunnel: exactly its conn, with the octets of the forwards accounted for.
-fn own(tunnel: &TunnelRecord, scope: &Scope<'_>, sheet: &mut Sheet, ledger: &mut Ledger) -> String {
+fn own(
+    case: &Case<'_>,
+    tunnel: &TunnelRecord,
+    scope: &Scope<'_>,
+    sheet: &mut Sheet,
+    ledger: &mut Ledger,
+) -> String {
     let ours: Vec<_> = scope
         .conns
         .iter()
         .filter(|placed| !placed.inside && placed.place == Place::Gateway { ours: true })
         .collect();
-    let mut sealed = [0_u64; 2]; // from us, to us
+    let earlier = tunnel.earlier.iter().map(|conn| (conn.local, conn.remote));
+    let ends: Vec<_> = std::iter::once((tunnel.local, tunnel.remote)).chain(earlier).collect();
+    // Each vantage sees the same octets: they are summed for each alone. From us, to us.
+    let mut seals: BTreeMap<usize, [u64; 2]> = BTreeMap::new();
     let mut shown = Vec::new();
     for placed in &ours {
         let conn = placed.conn;
         // Our end may have been taken for resp where the start was not seen.
-        let from_us = if conn.record.id.orig.port == tunnel.local.port()
-            && conn.record.id.orig.ip.to_canonical() == tunnel.local.ip().to_canonical()
-        {
+        let from_us = if ends.iter().any(|(local, _)| is_at(conn.record.id.orig, *local)) {
             Direction::OrigToResp
         } else {
             Direction::RespToOrig
         };
+        let sealed = seals.entry(vantage_of(case, conn)).or_default();
         for (sum, dir) in sealed.iter_mut().zip([from_us, from_us.reverse()]) {
             *sum = sum.saturating_add(pair(conn.sealed_bytes, dir));
             *sum = sum.saturating_add(pair(conn.record.missed_bytes, dir));
@@ -280,19 +291,31 @@ fn own(tunnel: &TunnelRecord, scope: &Scope<'_>, sheet: &mut Sheet, ledger: &mut
             same_names(tunnel, conn, sheet, ledger);
         }
     }
+    let not_seen = |(local, remote): (SocketAddr, SocketAddr)| {
+        Reason::new(
+            "tunnel-not-seen",
+            format!("our connection {local} -> {remote} is not in the capture"),
+        )
+        .with_next("watch the interface that the route to the gateway uses (-i IFACE)")
+    };
     if ours.is_empty() || shown.is_empty() && sheet.outcome() < Outcome::Unproven {
-        sheet.unproven(
-            Reason::new(
-                "tunnel-not-seen",
-                format!(
-                    "our connection {} -> {} is not in the capture",
-                    tunnel.local, tunnel.remote
-                ),
-            )
-            .with_next("watch the interface that the route to the gateway uses (-i IFACE)"),
-        );
+        sheet.unproven(not_seen((tunnel.local, tunnel.remote)));
         return String::new();
     }
+    for (local, remote) in &ends {
+        let is_seen = ours.iter().any(|placed| {
+            let id = placed.conn.record.id;
+            is_at(id.orig, *local) && is_at(id.resp, *remote)
+                || is_at(id.resp, *local) && is_at(id.orig, *remote)
+        });
+        if !is_seen {
+            sheet.unproven(not_seen((*local, *remote)));
+        }
+    }
+    let most = |index: usize| {
+        seals.values().filter_map(|sealed| sealed.get(index)).max().copied().unwrap_or_default()
+    };
+    let sealed = [most(0), most(1)];
     let sum = |of: fn(&crate::model::ForwardRecord) -> u64| {
         tunnel.forwards.iter().fold(0_u64, |sum, forward| sum.saturating_add(of(forward)))
     };
@@ -332,6 +355,11 @@ fn own(tunnel: &TunnelRecord, scope: &Scope<'_>, sheet: &mut Sheet, ledger: &mut
         "our connection {}; {taken_in} octets taken in at the forwards and {given_out} given out are accounted for in it",
         shown.join(", ")
     )
+}
+
+/// Whether an end is at this address and port.
+fn is_at(end: Endpoint, at: SocketAddr) -> bool {
+    end.port == at.port() && end.ip.to_canonical() == at.ip().to_canonical()
 }
 
 /// Our own SSH stack and the wire must tell of the same agreement.

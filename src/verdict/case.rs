@@ -2,8 +2,8 @@
 
 use super::scope::Met;
 use crate::model::{
-    Class, ConnId, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
-    TokenSighting, TunnelRecord,
+    Class, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
+    TokenSighting, TunnelRecord, WindowRecord,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -79,6 +79,7 @@ pub struct Case<'a> {
     pub strict: bool,
     /// Live: the addresses of the watched machine. Used where the target names no client.
     pub client_addresses: &'a [IpAddr],
-    /// tunnelcheck's own other conns, by their exact ends; listed, and no bypass.
-    pub excluded: &'a [ConnId],
+    /// Phases, disruptions and vantages of the run. tunnelcheck's own other conns are among it, by their exact ends: they
+    /// are listed, and no bypass.
+    pub window: &'a WindowRecord,
 }

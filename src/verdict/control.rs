@@ -3,8 +3,15 @@
 use super::case::Case;
 use super::judgement::{ControlCheck, Reason};
 use super::scope::is_inner;
+use super::vantages::is_remote;
 use crate::model::{Class, ControlPath, ControlToken, FrameRef, Phase, Uid};
 use std::collections::HashMap;
+
+/// What to do where a control was not seen: on this machine, and on another one.
+const HERE: &str =
+    "watch the interface that the route to the gateway uses (-i IFACE), and run it again";
+const THERE: &str = "a switch shows a sniffer nothing of other machines: put both on a hub, or that one on a mirror port, \
+     or watch from the gateway";
 
 const PHASES: [Phase; 3] = [Phase::Before, Phase::During, Phase::After];
 
@@ -63,32 +70,54 @@ fn lack_of_phase(
 ) {
     let clear =
         || checks.iter().filter(move |it| it.phase == phase && it.path == ControlPath::Clear);
-    let mut complain = |text: String| {
-        lacking.push(Reason::new("control-not-seen", text).with_next(
-            "watch the interface that the route to the gateway uses (-i IFACE), and run it again",
-        ));
+    let mut complain = |text: String, next: &str| {
+        lacking.push(Reason::new("control-not-seen", text).with_next(next));
     };
     for check in clear() {
         let name = interface_name(case, check.interface_id);
-        if !check.sent {
-            complain(format!("the control of the phase \"{phase}\" was not sent out of {name}"));
+        if is_remote(case, check.interface_id) {
+            if check.seen.is_empty() {
+                let what = if check.sent {
+                    "was sent by this machine and not seen"
+                } else {
+                    "was not sent"
+                };
+                complain(
+                    format!(
+                        "the control of the phase \"{phase}\" {what} at {name}: a sniffer there may see nothing of this \
+                         machine's traffic"
+                    ),
+                    THERE,
+                );
+            }
+        } else if !check.sent {
+            complain(
+                format!("the control of the phase \"{phase}\" was not sent out of {name}"),
+                HERE,
+            );
         } else if check.seen.is_empty() {
-            complain(format!(
-                "the control of the phase \"{phase}\" was sent out of {name} and not seen there"
-            ));
+            complain(
+                format!(
+                    "the control of the phase \"{phase}\" was sent out of {name} and not seen there"
+                ),
+                HERE,
+            );
         }
     }
     for (interface, id) in case.interfaces.iter().zip(0_u32..) {
         let asked = case.target.any_vantage || !is_inner(interface.vantage);
         if asked && !clear().any(|it| it.interface_id == id) {
-            complain(format!(
-                "no control was sent out of {} in the phase \"{phase}\"",
-                interface_name(case, id)
-            ));
+            complain(
+                format!(
+                    "no control was sent out of {} in the phase \"{phase}\"",
+                    interface_name(case, id)
+                ),
+                HERE,
+            );
         }
     }
     if case.interfaces.is_empty() && clear().next().is_none() {
-        complain(format!("no control was sent in the phase \"{phase}\""));
+        complain(format!("no control was sent in the phase \"{phase}\""), HERE);
     }
 }
 

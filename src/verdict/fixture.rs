@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) interfaces: Vec<InterfaceRecord>,
     pub(crate) strict: bool,
     pub(crate) client_addresses: Vec<IpAddr>,
-    pub(crate) excluded: Vec<ConnId>,
+    pub(crate) window: WindowRecord,
 }
 
 impl World {
@@ -44,7 +44,7 @@ impl World {
             interfaces: &self.interfaces,
             strict: self.strict,
             client_addresses: &self.client_addresses,
-            excluded: &self.excluded,
+            window: &self.window,
         }
     }
 
@@ -286,6 +286,7 @@ pub(crate) fn live() -> World {
                     last_error: None,
                 },
             ],
+            earlier: vec![],
         }),
         interfaces: vec![InterfaceRecord {
             name: "eth0".to_owned(),
@@ -295,7 +296,7 @@ pub(crate) fn live() -> World {
         }],
         strict: false,
         client_addresses: vec![ip(CLIENT), ip("fe80::10"), ip("2001:db8::10")],
-        excluded: vec![],
+        window: WindowRecord::default(),
     };
     world.add(ssh(tcp((CLIENT, 49_152), (GATEWAY, 22))));
     for (phase, token) in [

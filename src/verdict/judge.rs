@@ -6,7 +6,8 @@ use super::judgement::{Judgement, Outcome, Reason, Row, ScopedConn};
 use super::ledger::Ledger;
 use super::scope::{ClientBasis, Scope, is_control_of_another_run};
 use super::{
-    bypass, carried, cleartext, control, coverage, identifier, metadata, prose, transport,
+    bypass, carried, cleartext, control, coverage, disruption, identifier, metadata, phases, prose,
+    transport, vantages,
 };
 use crate::model::{ClaimKind, Verdict};
 
@@ -29,6 +30,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let (checks, lacking) = control::check(case);
     let mut found = coverage::check(case, &scope);
     found.spoils.extend(lacking);
+    let disruptions = disruption::check(case, &scope, &ledger, &mut found);
+    let vantages = vantages::check(case, &scope, &checks, &mut found);
     found.notes.extend(notes(case, &scope));
     let verdict = answer(&rows, &found.spoils);
     Judgement {
@@ -43,6 +46,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 Some(ScopedConn { uid: placed.uid(), id: placed.conn.record.id, role })
             })
             .collect(),
+        phases: phases::rows(case, &scope, &ledger),
+        disruptions,
+        vantages,
         evidence: ledger.evidence,
         evidence_omitted: ledger.evidence_omitted,
         explained: ledger.explained,

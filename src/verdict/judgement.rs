@@ -1,6 +1,6 @@
 //! What is answered, claim by claim, with the reasons.
 
-use crate::model::{ClaimKind, ConnId, ControlPath, FrameRef, Hit, Phase, Uid, Verdict};
+use crate::model::{ClaimKind, ConnId, ControlPath, FrameRef, Hit, Phase, Timestamp, Uid, Verdict};
 use std::fmt;
 
 /// How a claim fares.
@@ -162,6 +162,77 @@ pub struct ControlCheck {
     pub seen: Vec<FrameRef>,
 }
 
+/// A phase of the window, and what was seen in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseRow {
+    /// `before`, `up`, `disrupted: cut`, ...
+    pub label: String,
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant behind it.
+    pub end: Timestamp,
+    /// Frames of this time.
+    pub frames: u64,
+    /// Conns that concern the target and began in it; those of tunnelcheck itself aside.
+    pub conns: u64,
+    /// What breaks a claim and was seen in it.
+    pub hits: u64,
+}
+
+/// How the client fared in a disruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fared {
+    /// It tried, and nothing went beside the tunnel.
+    Held,
+    /// It did not try: nothing is shown.
+    NotTried,
+    /// The disruption was not made: nothing is shown.
+    NotDone,
+    /// It fell back to what can be read, or past the tunnel.
+    Leaked,
+}
+
+impl fmt::Display for Fared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::NotTried => "not-tried",
+            Self::NotDone => "not-done",
+            Self::Leaked => "leaked",
+        })
+    }
+}
+
+/// A disruption, judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisruptionRow {
+    /// As it is asked for: `cut`, `route`, ...
+    pub step: String,
+    /// What was done, or why it was not.
+    pub what: String,
+    /// What the client did meanwhile, in words.
+    pub seen: String,
+    /// How it fared.
+    pub fared: Fared,
+}
+
+/// A place from which the run was watched, and what it alone saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VantageRow {
+    /// `this machine`, or `user@host`.
+    pub name: String,
+    /// Names of its interfaces.
+    pub interfaces: Vec<String>,
+    /// Conns seen there that concern the target.
+    pub conns: u64,
+    /// Clear control tokens seen there, of those meant for it.
+    pub controls: [usize; 2],
+    /// Those of its conns that another vantage did not see.
+    pub only_here: Vec<Uid>,
+    /// How far its clock was ahead of ours, in nanoseconds.
+    pub clock_ahead_ns: i64,
+}
+
 /// The answer about one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
@@ -193,9 +264,22 @@ pub struct Judgement {
     pub out_of_view: Vec<String>,
     /// What to do next.
     pub next: Vec<String>,
+    /// The phases of the window, in the order of time; none for a recording that holds none.
+    pub phases: Vec<PhaseRow>,
+    /// The disruptions that were asked for.
+    pub disruptions: Vec<DisruptionRow>,
+    /// From where it was watched; none where that was one place alone.
+    pub vantages: Vec<VantageRow>,
 }
 
 impl Judgement {
+    /// The phase that an instant lies in.
+    #[must_use]
+    pub fn phase_at(&self, time: Timestamp) -> Option<&PhaseRow> {
+        let after = self.phases.partition_point(|phase| phase.start <= time);
+        self.phases.get(after.saturating_sub(1))
+    }
+
     /// The row of a claim.
     #[must_use]
     pub fn row(&self, claim: ClaimKind) -> Option<&Row> {

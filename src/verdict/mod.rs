@@ -10,15 +10,18 @@ mod chance;
 mod cleartext;
 mod control;
 mod coverage;
+mod disruption;
 mod identifier;
 mod judge;
 mod judgement;
 mod ledger;
 mod metadata;
+mod phases;
 mod prose;
 mod scope;
 mod sieve;
 mod transport;
+mod vantages;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -30,7 +33,8 @@ mod tests;
 pub use case::{Case, Rest, Source};
 pub use judge::judge;
 pub use judgement::{
-    ControlCheck, Evidence, Explained, Judgement, Outcome, Reason, Role, Row, ScopedConn,
+    ControlCheck, DisruptionRow, Evidence, Explained, Fared, Judgement, Outcome, PhaseRow, Reason,
+    Role, Row, ScopedConn, VantageRow,
 };
 pub use scope::hosts;
 pub use sieve::Sieve;

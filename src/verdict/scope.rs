@@ -344,12 +344,12 @@ impl<'a> Scope<'a> {
     ) -> Place {
         let back = reversed(id);
         if case.tunnel.is_some_and(|tunnel| {
-            let ours = ConnId {
-                orig: endpoint(tunnel.local),
-                resp: endpoint(tunnel.remote),
-                proto: Proto::TCP,
-            };
-            *id == ours || back == ours
+            let earlier = tunnel.earlier.iter().map(|conn| (conn.local, conn.remote));
+            std::iter::once((tunnel.local, tunnel.remote)).chain(earlier).any(|(local, remote)| {
+                let (orig, resp) = (endpoint(local), endpoint(remote));
+                let ours = ConnId { orig, resp, proto: Proto::TCP };
+                *id == ours || back == ours
+            })
         }) {
             return Place::Gateway { ours: true };
         }
@@ -436,7 +436,7 @@ pub(super) struct Aside {
 impl Aside {
     pub(super) fn of(case: &Case<'_>) -> Self {
         Self {
-            excluded: case.excluded.iter().map(canonical_id).collect(),
+            excluded: case.window.excluded.iter().map(canonical_id).collect(),
             tokens: Tokens::of(case),
         }
     }

@@ -48,8 +48,14 @@ pub(super) fn judge(case: &Case<'_>) -> Row {
             ),
         );
     }
+    super::disruption::tunnel(case, &mut sheet);
+    let again = match tunnel.earlier.len() {
+        0 => String::new(),
+        1 => ", dialed again once on purpose".to_owned(),
+        times => format!(", dialed again {times} times on purpose"),
+    };
     sheet.row(format!(
-        "up since {}, host key {} verified by {}; {}, {}{}",
+        "up since {}, host key {} verified by {}; {}, {}{}{again}",
         tunnel.up,
         tunnel.host_key,
         tunnel.host_key_source,

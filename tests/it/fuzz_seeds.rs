@@ -306,4 +306,8 @@ fn scripts(seeds: &mut Seeds) {
     );
     let words = br#"{"version":1,"tokens":[{"phase":"before","path":"clear","interface_id":0,"token":"tunnelcheck-0123456789abcdef","sent_ns":1}],"phases":[{"phase":"before","start_ns":0}],"tunnels":{},"addresses":{},"clients":["10.77.0.10"]}"#;
     add("annotation", "words", &[run(words), words.to_vec()].concat());
+    // Phases, disruptions, vantages, connections of our own.
+    let head = br#"{"version":1,"tokens":[],"vantages":[[0],[1]]}"#;
+    let tail = br#"{"version":1,"tokens":[],"phases":[],"tunnels":{"t":{"local":"10.77.0.10:40000","remote":"10.77.0.20:22","host_key":"x","host_key_source":"y","server_version":"","kex":"","cipher":"aes256-gcm@openssh.com","mac":"","up_ns":1,"lost":null,"forwards":[],"earlier":[{"local":"10.77.0.10:40001","remote":"10.77.0.20:22","up_ns":1,"down_ns":2,"why":"cut"}]}},"addresses":{},"clients":["10.77.0.10"],"window":{"phases":[{"phase":"before","start_ns":0,"end_ns":5,"frames":1},{"phase":"disrupted","what":"cut","start_ns":5,"end_ns":9,"frames":2}],"disruptions":[{"step":"cut","what":"w","done":true,"start_ns":5,"end_ns":9,"tries":[{"target":"t","attempts":1,"forwarded":0,"up_before":true,"up_after":true}],"not_undone":null}],"vantages":[{"name":"this machine","interfaces":[0],"remote":false,"lost":null,"clock_ahead_ns":0},{"name":"a@b:eth0","interfaces":[1],"remote":true,"lost":"why","clock_ahead_ns":7}],"own_conns":[{"orig":"10.77.0.10:40002","resp":"10.77.0.99:22"}]}}"#;
+    add("annotation", "window", &[run(head), tail.to_vec()].concat());
 }

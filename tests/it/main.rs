@@ -10,6 +10,7 @@
     reason = "a test ends at the first thing that is not as it should be; clippy.toml frees only the #[test] functions"
 )]
 
+mod annotation;
 mod captures;
 mod carried_captures;
 mod cli;

@@ -77,6 +77,11 @@ impl Running {
         signal(&format!("-s INT {}", self.child.id()));
     }
 
+    /// As `kill -9` does, to it and to the traffic that it made.
+    pub(crate) fn kill(self) {
+        drop(Server::of(self.child));
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Answer {
         let deadline = Instant::now() + PATIENCE;

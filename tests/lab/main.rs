@@ -21,6 +21,7 @@
 
 mod bypass;
 mod check;
+mod disrupt;
 mod external;
 mod gaps;
 mod hosts;
@@ -30,4 +31,5 @@ mod mail;
 mod recorded;
 mod target;
 mod tunnelled;
+mod vantage;
 mod world;

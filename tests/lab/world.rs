@@ -240,7 +240,13 @@ impl World {
         Path::new("/etc/netns").join(self.netns(host)).join("hosts")
     }
 
-    fn netns(&self, host: Host) -> String {
+    /// The folder whose files lie over those of `/etc` on a host.
+    pub(crate) fn etc(&self, host: Host) -> PathBuf {
+        Path::new("/etc/netns").join(self.netns(host))
+    }
+
+    /// Name of a host's namespace.
+    pub(crate) fn netns(&self, host: Host) -> String {
         let name = HOSTS.iter().find(|(it, _)| *it == host).unwrap().1;
         format!("{}-{name}", self.prefix)
     }

@@ -1,8 +1,10 @@
 //! What a live run writes into its recording.
 
+use super::window::{Earlier, Window};
 use super::{Addresses, Forward, Head, Mark, Tail, Token, Tunnel};
 use crate::model::{
     ControlRecord, ControlToken, ForwardRecord, PhaseMark, Target, Timestamp, TunnelRecord,
+    WindowRecord,
 };
 use std::net::IpAddr;
 
@@ -11,8 +13,9 @@ const VERSION: u32 = 1;
 
 impl Head {
     /// The head of a run with this control.
-    pub(in crate::run) fn new(control: &ControlRecord) -> Self {
-        Self { version: VERSION, tokens: control.tokens.iter().map(Token::from).collect() }
+    pub(in crate::run) fn new(control: &ControlRecord, vantages: Vec<Vec<u32>>) -> Self {
+        let tokens = control.tokens.iter().map(Token::from).collect();
+        Self { version: VERSION, tokens, vantages }
     }
 }
 
@@ -23,6 +26,7 @@ impl Tail {
         watched: &[(&Target, Option<&TunnelRecord>)],
         clients: &[IpAddr],
         unwatched: &[String],
+        window: &WindowRecord,
     ) -> Self {
         let tunnels = watched.iter().filter_map(|(target, tunnel)| {
             tunnel.map(|tunnel| (target.name.clone(), Tunnel::from(tunnel)))
@@ -37,6 +41,7 @@ impl Tail {
             addresses: addresses.collect(),
             clients: clients.to_vec(),
             unwatched: unwatched.to_vec(),
+            window: Window::from(window),
         }
     }
 }
@@ -73,6 +78,7 @@ impl From<&TunnelRecord> for Tunnel {
             up_ns: tunnel.up.as_nanos(),
             lost: tunnel.lost.as_ref().map(|(at, why)| (at.as_nanos(), why.clone())),
             forwards: tunnel.forwards.iter().map(Forward::from).collect(),
+            earlier: tunnel.earlier.iter().map(Earlier::from).collect(),
         }
     }
 }
@@ -151,6 +157,13 @@ mod tests {
                 bytes_out: 4,
                 last_error: Some("refused".to_owned()),
             }],
+            earlier: vec![crate::model::EarlierConn {
+                local: "10.77.0.10:39999".parse().unwrap(),
+                remote: "10.77.0.20:22".parse().unwrap(),
+                up: Timestamp::from_nanos(1),
+                down: Timestamp::from_nanos(4),
+                why: "cut on purpose".to_owned(),
+            }],
         }
     }
 
@@ -173,7 +186,9 @@ mod tests {
     fn what_was_written_into_a_recording_is_read_back() {
         let (control, tunnel, target) = (control(), tunnel(), target());
         let clients = ["10.77.0.10".parse().unwrap()];
-        let tail = Tail::new(&control, &[(&target, Some(&tunnel))], &clients, &["mail".to_owned()]);
+        let window = super::super::window::tests::window();
+        let watched = [(&target, Some(&tunnel))];
+        let tail = Tail::new(&control, &watched, &clients, &["mail".to_owned()], &window);
         let text = serde_json::to_string(&tail).unwrap();
         let read: Tail = serde_json::from_str(&text).unwrap();
         assert_eq!(read.control(), control);
@@ -181,6 +196,7 @@ mod tests {
         assert_eq!(read.tunnel("dancer"), None);
         assert_eq!(read.clients(), clients);
         assert_eq!(read.unwatched(), ["mail"]);
+        assert_eq!(read.window(), window);
         let mut bare = Target { gateway_addresses: Vec::new(), ..target.clone() };
         read.add_addresses(&mut bare);
         assert_eq!(bare, target);
@@ -188,9 +204,10 @@ mod tests {
 
     #[test]
     fn a_recording_without_its_end_has_a_control_of_which_nothing_was_sent() {
-        let text = serde_json::to_string(&Head::new(&control())).unwrap();
+        let text = serde_json::to_string(&Head::new(&control(), vec![vec![0], vec![1]])).unwrap();
         let read: Head = serde_json::from_str(&text).unwrap();
         assert_eq!(read.tokens().len(), 2);
+        assert_eq!(read.vantages(), [[0], [1]]);
         assert!(read.control().tokens.iter().all(|token| token.sent.is_none()));
     }
 }

@@ -219,7 +219,7 @@ impl Keeping<'_> {
                     gap.as_secs()
                 );
                 if !tunnel.answers(ANSWER_PATIENCE) {
-                    tunnel.cut(&format!("{slept}, and the gateway does not answer any more"));
+                    tunnel.give_up(&format!("{slept}, and the gateway does not answer any more"));
                     continue;
                 }
                 dog = Watchdog::now();
@@ -228,14 +228,14 @@ impl Keeping<'_> {
                 looked = Instant::now();
                 let from = source_towards(remote);
                 if !is_own(local) {
-                    tunnel.cut(&format!("this machine has lost the address {}", local.ip()));
+                    tunnel.give_up(&format!("this machine has lost the address {}", local.ip()));
                     continue;
                 }
                 if from.is_some() && from != asked_from {
                     asked_from = from;
                     if !tunnel.answers(ANSWER_PATIENCE) {
                         let now = from.map(|ip| ip.to_string()).unwrap_or_default();
-                        tunnel.cut(&format!(
+                        tunnel.give_up(&format!(
                             "the way to the gateway begins at {now} now, and it does not answer {} any more",
                             local.ip()
                         ));

@@ -472,7 +472,5 @@ fn unequal(first: u32, last: Option<u32>) -> Stop {
 /// Where the interface stood, in the words of the recorder.
 fn vantage(description: &[u8]) -> Option<Vantage> {
     let name = std::str::from_utf8(description).ok()?.strip_prefix(VANTAGE_PREFIX)?;
-    [Vantage::Wire, Vantage::Loopback, Vantage::TunnelDevice]
-        .into_iter()
-        .find(|vantage| vantage.to_string() == name)
+    Vantage::ALL.into_iter().find(|vantage| vantage.to_string() == name)
 }

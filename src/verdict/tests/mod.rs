@@ -9,6 +9,7 @@ mod no_cleartext;
 mod no_identifier;
 mod tunnel;
 mod vantage;
+mod window;
 
 use super::fixture::*;
 use super::{Judgement, Outcome, Role, Source};
@@ -84,6 +85,7 @@ fn every_test_is_a_row_of_the_table_and_every_row_is_a_test() {
         include_str!("coverage.rs"),
         include_str!("control.rs"),
         include_str!("vantage.rs"),
+        include_str!("window.rs"),
     ]
     .concat();
     let named: Vec<&str> = tests

@@ -199,13 +199,13 @@ fn a_service_that_is_exempt_by_host_and_port_needs_no_address() {
 fn our_own_other_conns_are_set_aside_by_their_exact_ends() {
     let own = tls(tcp((CLIENT, 50_000), (MAIL, 2151)));
     let judgement = with(live(), |w| {
-        w.excluded.push(own.record.id);
+        w.window.excluded.push(own.record.id);
         w.add(own.clone());
     });
     assert_eq!(judgement.verdict, Pass);
     assert_eq!(judgement.scope.last().unwrap().role, Role::Excluded);
     let judgement = with(live(), |w| {
-        w.excluded.push(own.record.id);
+        w.window.excluded.push(own.record.id);
         let mut other = own.clone();
         other.record.id.orig.port = 50_001;
         w.add(other);
