@@ -389,12 +389,14 @@ fn ip_is_found_behind_what_nobody_announced() {
     let frame = ether(0x0800, &inner);
     let padded = [frame.as_slice(), &[0; 6]].concat();
     let ping = [&[8, 0, 0, 0, 0, 1, 0, 1][..], &inner].concat();
+    let ether_ip = checked(&outer(97, &[&[0x30, 0][..], &frame].concat()));
     let vxlan = [&[8, 0, 0, 0, 0, 1, 2, 0][..], &frame].concat();
     let cases = [
         ("ip-inside", udp(40_000, 14_789, &vxlan)),
         ("ip-inside", udp(40_000, 40_001, &[&[0x30][..], &inner].concat())),
         ("ip-inside", udp(40_000, 40_001, &[&[7; 20][..], &padded].concat())),
         ("ip-inside", outer(1, &ping)),
+        ("ip-inside/etherip", udp(40_000, 40_001, &[&[7][..], &ether_ip].concat())),
         ("ip-inside", outer(200, &[&[0; 48][..], &inner].concat())),
     ];
     for (path, packet) in cases {

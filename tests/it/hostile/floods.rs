@@ -323,7 +323,7 @@ pub(super) fn mixture(frames: usize) -> Vec<u8> {
         match n % 10 {
             0 => half(&mut pcap, n, 110, b"", b"+OK POP3\r\n+OK\r\n+OK jsmith\r\n"),
             1 => {
-                half(&mut pcap, n, 8110, b"USER jsmith\r\nPASS hunter2\r\n", b"+OK POP3 ready\r\n")
+                half(&mut pcap, n, 8110, b"USER jsmith\r\nPASS hunter2\r\n", b"+OK POP3 ready\r\n");
             }
             2 => half(&mut pcap, n, 8080, b"GET / HTTP/1.1\r\n\r\n", &gzip),
             3 => half(&mut pcap, n, 8080, &request, b""),
@@ -352,10 +352,10 @@ pub(super) fn mixture(frames: usize) -> Vec<u8> {
             }
             _ => {
                 let id = u32::try_from(n % 65_536).unwrap() << 16 | 0x2000;
-                let part = udp((1, 2), &text[n % 1000..][..1392]);
-                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id, &part));
-                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id | 40, &text[n % 999..][..1400]));
-                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id | 40, &text[n % 998..][..1400]));
+                let whole = udp((1, 2), &text[n % 1000..][..1392]);
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id, &whole));
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id + 40, &text[n % 999..][..1400]));
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id + 40, &text[n % 998..][..1400]));
             }
         }
     }
