@@ -144,7 +144,18 @@ fn status(name: &str, common: &Common) -> anyhow::Result<Exit> {
         Some(running) if running.is_up() => Exit::Pass,
         Some(_) => Exit::Inconclusive,
     };
-    let json = found.map_or_else(|| json!({"target": name, "state": "none"}), |it| it.json);
+    let json = match found {
+        None => json!({"target": name, "state": "none"}),
+        // A connecting one may take its time; of the others no word is no state.
+        Some(it) if it.is_stale() && it.json.get("state") != Some(&json!("connecting")) => {
+            let mut json = it.json;
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("state".to_owned(), json!("silent"));
+            }
+            json
+        }
+        Some(it) => it.json,
+    };
     if is_json {
         let mut octets = serde_json::to_vec_pretty(&json)?;
         octets.push(b'\n');
@@ -174,6 +185,7 @@ fn describe(name: &str, json: &Value) -> String {
             Duration::from_millis(number(json, "retry_ms")).as_secs_f32(),
             word("reason")
         ),
+        "silent" => format!("{name}: process {process} is there and says nothing any more"),
         other => format!("{name}: {other} since {since}, process {process}"),
     });
     for service in json.get("services").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
@@ -262,6 +274,11 @@ impl Keeper for Screen {
                     "down: {reason}; the mouths refuse; next attempt in {:.1} s",
                     retry.as_secs_f32()
                 ));
+            }
+            KeepNews::Unwritten { error } => {
+                let cause = std::error::Error::source(error)
+                    .map_or_else(String::new, |it| format!(": {it}"));
+                self.line(&format!("note: {error}{cause}; --status does not see this tunnel"));
             }
             KeepNews::Closing { open_conns: 0 } => self.line("ending"),
             KeepNews::Closing { open_conns } => {

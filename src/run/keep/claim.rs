@@ -38,6 +38,8 @@ pub(super) enum Found {
         pid: Option<u32>,
         /// Its state.
         state: Value,
+        /// How old that is.
+        age: Duration,
     },
 }
 
@@ -86,7 +88,12 @@ impl Claim {
     /// Writes the state, as a whole.
     pub(super) fn write(&self, status: &KeepStatus) -> Result<(), RunError> {
         let new = self.state.with_extension("new");
-        let failed = |source| RunError::File { action: "write", path: self.state.clone(), source };
+        let failed = |source| {
+            // Better none than one that is no longer true.
+            let _ = fs::remove_file(&self.state);
+            let _ = fs::remove_file(&new);
+            RunError::File { action: "write", path: self.state.clone(), source }
+        };
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -128,7 +135,7 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
         let deadline = Instant::now() + STATE_PATIENCE;
         loop {
             match read_state(&state) {
-                Ok(state) => return Ok(Found::Running { pid, state }),
+                Ok((state, age)) => return Ok(Found::Running { pid, state, age }),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(RunError::File { action: "read", path: state, source: error });
                 }
@@ -136,7 +143,7 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
                 Err(_) if !is_same(&file, &lock) => break,
                 Err(_) => {
                     let state = json!({"target": target, "pid": pid, "state": "connecting"});
-                    return Ok(Found::Running { pid, state });
+                    return Ok(Found::Running { pid, state, age: Duration::ZERO });
                 }
             }
         }
@@ -144,10 +151,14 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
     Ok(Found::Nobody)
 }
 
-fn read_state(path: &Path) -> io::Result<Value> {
+/// A state, and how long ago it was written.
+fn read_state(path: &Path) -> io::Result<(Value, Duration)> {
     let mut text = String::new();
-    File::open(path)?.take(MAX_STATE_BYTES).read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(io::Error::other)
+    let file = File::open(path)?;
+    // One from the future was written in front of a clock that was set back.
+    let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
+    file.take(MAX_STATE_BYTES).read_to_string(&mut text)?;
+    Ok((serde_json::from_str(&text).map_err(io::Error::other)?, age))
 }
 
 fn pid_in(file: &mut File) -> Option<u32> {
