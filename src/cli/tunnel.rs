@@ -214,18 +214,15 @@ fn describe(name: &str, json: &Value) -> String {
 /// A line at each change, and at a terminal a live one below them.
 struct Screen {
     quiet: bool,
+    is_live: bool,
+    /// There while it is up or waits: a question to the user must not be drawn over.
     bar: Option<ProgressBar>,
 }
 
 impl Screen {
     fn new(common: &Common) -> Self {
-        let drawn = !common.quiet && std::io::stderr().is_terminal();
-        let bar = drawn.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-            bar.set_style(ProgressStyle::default_spinner());
-            bar
-        });
-        Self { quiet: common.quiet, bar }
+        let is_live = !common.quiet && std::io::stderr().is_terminal();
+        Self { quiet: common.quiet, is_live, bar: None }
     }
 
     fn close(&mut self) {
@@ -251,6 +248,7 @@ fn mouth(forward: &ForwardRecord) -> String {
 impl Keeper for Screen {
     fn news(&mut self, news: &KeepNews<'_>) {
         match news {
+            KeepNews::Dialing => self.close(),
             KeepNews::Bound(forwards) => {
                 self.line("the mouths are open, and refuse until the tunnel is up:");
                 forwards.iter().for_each(|forward| self.line(&mouth(forward)));
@@ -288,7 +286,14 @@ impl Keeper for Screen {
     }
 
     fn tick(&mut self, status: &KeepStatus) {
-        let Some(bar) = &self.bar else { return };
+        if !self.is_live {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+            bar.set_style(ProgressStyle::default_spinner());
+            bar
+        });
         let (bytes_in, bytes_out) = status.bytes();
         let state = match (status.state, status.retry) {
             (KeepState::Waiting, Some(left)) => {

@@ -55,6 +55,8 @@ pub struct Stop<'a> {
 pub enum KeepNews<'a> {
     /// The mouths are open; nothing is up yet.
     Bound(&'a [ForwardRecord]),
+    /// It is being brought up: a person may be asked something.
+    Dialing,
     /// It is up.
     Up {
         /// Its state.
@@ -154,6 +156,7 @@ impl Keeping<'_> {
         while !self.is_over() {
             self.status.connecting();
             self.write(true);
+            self.keeper.news(&KeepNews::Dialing);
             let (next, outcome) = self.dial(line);
             line = next;
             let reason = match (outcome, &line) {
