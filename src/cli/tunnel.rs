@@ -144,7 +144,18 @@ fn status(name: &str, common: &Common) -> anyhow::Result<Exit> {
         Some(running) if running.is_up() => Exit::Pass,
         Some(_) => Exit::Inconclusive,
     };
-    let json = found.map_or_else(|| json!({"target": name, "state": "none"}), |it| it.json);
+    let json = match found {
+        None => json!({"target": name, "state": "none"}),
+        // A connecting one may take its time; of the others no word is no state.
+        Some(it) if it.is_stale() && it.json.get("state") != Some(&json!("connecting")) => {
+            let mut json = it.json;
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("state".to_owned(), json!("silent"));
+            }
+            json
+        }
+        Some(it) => it.json,
+    };
     if is_json {
         let mut octets = serde_json::to_vec_pretty(&json)?;
         octets.push(b'\n');
@@ -174,6 +185,7 @@ fn describe(name: &str, json: &Value) -> String {
             Duration::from_millis(number(json, "retry_ms")).as_secs_f32(),
             word("reason")
         ),
+        "silent" => format!("{name}: process {process} is there and says nothing any more"),
         other => format!("{name}: {other} since {since}, process {process}"),
     });
     for service in json.get("services").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
@@ -202,18 +214,15 @@ fn describe(name: &str, json: &Value) -> String {
 /// A line at each change, and at a terminal a live one below them.
 struct Screen {
     quiet: bool,
+    is_live: bool,
+    /// There while it is up or waits: a question to the user must not be drawn over.
     bar: Option<ProgressBar>,
 }
 
 impl Screen {
     fn new(common: &Common) -> Self {
-        let drawn = !common.quiet && std::io::stderr().is_terminal();
-        let bar = drawn.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-            bar.set_style(ProgressStyle::default_spinner());
-            bar
-        });
-        Self { quiet: common.quiet, bar }
+        let is_live = !common.quiet && std::io::stderr().is_terminal();
+        Self { quiet: common.quiet, is_live, bar: None }
     }
 
     fn close(&mut self) {
@@ -239,6 +248,7 @@ fn mouth(forward: &ForwardRecord) -> String {
 impl Keeper for Screen {
     fn news(&mut self, news: &KeepNews<'_>) {
         match news {
+            KeepNews::Dialing => self.close(),
             KeepNews::Bound(forwards) => {
                 self.line("the mouths are open, and refuse until the tunnel is up:");
                 forwards.iter().for_each(|forward| self.line(&mouth(forward)));
@@ -263,6 +273,11 @@ impl Keeper for Screen {
                     retry.as_secs_f32()
                 ));
             }
+            KeepNews::Unwritten { error } => {
+                let cause = std::error::Error::source(error)
+                    .map_or_else(String::new, |it| format!(": {it}"));
+                self.line(&format!("note: {error}{cause}; --status does not see this tunnel"));
+            }
             KeepNews::Closing { open_conns: 0 } => self.line("ending"),
             KeepNews::Closing { open_conns } => {
                 self.line(&format!("ending: {open_conns} open connections have a moment"));
@@ -271,7 +286,14 @@ impl Keeper for Screen {
     }
 
     fn tick(&mut self, status: &KeepStatus) {
-        let Some(bar) = &self.bar else { return };
+        if !self.is_live {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+            bar.set_style(ProgressStyle::default_spinner());
+            bar
+        });
         let (bytes_in, bytes_out) = status.bytes();
         let state = match (status.state, status.retry) {
             (KeepState::Waiting, Some(left)) => {

@@ -227,6 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_and_cannot_be_undone_keeps_the_journal_for_the_next_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hosts");
+        fs::write(&path, "old").unwrap();
+        // Open for reading alone: neither the change nor its undoing can be written.
+        let error = write_in_place(&path, &File::open(&path).unwrap(), b"old", b"new").unwrap_err();
+        let HostsError::Torn { journal, .. } = &error else { panic!("{error}") };
+        assert!(journal.exists() && error.remedy().unwrap().contains("puts the file back first"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        fs::write(&path, "nld").unwrap();
+        assert_eq!(recover(&path, &open(&path), b"nld").unwrap(), Recovered::Undone);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert!(!journal.exists());
+        // Nothing could be changed, and nothing is left.
+        let missing = folder.path().join("nowhere/hosts");
+        let error = write_in_place(&missing, &open(&path), b"old", b"new").unwrap_err();
+        assert!(matches!(error, HostsError::File { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
     fn a_file_that_somebody_changed_since_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hosts");

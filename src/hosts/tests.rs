@@ -398,6 +398,29 @@ fn listed(folder: &Path) -> Vec<String> {
     names
 }
 
+fn no_flags() -> rustix::fs::XattrFlags {
+    rustix::fs::XattrFlags::empty()
+}
+
+/// An access control list that lets user 1234 read, as the kernel keeps it (acl(5)).
+fn acl() -> Vec<u8> {
+    let nobody = u32::MAX;
+    let entries = [
+        (0x01_u16, 6_u16, nobody),
+        (0x02, 4, 1234),
+        (0x04, 4, nobody),
+        (0x10, 4, nobody),
+        (0x20, 0, nobody),
+    ];
+    let mut octets = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        octets.extend_from_slice(&tag.to_le_bytes());
+        octets.extend_from_slice(&permissions.to_le_bytes());
+        octets.extend_from_slice(&id.to_le_bytes());
+    }
+    octets
+}
+
 #[test]
 fn a_file_is_changed_and_changed_back_with_all_that_belongs_to_it() {
     let before = b"127.0.0.1 localhost\r\n\xff\xfe odd\n::1 x";
@@ -408,8 +431,8 @@ fn a_file_is_changed_and_changed_back_with_all_that_belongs_to_it() {
         std::os::unix::fs::chown(&path, Some(12), Some(34)).unwrap();
     }
     let file = fs::File::open(&path).unwrap();
-    let marked =
-        rustix::fs::fsetxattr(&file, "user.note", b"kept", rustix::fs::XattrFlags::empty());
+    let marked = rustix::fs::fsetxattr(&file, "user.note", b"kept", no_flags());
+    let listed_user = rustix::fs::fsetxattr(&file, "system.posix_acl_access", &acl(), no_flags());
     let meta = path.metadata().unwrap();
 
     let edit = apply(&path, "dasher", &dasher()).unwrap();
@@ -425,6 +448,12 @@ fn a_file_is_changed_and_changed_back_with_all_that_belongs_to_it() {
         let len =
             rustix::fs::fgetxattr(fs::File::open(&path).unwrap(), "user.note", &mut value[..]);
         assert_eq!(&value[..len.unwrap()], b"kept");
+    }
+    if listed_user.is_ok() {
+        let mut value = [0; 99];
+        let name = "system.posix_acl_access";
+        let len = rustix::fs::fgetxattr(fs::File::open(&path).unwrap(), name, &mut value[..]);
+        assert_eq!(&value[..len.unwrap()], acl());
     }
     let applied = fs::read(&path).unwrap();
     let again = apply(&path, "dasher", &dasher()).unwrap();

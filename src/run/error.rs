@@ -152,6 +152,9 @@ impl RunError {
             Self::Manifest { .. } => Some(
                 "docs/target.md and docs/verdicts.md describe the keys of a manifest".to_owned(),
             ),
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("see who owns it (`ls -l`); another user's needs sudo".to_owned())
+            }
             Self::AlreadyKept { target, .. } => Some(format!(
                 "`tunnelcheck tunnel {target} --status` shows its state; end that process first"
             )),

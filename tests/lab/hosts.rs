@@ -133,12 +133,15 @@ fn two_servers_on_one_port_are_each_reached_by_name() {
     let (first, other) = (greeting("dasher.dartmouth.edu"), greeting("dancer.dartmouth.edu"));
     let short = (greeting("dasher"), greeting("blitz2"));
     drop(tunnel);
+    let through = "$T lab user pop3@127.0.0.1:110 pop3@127.0.0.2:110";
+    let judged = crate::check::run_with(world, &config, &[], through);
     let back = hosts(world, &config, &["--revert"]);
     fs::write(world.hosts_file(Host::Client), client_hosts).unwrap();
     fs::write(&gateway_hosts, before).unwrap();
     drop(second);
     world.sh(Host::Mail, &format!("ip addr del {MAIL2}/24 dev eth0"));
     done(&back);
+    judged.expect(crate::check::PASS).claim("carried", "holds", "");
     assert!(first.starts_with("+OK Dovecot"), "{first:?}");
     assert!(other.starts_with("+OK") && !other.contains("Dovecot"), "{other:?}");
     assert_eq!(short, (first, other));

@@ -38,6 +38,8 @@ pub(super) enum Found {
         pid: Option<u32>,
         /// Its state.
         state: Value,
+        /// How old that is.
+        age: Duration,
     },
 }
 
@@ -86,7 +88,12 @@ impl Claim {
     /// Writes the state, as a whole.
     pub(super) fn write(&self, status: &KeepStatus) -> Result<(), RunError> {
         let new = self.state.with_extension("new");
-        let failed = |source| RunError::File { action: "write", path: self.state.clone(), source };
+        let failed = |source| {
+            // Better none than one that is no longer true.
+            let _ = fs::remove_file(&self.state);
+            let _ = fs::remove_file(&new);
+            RunError::File { action: "write", path: self.state.clone(), source }
+        };
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -111,7 +118,8 @@ impl Drop for Claim {
 
 /// Looks for a process that keeps the tunnel of `target` up.
 pub(super) fn find(target: &str) -> Result<Found, RunError> {
-    for folder in folders() {
+    // What another user wrote is nobody's word.
+    for folder in folders().into_iter().filter(|folder| is_trusted(folder)) {
         let (lock, state) = paths(&folder, target);
         let mut file = match File::open(&lock) {
             Ok(file) => file,
@@ -128,7 +136,7 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
         let deadline = Instant::now() + STATE_PATIENCE;
         loop {
             match read_state(&state) {
-                Ok(state) => return Ok(Found::Running { pid, state }),
+                Ok((state, age)) => return Ok(Found::Running { pid, state, age }),
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Err(RunError::File { action: "read", path: state, source: error });
                 }
@@ -136,7 +144,7 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
                 Err(_) if !is_same(&file, &lock) => break,
                 Err(_) => {
                     let state = json!({"target": target, "pid": pid, "state": "connecting"});
-                    return Ok(Found::Running { pid, state });
+                    return Ok(Found::Running { pid, state, age: Duration::ZERO });
                 }
             }
         }
@@ -144,10 +152,14 @@ pub(super) fn find(target: &str) -> Result<Found, RunError> {
     Ok(Found::Nobody)
 }
 
-fn read_state(path: &Path) -> io::Result<Value> {
+/// A state, and how long ago it was written.
+fn read_state(path: &Path) -> io::Result<(Value, Duration)> {
     let mut text = String::new();
-    File::open(path)?.take(MAX_STATE_BYTES).read_to_string(&mut text)?;
-    serde_json::from_str(&text).map_err(io::Error::other)
+    let file = File::open(path)?;
+    // One from the future was written in front of a clock that was set back.
+    let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
+    file.take(MAX_STATE_BYTES).read_to_string(&mut text)?;
+    Ok((serde_json::from_str(&text).map_err(io::Error::other)?, age))
 }
 
 fn pid_in(file: &mut File) -> Option<u32> {
@@ -205,6 +217,14 @@ fn own_folder() -> Result<PathBuf, RunError> {
     Err(RunError::File { action: "use", path, source })
 }
 
+/// A folder of ours or of root's that nobody else can write in.
+fn is_trusted(folder: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    folder
+        .symlink_metadata()
+        .is_ok_and(|it| it.is_dir() && (it.uid() == own || it.uid() == 0) && it.mode() & 0o022 == 0)
+}
+
 /// A folder of ours that nobody else can write in.
 fn check(folder: &Path) -> io::Result<()> {
     let meta = folder.symlink_metadata()?;
@@ -213,4 +233,35 @@ fn check(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a folder of this user alone"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_folder_that_others_can_write_in_is_neither_used_nor_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |bits| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(bits)).unwrap();
+            (check(folder.path()).is_ok(), is_trusted(folder.path()))
+        };
+        assert_eq!((open(0o700), open(0o755)), ((true, true), (true, true)));
+        assert_eq!((open(0o777), open(0o720)), ((false, false), (false, false)));
+        open(0o700);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(check(&link).is_err() && !is_trusted(&link));
+    }
+
+    #[test]
+    fn a_long_name_of_a_target_has_a_short_file() {
+        let (lock, state) = paths(Path::new("/x"), &"a/".repeat(200));
+        assert_eq!(lock.file_name().unwrap().len(), 64 + ".lock".len());
+        assert_ne!(lock, state);
+        assert_eq!(paths(Path::new("/x"), "a b").1, Path::new("/x/a%20b.json"));
+        // A dot in the name is no extension that the state's could take the place of.
+        assert_ne!(paths(Path::new("/x"), "a.b").0, paths(Path::new("/x"), "a.c").0);
+    }
 }

@@ -30,7 +30,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// A tunnel that was up for so long begins anew with short waits.
 const STABLE: Duration = Duration::from_secs(30);
 /// How long open conns have to end when the tunnel is to end.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How to keep it up.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +55,8 @@ pub struct Stop<'a> {
 pub enum KeepNews<'a> {
     /// The mouths are open; nothing is up yet.
     Bound(&'a [ForwardRecord]),
+    /// It is being brought up: a person may be asked something.
+    Dialing,
     /// It is up.
     Up {
         /// Its state.
@@ -70,6 +72,11 @@ pub enum KeepNews<'a> {
         reason: &'a str,
         /// When it is tried again.
         retry: Duration,
+    },
+    /// Its state cannot be written down: `--status` does not see it.
+    Unwritten {
+        /// Why.
+        error: &'a RunError,
     },
     /// It was told to end.
     Closing {
@@ -115,6 +122,7 @@ pub fn keep(
         end: options.window.map(|window| Instant::now() + window),
         backoff: Backoff::default(),
         written: None,
+        unwritten: false,
     };
     keeping.keeper.news(&KeepNews::Bound(&bound.forwards()));
     let line = keeping.run(Line::Bound(bound))?;
@@ -138,6 +146,8 @@ struct Keeping<'a> {
     backoff: Backoff,
     /// When the state was last written.
     written: Option<Instant>,
+    /// It could not be.
+    unwritten: bool,
 }
 
 impl Keeping<'_> {
@@ -145,14 +155,15 @@ impl Keeping<'_> {
         let mut down_since: Option<Instant> = None;
         while !self.is_over() {
             self.status.connecting();
-            self.write(true)?;
+            self.write(true);
+            self.keeper.news(&KeepNews::Dialing);
             let (next, outcome) = self.dial(line);
             line = next;
             let reason = match (outcome, &line) {
                 (Ok(()), Line::Tunnel(tunnel)) => {
                     let record = tunnel.record();
                     self.status.up(&record);
-                    self.write(true)?;
+                    self.write(true);
                     let after = down_since.map(|since| since.elapsed());
                     self.keeper.news(&KeepNews::Up {
                         record: &record,
@@ -160,7 +171,7 @@ impl Keeping<'_> {
                         after,
                     });
                     let up = Instant::now();
-                    let Some(reason) = self.watch(tunnel)? else { break };
+                    let Some(reason) = self.watch(tunnel) else { break };
                     if up.elapsed() >= STABLE {
                         self.backoff = Backoff::default();
                     }
@@ -176,9 +187,9 @@ impl Keeping<'_> {
             };
             let retry = self.backoff.next();
             self.status.down(&reason, retry, line.forwards());
-            self.write(true)?;
+            self.write(true);
             self.keeper.news(&KeepNews::Down { reason: &reason, retry });
-            self.wait(&line, retry)?;
+            self.wait(&line, retry);
         }
         Ok(line)
     }
@@ -203,7 +214,7 @@ impl Keeping<'_> {
     }
 
     /// Looks after a tunnel that is up. Why it is not any more; none where it is to end.
-    fn watch(&mut self, tunnel: &Tunnel) -> Result<Option<String>, RunError> {
+    fn watch(&mut self, tunnel: &Tunnel) -> Option<String> {
         let (local, remote) = tunnel.local_remote();
         let mut dog = Watchdog::now();
         let mut asked_from = Some(local.ip());
@@ -211,7 +222,7 @@ impl Keeping<'_> {
         while !self.is_over() {
             if !tunnel.is_up() {
                 let lost = tunnel.record().lost.map(|(_, reason)| reason);
-                return Ok(Some(lost.unwrap_or_else(|| "the connection ended".to_owned())));
+                return Some(lost.unwrap_or_else(|| "the connection ended".to_owned()));
             }
             if let Some(gap) = dog.look() {
                 let slept = format!(
@@ -245,15 +256,15 @@ impl Keeping<'_> {
                 }
             }
             self.status.carry(&tunnel.record(), tunnel.open_conns());
-            self.write(false)?;
+            self.write(false);
             self.keeper.tick(&self.status);
             std::thread::sleep(TICK);
         }
-        Ok(None)
+        None
     }
 
     /// Waits for the next attempt; a sleep that ends, or an address that changes, ends the waiting.
-    fn wait(&mut self, line: &Line, retry: Duration) -> Result<(), RunError> {
+    fn wait(&mut self, line: &Line, retry: Duration) {
         let start = Instant::now();
         let mut dog = Watchdog::now();
         let remote = line.remote();
@@ -273,11 +284,10 @@ impl Keeping<'_> {
                 }
             }
             self.status.waiting(retry.saturating_sub(start.elapsed()), line.forwards());
-            self.write(false)?;
+            self.write(false);
             self.keeper.tick(&self.status);
             std::thread::sleep(TICK.min(retry.saturating_sub(start.elapsed())));
         }
-        Ok(())
     }
 
     /// Ends it: no new conns, a moment for the open ones, and goodbye.
@@ -285,8 +295,7 @@ impl Keeping<'_> {
         let Line::Tunnel(tunnel) = line else { return };
         tunnel.close_mouths();
         self.status.closing();
-        // It ends at any rate: a state that cannot be written any more changes nothing.
-        let _ = self.write(true);
+        self.write(true);
         self.keeper.news(&KeepNews::Closing { open_conns: tunnel.open_conns() });
         let start = Instant::now();
         while tunnel.is_up()
@@ -303,13 +312,17 @@ impl Keeping<'_> {
         self.stop.asked.load(Ordering::Relaxed) || self.end.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// Writes the state down: at once after a change, else once a second.
-    fn write(&mut self, changed: bool) -> Result<(), RunError> {
+    /// Writes the state down: at once after a change, else once a second. A disk that is full does not end a tunnel; the
+    /// state is taken away then, so that nobody reads an old one.
+    fn write(&mut self, changed: bool) {
         if changed || self.written.is_none_or(|at| at.elapsed() >= ADDRESS_CHECK) {
             self.written = Some(Instant::now());
-            self.claim.write(&self.status)?;
+            let failed = self.claim.write(&self.status).err();
+            if let Some(error) = failed.as_ref().filter(|_| !self.unwritten) {
+                self.keeper.news(&KeepNews::Unwritten { error });
+            }
+            self.unwritten = failed.is_some();
         }
-        Ok(())
     }
 }
 

@@ -174,13 +174,25 @@ impl KeepStatus {
 pub struct Running {
     /// Its state, as that process has last written it.
     pub json: Value,
+    /// How long ago; a process that runs writes once a second.
+    pub age: Duration,
 }
 
+/// A state this old is no longer one: its process was stopped, or hangs. Longer than a gateway may take to answer.
+const STALE: Duration = Duration::from_secs(15);
+
 impl Running {
-    /// Whether it is up.
+    /// Whether its process has said nothing for too long.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.age >= STALE
+    }
+
+    /// Whether it is up, as far as its process says so.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.json.get("state").and_then(Value::as_str) == Some(KeepState::Up.word())
+        !self.is_stale()
+            && self.json.get("state").and_then(Value::as_str) == Some(KeepState::Up.word())
     }
 }
 
@@ -191,7 +203,7 @@ impl Running {
 pub fn running(target: &str) -> Result<Option<Running>, RunError> {
     match claim::find(target)? {
         Found::Nobody => Ok(None),
-        Found::Running { state, .. } => Ok(Some(Running { json: state })),
+        Found::Running { state, age, .. } => Ok(Some(Running { json: state, age })),
     }
 }
 
