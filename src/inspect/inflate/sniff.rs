@@ -3,14 +3,17 @@
 use super::bounds::{Fault, Work};
 use super::reading::{Body, Source};
 use super::{Coding, Context, Outcome};
-use crate::inspect::blocks::Pairs;
+use crate::inspect::blocks::Trios;
 
 /// Octets of the longest magic.
 const MAGIC: usize = 4;
 
 /// How each `magic` begins.
-static MAGICS: Pairs =
-    Pairs::new(&[(b"\x1f", b"\x8b"), (b"\x28", b"\xb5"), (b"\x78", b"\x01\x5e\x9c\xda")]);
+static MAGICS: Trios = Trios::new(&[
+    [b"\x1f", b"\x8b", b"\x08"],
+    [b"\x28", b"\xb5", b"\x2f"],
+    [b"\x78", b"\x01\x5e\x9c\xda", b""],
+]);
 
 /// Bodies that are open side by side in one sequence of octets.
 const MAX_OPEN: usize = 4;
@@ -77,9 +80,7 @@ impl Sniffer {
             let front = here.get(..carried - at).unwrap_or_default();
             self.begin(coding, zone, &[front, bytes], source, depth, cx, work, outcome);
         }
-        let mut at = 0;
-        while let Some(found) = MAGICS.find(bytes, at) {
-            at = found;
+        MAGICS.each(bytes, &mut |at| {
             let here = bytes.get(at..).unwrap_or_default();
             if let Some((coding, _)) = magic(here)
                 && (coding != Coding::Zlib || zone == Zone::Clear || at < ZLIB_IN_SEALED)
@@ -88,8 +89,7 @@ impl Sniffer {
                 let source = Source { wire, exact: false, ..from };
                 self.begin(coding, zone, &[here], source, depth, cx, work, outcome);
             }
-            at += 1;
-        }
+        });
         self.remember(joined, bytes);
     }
 
@@ -147,8 +147,8 @@ impl Sniffer {
     fn remember(&mut self, joined: &[u8], bytes: &[u8]) {
         let last = if bytes.len() >= MAGIC - 1 { bytes } else { joined };
         let last = last.get(last.len().saturating_sub(MAGIC - 1)..).unwrap_or_default();
-        for (place, octet) in self.carry.iter_mut().zip(last) {
-            *place = *octet;
+        if let Some(place) = self.carry.get_mut(..last.len()) {
+            place.copy_from_slice(last);
         }
         self.carried = u8::try_from(last.len()).unwrap_or(0);
     }

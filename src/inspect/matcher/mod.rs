@@ -24,7 +24,7 @@ use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
 use engine::{Cursor, Engine};
 
 use pattern::{Outcome, Pattern, Place, Window};
-use view::kinds_in;
+use view::{Around, kinds_in};
 
 /// Identifiers and tokens together.
 pub const MAX_TEXTS: usize = 1024;
@@ -58,6 +58,8 @@ struct Index {
     keep: usize,
     /// Characters of the texts that JSON escapes with one letter: only these escapes are undone.
     simple: Vec<u8>,
+    /// Which escapes a match may hold.
+    around: Around,
 }
 
 /// Which text was found, by its place in what `Matcher::new` was given.
@@ -139,6 +141,7 @@ impl Matcher {
         let index = Index {
             keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
             simple: simple_escapes(identifiers),
+            around: Around::new(&patterns),
             identifiers: identifiers.to_vec(),
             tokens: tokens.to_vec(),
             patterns,
@@ -202,7 +205,7 @@ impl Matcher {
     fn may_hold(&self, bytes: &[u8]) -> bool {
         let mut is_proposed = false;
         self.index.engine.scan(&mut Cursor::default(), bytes, &mut |_, _| is_proposed = true);
-        is_proposed || kinds_in(bytes, &self.index.simple).contains(&true)
+        is_proposed || kinds_in(&[], bytes, &self.index).iter().any(Option::is_some)
     }
 
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.

@@ -166,6 +166,16 @@ impl Pattern {
         self.slots.iter().map(|slot| slot.iter().map(Vec::len).max().unwrap_or(0)).sum()
     }
 
+    /// The fewest octets that it can take on the wire.
+    pub(super) fn least_wire_len(&self) -> usize {
+        match self.form {
+            Form::Slots => {
+                self.slots.iter().map(|slot| slot.iter().map(Vec::len).min().unwrap_or(0)).sum()
+            }
+            Form::Base64 { phase } => Span64::of(phase, self.octets()).chars(),
+        }
+    }
+
     /// The most octets that it can take on the wire.
     pub(super) fn max_wire_len(&self) -> usize {
         match self.form {

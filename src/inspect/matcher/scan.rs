@@ -132,15 +132,15 @@ impl Scanner {
         let Self { raw, pieces, views, words, .. } = self;
         let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
         let mut is_any_awake = false;
-        let has_escape = kinds_in(bytes, &index.simple);
-        for ((kind, place), has_escape) in Kind::ALL.into_iter().zip(views).zip(has_escape) {
+        let escapes = kinds_in(raw.tail(), bytes, index);
+        for ((kind, place), first) in Kind::ALL.into_iter().zip(views).zip(escapes) {
             let is_wanted = kind != Kind::Mixed || is_any_awake;
-            if place.is_none() && !(is_wanted && has_escape) {
+            if place.is_none() && !(is_wanted && first.is_some()) {
                 continue;
             }
             is_any_awake |= kind != Kind::ModifiedUtf7;
             let view = place.get_or_insert_with(|| Box::new(View::new(kind)));
-            view.feed(index, raw.tail(), offset, bytes, &mut |found| {
+            view.feed(index, raw.tail(), offset, (bytes, first), &mut |found| {
                 let Some(due) = view_match(index, pieces, &window, &found) else { return };
                 if due.encoding == Encoding::Rfc2047
                     && let Some(pattern) = index.patterns.get(due.pattern)

@@ -76,16 +76,16 @@ impl Track {
             settle(candidates, told, patterns, &window, out);
         }
         engine.scan(&mut self.cursor, bytes, &mut |at, owner| {
-            let Some(pattern) = patterns.get(owner.pattern) else { return };
-            let slot = end
-                .checked_add_signed(at)
-                .and_then(|pos| pos.checked_add_signed(-i64::from(owner.back)));
+            let number = owner.pattern as usize;
+            let Some(pattern) = patterns.get(number) else { return };
+            let slot =
+                end.checked_add_signed(at).and_then(|pos| pos.checked_sub(owner.back.into()));
             let Some(pos) = slot else { return };
-            let candidate = Candidate { pattern: owner.pattern, index: owner.index as usize, pos };
+            let candidate = Candidate { pattern: number, index: owner.index.into(), pos };
             match pattern.verify(&window, pos, candidate.index) {
                 Outcome::No => {}
                 Outcome::NeedMore => candidates.push(candidate),
-                Outcome::Yes(place) => told.tell(&window, owner.pattern, place, out),
+                Outcome::Yes(place) => told.tell(&window, number, place, out),
             }
         });
     }

@@ -2,21 +2,16 @@
 //!
 //! For a stride of `s` a window of the pattern is chosen in which grams may begin at `s` places in a row, in each of its
 //! spellings; whatever the offset of the pattern in the stream, one of these places is a multiple of `s`. Spellings are
-//! numbers, not lists of octets: a target has thousands of them, and a program that starts should not be noticed.
+//! numbers, not lists of octets: a target has thousands of them, and a program that starts should not be noticed. Line breaks
+//! inside of base64 are not spelled: `sweep` joins the octets around them.
 
+use super::Owner;
 use super::sweep::Gram;
-use super::{GRAM, Owner};
+use crate::inspect::blocks::sieve::GRAM;
 use crate::inspect::matcher::pattern::{Form, Pattern, Slot, Span64};
 
 /// Windows of a pattern that are weighed up; further on in a long text there is nothing better.
 const MAX_TRIES: usize = 24;
-
-/// Line breaks inside base64 that a gram may hold. Others (two breaks, many blanks) are found where no gram of the window
-/// touches them.
-const BREAKS: [&[u8]; 5] = [b"\r\n", b"\n", b"\r\n ", b"\r\n\t", b"\r"];
-
-/// Base64 characters between which no line break falls (RFC 4648 s4: a group).
-const GROUP: usize = 4;
 
 /// Case bit of the ASCII letters.
 const CASE: u8 = 0x20;
@@ -40,18 +35,6 @@ impl Run {
             run.len += 1;
         }
         run
-    }
-
-    /// The first octets and the others.
-    fn split(self, at: usize) -> (Self, [u8; GRAM], usize) {
-        let at = at.min(self.len);
-        let octets = self.value.to_le_bytes();
-        let front = Self::default().then(octets.get(..at).unwrap_or_default(), GRAM);
-        let mut back = [0; GRAM];
-        for (place, octet) in back.iter_mut().zip(octets.iter().skip(at)) {
-            *place = *octet;
-        }
-        (front, back, self.len - at)
     }
 }
 
@@ -102,8 +85,9 @@ impl<'a> Layout<'a> {
     /// All grams of `len` octets that may stand at a place of the stride.
     pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
         let mut grams = Vec::new();
-        let mut add = |index: usize, back: i32, spelled: Vec<u32>| {
-            let Ok(index) = u32::try_from(index) else { return };
+        let Ok(pattern) = u32::try_from(pattern) else { return grams };
+        let mut add = |index: usize, back: usize, spelled: Vec<u32>| {
+            let (Ok(index), Ok(back)) = (u16::try_from(index), u16::try_from(back)) else { return };
             let owner = Owner { pattern, index, back };
             grams.extend(merged(spelled).map(|(value, mask)| Gram { value, mask, owner }));
         };
@@ -160,7 +144,7 @@ fn weight(slot: &Slot) -> (f64, f64) {
     (ways as f64, if is_dull { 8.0 } else { 0.0 })
 }
 
-type Add<'o> = &'o mut dyn FnMut(usize, i32, Vec<u32>);
+type Add<'o> = &'o mut dyn FnMut(usize, usize, Vec<u32>);
 
 /// `slots`: number of the first one, and from there on.
 fn slot_grams(
@@ -184,7 +168,7 @@ fn slot_grams(
                     spell(Run::default().then(octets, len), later, len, &mut spelled);
                 }
             }
-            add(first + nth, i32::try_from(back).unwrap_or(0), spelled);
+            add(first + nth, back, spelled);
         }
         distance += least.get(first + nth).copied().unwrap_or(0);
     }
@@ -211,63 +195,28 @@ fn base64_grams(
     add: Add<'_>,
 ) {
     let need = stride + len - 1;
-    // A window that holds the fewest borders of groups has the fewest line breaks.
     let starts = first..=end.saturating_sub(need).max(first);
-    let count = |at: usize| chars(slots, phase, at, (at + len).min(end)).map_or(0, |it| it.len());
+    let count = |at: usize| chars(slots, phase, at, (at + len).min(end)).len();
     let counts: Vec<usize> = (first..first + MAX_TRIES + stride).map(count).collect();
     let weigh = |&start: &usize| {
         let texts = counts.get(start - first..start - first + stride).unwrap_or_default();
-        let borders = (start + 1..start + need).filter(|at| at.is_multiple_of(GROUP)).count();
-        texts.iter().sum::<usize>() + borders * stride
+        texts.iter().sum::<usize>()
     };
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
     for at in start..(start + stride).min(end) {
-        if at > start && at.is_multiple_of(GROUP) {
-            // Grams that begin in a line break in front of this character.
-            for line_break in BREAKS {
-                for from in 0..line_break.len() {
-                    let rest = line_break.get(from..).unwrap_or_default();
-                    let back = i32::try_from(rest.len()).unwrap_or(0);
-                    add(at, -back, broken(slots, phase, (at, at, end), rest, len));
-                }
-            }
-        }
-        let mut spelled = broken(slots, phase, (at, at, end), b"", len);
-        let border = (at + 1).next_multiple_of(GROUP);
-        if border < at + len {
-            for line_break in BREAKS {
-                spelled.append(&mut broken(slots, phase, (at, border, end), line_break, len));
-            }
-        }
-        add(at, 0, spelled);
+        let spelled = chars(slots, phase, at, (at + len).min(end)).into_iter();
+        add(at, 0, spelled.filter(|run| run.len == len).map(|run| run.value).collect());
     }
 }
 
-/// `len` octets of base64 from character `at` on, up to `end`, with a line break in front of character `border`.
-fn broken(
-    slots: &[Slot],
-    phase: usize,
-    (at, border, end): (usize, usize, usize),
-    line_break: &[u8],
-    len: usize,
-) -> Vec<u32> {
-    let behind = len.saturating_sub(border - at + line_break.len());
-    let whole = chars(slots, phase, at, (border + behind).min(end).max(at));
-    let spelled = whole.unwrap_or_default().into_iter().map(|chars| {
-        let (front, back, back_len) = chars.split(border - at);
-        front.then(line_break, len).then(back.get(..back_len).unwrap_or_default(), len)
-    });
-    spelled.filter(|run| run.len == len).map(|run| run.value).collect()
-}
-
-/// What the characters from `from` up to `to` may be, counted as in `Span64`; none where nothing is to be spelled. At most
-/// as many as a gram has.
-fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Option<Vec<Run>> {
-    if from >= to {
-        return Some(vec![Run::default()]);
-    }
+/// What the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram has.
+fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Vec<Run> {
     // Bits of the text: four characters lie in four octets at most.
-    let (low, high) = ((6 * from).checked_sub(8 * phase)?, (6 * to).checked_sub(8 * phase)?);
+    let bit = |at: usize| (6 * at).checked_sub(8 * phase);
+    let (Some(low), Some(high)) = (bit(from), bit(to)) else { return Vec::new() };
+    if from >= to {
+        return Vec::new();
+    }
     let texts = cut(slots, low / 8, high.div_ceil(8));
     let mut out = Vec::with_capacity(texts.len());
     for text in texts {
@@ -284,7 +233,7 @@ fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Option<Vec<Run
     }
     out.sort_unstable();
     out.dedup();
-    Some(out)
+    out
 }
 
 /// The character of a six-bit value.

@@ -1,18 +1,25 @@
 //! One pass over octets: which grams begin at the places of the stride.
 //!
-//! A small table of bits says of almost every place that no gram begins there; only for the others the grams are looked at.
+//! A sieve says of almost every place that no gram begins there; only for the others the grams are looked at. Line breaks
+//! inside of base64 are met by joining: at each break the octets around it are looked at as if it were not there.
 
-use super::{GRAM, Owner};
+use super::Owner;
+use crate::inspect::blocks::Trios;
+use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
+use memchr::memchr2_iter;
 
-/// Bits of the filter for each gram; two of them are set.
-const BITS_PER_GRAM: usize = 16;
-/// Words of 64 bits of the filter, at least and at most: 8 KiB fit beside other things in the first cache, 4 MiB in the last.
-const WORDS: [usize; 2] = [1 << 10, 1 << 19];
-/// Places that are looked at before it is asked whether one of them may be one.
-const BATCH: usize = 8;
+/// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
+pub(super) const HELD: usize = 15;
+
+/// Where base64 may be broken.
+static BREAKS: Trios = Trios::new(&[[
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
+    b"\r\n",
+    b"\r\n\t ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
+]]);
 
 /// A gram, its octets in the order of the wire from the lowest byte on. Bits that are not in `mask` do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Gram {
     pub(super) value: u32,
     pub(super) mask: u32,
@@ -23,125 +30,188 @@ pub(super) struct Gram {
 pub(super) struct Sweep {
     len: usize,
     stride: usize,
-    /// The bits of a gram of this length.
-    mask: u32,
-    filter: Box<[u64]>,
-    filter_shift: u32,
-    /// In the order of their buckets.
+    sieve: Sieve,
+    tables: [Table; Self::TABLES],
+}
+
+/// Grams in the order of their buckets.
+struct Table {
     grams: Box<[Gram]>,
     /// Where the grams of a bucket begin; one more than there are buckets.
     starts: Box<[u32]>,
-    bucket_shift: u32,
+    /// The buckets are this power of two.
+    bits: u32,
 }
 
 impl Sweep {
-    pub(super) fn new(len: usize, stride: usize, mut grams: Vec<Gram>) -> Self {
-        let mask = u32::MAX >> (8 * (GRAM - len.min(GRAM)));
-        let [least, most] = WORDS;
-        let words = (grams.len() * BITS_PER_GRAM / 64).next_power_of_two().clamp(least, most);
-        let buckets = grams.len().next_power_of_two().max(2);
-        let filter_shift = 64 - words.trailing_zeros();
-        let bucket_shift = 64 - buckets.trailing_zeros();
-        let bucket = |gram: &Gram| spread(fold(gram.value)) >> bucket_shift;
-        grams.sort_unstable_by_key(|gram| (bucket(gram), *gram));
-        grams.dedup();
-        let mut filter = vec![0; words].into_boxed_slice();
-        let mut starts = Vec::with_capacity(buckets + 1);
-        for (at, gram) in (0_u32..).zip(&grams) {
-            let hash = spread(fold(gram.value));
-            if let Some(word) = filter.get_mut(index(hash >> filter_shift)) {
-                *word |= bits(hash);
-            }
-            starts.resize(starts.len().max(index(bucket(gram)) + 1), at);
-        }
-        starts.resize(buckets + 1, u32::try_from(grams.len()).unwrap_or(u32::MAX));
-        Self {
+    /// Tables.
+    pub(super) const TABLES: usize = 3;
+    /// Texts as they are.
+    pub(super) const TEXT: usize = 0;
+    /// Hexadecimal digits.
+    pub(super) const HEX: usize = 1;
+    /// Base64 characters.
+    pub(super) const BASE64: usize = 2;
+
+    pub(super) fn new(len: usize, stride: usize, tables: [Vec<Gram>; Self::TABLES]) -> Self {
+        let sieve = Sieve::new(
             len,
             stride,
-            mask,
-            filter,
-            filter_shift,
-            grams: grams.into(),
-            starts: starts.into(),
-            bucket_shift,
-        }
+            &tables.each_ref().map(|grams| grams.iter().map(|gram| (gram.value, gram.mask))),
+        );
+        Self { len, stride, sieve, tables: tables.map(Table::new) }
     }
 
-    /// The places in `held`, the octets in front of `bytes`, whose grams end in `bytes`. `pos`: the offset of `bytes` in the stream.
+    /// The grams that begin in `held`, the octets in front of `bytes`, and end in `bytes`. `pos`: the offset of `bytes` in
+    /// the stream.
     pub(super) fn seam(&self, pos: u64, held: &[u8], bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
-        let mut joined = [0; 2 * (GRAM - 1)];
-        let octets = held.iter().chain(bytes.iter().take(GRAM - 1));
+        if held.is_empty() {
+            return;
+        }
+        let mut joined = [0; 2 * HELD];
+        let octets = held.iter().chain(bytes.iter().take(HELD));
         let mut len = 0;
         for (place, octet) in joined.iter_mut().zip(octets) {
             *place = *octet;
             len += 1;
         }
-        for at in 0..held.len() {
+        let joined = joined.get(..len).unwrap_or_default();
+        let border = signed(held.len());
+        for at in held.len().saturating_sub(self.len - 1)..held.len() {
             let offset = pos - (held.len() - at) as u64;
-            let end = at + self.len;
-            if end > held.len() && end <= len && self.is_place(offset) {
-                let gram = gram(joined.get(at..end).unwrap_or_default());
-                self.look(signed(at) - signed(held.len()), gram, on);
+            if offset.is_multiple_of(self.stride as u64)
+                && let Some(octets) = joined.get(at..at + self.len)
+            {
+                let gram = sieve::gram(octets);
+                self.look(self.sieve.tables_of(gram), signed(at) - border, gram, on);
             }
         }
-    }
-
-    /// The places in `bytes` at which a whole gram begins.
-    pub(super) fn scan(&self, pos: u64, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
-        let first = index(pos.wrapping_neg() % self.stride as u64);
-        let at = match self.stride {
-            8 => self.batches::<8>(first, bytes, on),
-            4 => self.batches::<4>(first, bytes, on),
-            2 => self.batches::<2>(first, bytes, on),
-            _ => self.batches::<1>(first, bytes, on),
-        };
-        let mut at = at;
-        while let Some(octets) = bytes.get(at..at + self.len) {
-            let gram = gram(octets);
-            if self.may_be(gram) != 0 {
-                self.look(signed(at), gram, on);
-            }
-            at += self.stride;
-        }
-    }
-
-    /// Looks at whole batches of places; returns the first place behind them.
-    fn batches<const STRIDE: usize>(
-        &self,
-        first: usize,
-        bytes: &[u8],
-        on: &mut dyn FnMut(i64, Owner),
-    ) -> usize {
-        let mut at = first;
-        while let Some(block) = bytes.get(at..at + STRIDE * (BATCH - 1) + GRAM) {
-            let mut any = 0;
-            for nth in 0..BATCH {
-                any |= self.may_be(gram_at(block, nth * STRIDE) & self.mask);
-            }
-            if any != 0 {
-                for nth in 0..BATCH {
-                    let gram = gram_at(block, nth * STRIDE) & self.mask;
-                    if self.may_be(gram) != 0 {
-                        self.look(signed(at + nth * STRIDE), gram, on);
+        if self.has_base64() {
+            for at in memchr2_iter(b'\r', b'\n', joined) {
+                let before = at.checked_sub(1);
+                let is_char = |at: &usize| joined.get(*at).is_some_and(|it| BREAKS.begins(*it));
+                let Some(at) = before.filter(is_char) else { continue };
+                self.join(joined, at, held.len(), &mut |at, owner| {
+                    if at < border {
+                        on(at - border, owner);
                     }
-                }
+                });
             }
-            at += STRIDE * BATCH;
         }
-        at
     }
 
-    /// 1 where the filter does not rule the gram out.
-    #[inline]
-    fn may_be(&self, gram: u32) -> u64 {
-        let hash = spread(fold(gram));
-        let word = self.filter.get(index(hash >> self.filter_shift)).copied().unwrap_or(0);
-        (word >> (hash >> 20 & 63)) & (word >> (hash >> 26 & 63)) & 1
+    /// The grams in `bytes`.
+    pub(super) fn scan(&self, pos: u64, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
+        let first = usize::try_from(pos.wrapping_neg() % self.stride as u64).unwrap_or(0);
+        self.sieve.each(bytes, first, &mut |at, tables| {
+            let octets = bytes.get(at..at + self.len).unwrap_or_default();
+            self.look(tables, signed(at), sieve::gram(octets), on);
+        });
+        if self.has_base64() {
+            BREAKS.each(bytes, &mut |at| self.join(bytes, at, 0, on));
+        }
+    }
+
+    /// Looks at the grams that hold the break behind the octet at `at`, and end at `from` or behind it. In front of that break
+    /// they hold none, behind it there may be more.
+    fn join(&self, bytes: &[u8], at: usize, from: usize, on: &mut dyn FnMut(i64, Owner)) {
+        let is_char = |octet: u8| BREAKS.begins(octet);
+        let is_break = |nth: usize| match bytes.get(nth) {
+            Some(b'\r' | b'\n') => true,
+            Some(b' ' | b'\t') => nth.checked_sub(1).and_then(|nth| bytes.get(nth)) == Some(&b'\n'),
+            _ => false,
+        };
+        // So many characters are determined around each gram. Where octets are not at hand, they may be such.
+        let need = self.stride + self.len - 1;
+        let chars = bytes.get(..=at).unwrap_or_default().iter().rev();
+        let front = chars.take(need - 1).take_while(|octet| is_char(**octet)).count();
+        // The first characters behind the break, and where they stand.
+        let mut behind = [(0, 0_u8); GRAM - 1];
+        let mut count = 0;
+        let mut nth = at + 1;
+        let mut is_open = front > at;
+        while front + count < need || count < self.len - 1 {
+            let Some(&octet) = bytes.get(nth) else {
+                is_open = true;
+                break;
+            };
+            if is_char(octet) {
+                if let Some(place) = behind.get_mut(count) {
+                    *place = (nth, octet);
+                }
+                count += 1;
+            } else if !is_break(nth) {
+                break;
+            }
+            nth += 1;
+        }
+        if front + count < need && !is_open {
+            return;
+        }
+        let front = front.min(self.len - 1);
+        for ahead in 1..=front {
+            let first = at + 1 - ahead;
+            let Some(rest) = behind.get(..self.len - ahead).filter(|rest| rest.len() <= count)
+            else {
+                continue;
+            };
+            let Some((last, _)) = rest.last() else { continue };
+            if *last < from || first + HELD < *last {
+                continue;
+            }
+            let octets = bytes.get(first..=at).unwrap_or_default().iter();
+            let octets = octets.chain(rest.iter().map(|(_, octet)| octet));
+            let gram = octets.rev().fold(0, |gram, octet| gram << 8 | u32::from(*octet));
+            let tables = self.sieve.tables_of(gram) & 1 << Self::BASE64;
+            self.look(tables, signed(first), gram, on);
+        }
+    }
+
+    fn has_base64(&self) -> bool {
+        self.tables.get(Self::BASE64).is_some_and(|table| !table.grams.is_empty())
     }
 
     #[cold]
+    fn look(&self, tables: u8, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
+        for (nth, table) in self.tables.iter().enumerate() {
+            if tables >> nth & 1 != 0 {
+                table.look(at, gram, on);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn new(grams: Vec<Gram>) -> Self {
+        let buckets = grams.len().next_power_of_two().max(2);
+        let bits = buckets.trailing_zeros();
+        let bucket = |gram: &Gram| sieve::bucket(sieve::spread(gram.value), bits);
+        // Sorted by counting: where each bucket ends, then from behind.
+        let mut starts = vec![0_u32; buckets + 1].into_boxed_slice();
+        for gram in &grams {
+            if let Some(count) = starts.get_mut(bucket(gram)) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for count in &mut starts {
+            end += *count;
+            *count = end;
+        }
+        let mut sorted = vec![Gram::default(); grams.len()].into_boxed_slice();
+        for gram in grams {
+            if let Some(end) = starts.get_mut(bucket(&gram)) {
+                *end -= 1;
+                if let Some(place) = sorted.get_mut(*end as usize) {
+                    *place = gram;
+                }
+            }
+        }
+        Self { grams: sorted, starts, bits }
+    }
+
     fn look(&self, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
-        let bucket = index(spread(fold(gram)) >> self.bucket_shift);
+        let bucket = sieve::bucket(sieve::spread(gram), self.bits);
         let Some(&[from, to]) = self.starts.get(bucket..bucket + 2).and_then(|it| it.first_chunk())
         else {
             return;
@@ -152,38 +222,6 @@ impl Sweep {
             }
         }
     }
-
-    fn is_place(&self, offset: u64) -> bool {
-        offset.is_multiple_of(self.stride as u64)
-    }
-}
-
-/// The first octets as a number.
-fn gram(octets: &[u8]) -> u32 {
-    octets.iter().rev().fold(0, |gram, octet| gram << 8 | u32::from(*octet))
-}
-
-#[inline]
-fn gram_at(block: &[u8], at: usize) -> u32 {
-    block.get(at..).and_then(|it| it.first_chunk()).map_or(0, |it| u32::from_le_bytes(*it))
-}
-
-/// Without ASCII case; other octets fall together as well, which costs a look.
-const fn fold(gram: u32) -> u32 {
-    gram | 0x2020_2020
-}
-
-/// Multiplicative hashing: the upper bits depend on all of the gram. The factor is odd and without a pattern.
-const fn spread(gram: u32) -> u64 {
-    (gram as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-const fn bits(hash: u64) -> u64 {
-    1 << (hash >> 20 & 63) | 1 << (hash >> 26 & 63)
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn signed(number: usize) -> i64 {
