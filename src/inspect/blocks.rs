@@ -32,6 +32,10 @@ pub(super) struct Sums {
     pub(super) zeros: usize,
     /// Whether eight in a row, the first a multiple of eight behind the start, are text. Fifteen in a row hold such eight.
     pub(super) has_text_word: bool,
+    /// Octets of text at the start.
+    pub(super) front: usize,
+    /// Octets of text at the end; where all are text, all of them.
+    pub(super) back: usize,
 }
 
 /// Sums over `bytes`.
@@ -71,20 +75,10 @@ fn sums_of(bytes: &[u8]) -> Sums {
         sums.high += usize::from(octet > 0x7f);
         sums.zeros += usize::from(octet == 0);
     }
+    let is_text = |octet: &&u8| is_ascii_text(**octet);
+    sums.front = bytes.iter().take_while(is_text).count();
+    sums.back = bytes.iter().rev().take_while(is_text).count();
     sums
-}
-
-impl std::ops::Add for Sums {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            text: self.text + other.text,
-            high: self.high + other.high,
-            zeros: self.zeros + other.zeros,
-            has_text_word: self.has_text_word || other.has_text_word,
-        }
-    }
 }
 
 /// Printable ASCII and the white space of text.
@@ -177,11 +171,11 @@ impl Trios {
         Self(kinds)
     }
 
-    /// Whether an octet is a first one.
+    /// The groups of which an octet is a first one.
     #[inline]
-    pub(super) fn begins(&self, octet: u8) -> bool {
+    pub(super) fn begins(&self, octet: u8) -> u8 {
         let [first, ..] = &self.0;
-        first.of(octet) != 0
+        first.of(octet)
     }
 
     /// Calls `on` for each place where such a run stands, in order. Octets behind the end may be any.
@@ -262,6 +256,8 @@ mod tests {
             has_text_word: bytes
                 .chunks_exact(8)
                 .any(|word| word.iter().all(|octet| is_ascii_text(*octet))),
+            front: bytes.iter().take_while(|octet| is_ascii_text(**octet)).count(),
+            back: bytes.iter().rev().take_while(|octet| is_ascii_text(**octet)).count(),
         }
     }
 

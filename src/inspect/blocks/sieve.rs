@@ -142,8 +142,13 @@ impl Sieve {
         octets.fold(0xff, |all, octet| all & self.classes.of(octet))
     }
 
+    /// Whether a gram may be one of a table, by its filter.
+    pub(in crate::inspect) fn may_be(&self, table: usize, gram: u32) -> bool {
+        self.filters.get(table).is_some_and(|filter| filter.may_be(gram) != 0)
+    }
+
     /// The bits of a gram.
-    pub(super) fn mask(&self) -> u32 {
+    pub(in crate::inspect) fn mask(&self) -> u32 {
         u32::MAX >> (8 * (GRAM - self.len.min(GRAM)))
     }
 }

@@ -161,7 +161,33 @@ fn magic(bytes: &[u8]) -> Option<(Coding, usize)> {
         [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some((Coding::Gzip, 4)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some((Coding::Zstd, 4)),
         // RFC 1950 s2.2 without a dictionary, and a block type of RFC 1951 s3.2.3.
-        [0x78, 0x01 | 0x5e | 0x9c | 0xda, block, ..] if block & 6 != 6 => Some((Coding::Zlib, 3)),
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, rest @ ..] if may_be_block(rest) => {
+            (!rest.is_empty()).then_some((Coding::Zlib, 3))
+        }
         _ => None,
     }
+}
+
+/// Whether deflate may begin so (RFC 1951 s3.2.3); of what is not at hand the best is thought.
+fn may_be_block(octets: &[u8]) -> bool {
+    let Some(&[first]) = octets.first_chunk() else { return true };
+    match (first >> 1 & 3, octets) {
+        // The length, and its complement (s3.2.4).
+        (0, [_, a, b, c, d, ..]) => a ^ c == 0xff && b ^ d == 0xff,
+        (0 | 1, _) => true,
+        (2, _) => may_be_codes(octets),
+        _ => false,
+    }
+}
+
+/// Whether dynamic codes may begin so (RFC 1951 s3.2.7): not too many of them, and the code of their lengths is whole.
+fn may_be_codes(octets: &[u8]) -> bool {
+    let Some(octets) = octets.first_chunk::<16>() else { return true };
+    let bits = u128::from_le_bytes(*octets);
+    let (literals, distances) = (bits >> 3 & 31, bits >> 8 & 31);
+    let lengths = (0..(bits >> 13 & 15) + 4).map(|nth| bits >> (17 + 3 * nth) & 7);
+    let used = lengths.filter(|length| *length != 0);
+    let (count, whole) =
+        used.fold((0, 0_u32), |(count, sum), length| (count + 1, sum + (128 >> length)));
+    literals < 30 && distances < 30 && (whole == 128 || count <= 1)
 }

@@ -10,6 +10,7 @@ mod encode;
 mod engine;
 mod entities;
 mod escape;
+mod marks;
 mod pattern;
 mod scan;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
 use engine::{Cursor, Engine};
 
 use pattern::{Outcome, Pattern, Place, Window};
-use view::{Around, kinds_in};
+use view::{Around, Escapes};
 
 /// Identifiers and tokens together.
 pub const MAX_TEXTS: usize = 1024;
@@ -203,9 +204,11 @@ impl Matcher {
     /// Whether octets that stand alone hold a gram or an escape. Without them no pattern is looked at and no view wakes:
     /// most frames have options or padding of a few octets, for which a scanner would cost more than the search.
     fn may_hold(&self, bytes: &[u8]) -> bool {
-        let mut is_proposed = false;
-        self.index.engine.scan(&mut Cursor::default(), bytes, &mut |_, _| is_proposed = true);
-        is_proposed || kinds_in(&[], bytes, &self.index).iter().any(Option::is_some)
+        let (mut is_proposed, mut escapes) = (false, Escapes::default());
+        let mut escape = |at| escapes.note(&[], bytes, at, &self.index);
+        let cursor = &mut Cursor::default();
+        self.index.engine.scan(cursor, bytes, &mut escape, &mut |_, _| is_proposed = true);
+        is_proposed || escapes.each().iter().any(Option::is_some)
     }
 
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.

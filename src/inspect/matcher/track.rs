@@ -61,12 +61,14 @@ impl Track {
         self.end = pos;
     }
 
-    /// Searches the octets that follow. `remember` must be called with them before the next search.
+    /// Searches the octets that follow, and tells where in them an escape may begin. `remember` must be called with them before
+    /// the next search.
     pub(super) fn search(
         &mut self,
         engine: &Engine,
         patterns: &[Pattern],
         bytes: &[u8],
+        escape: &mut dyn FnMut(&Window<'_>, usize),
         out: &mut dyn FnMut(&Window<'_>, usize, Place),
     ) {
         let window = Window { tail: &self.tail, bytes, base: self.start(), closed: false };
@@ -75,7 +77,8 @@ impl Track {
         if !candidates.is_empty() {
             settle(candidates, told, patterns, &window, out);
         }
-        engine.scan(&mut self.cursor, bytes, &mut |at, owner| {
+        let mut escape = |at| escape(&window, at);
+        engine.scan(&mut self.cursor, bytes, &mut escape, &mut |at, owner| {
             let number = owner.pattern as usize;
             let Some(pattern) = patterns.get(number) else { return };
             let slot =

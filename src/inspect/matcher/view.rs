@@ -7,7 +7,6 @@ use super::Index;
 use super::escape::{Escape, Kind, Mode, Parse, parse};
 use super::pattern::{Pattern, Place, Window};
 use super::track::Track;
-use crate::inspect::blocks::Trios;
 use crate::model::Encoding;
 
 /// Decoded octets that are gathered before they are searched.
@@ -54,20 +53,6 @@ pub(super) struct ViewMatch<'a> {
 }
 
 type Out<'o> = &'o mut dyn FnMut(ViewMatch<'_>);
-
-/// How each escape begins.
-static ESCAPES: Trios = Trios::new(&[
-    [b"%", b"0123456789ABCDEFabcdefuU", b"0123456789ABCDEFabcdef"],
-    [b"&", ALPHANUMERIC, ALPHANUMERIC],
-    [b"&", b"-", b""],
-    [b"=", b"0123456789ABCDEFabcdef", b"0123456789ABCDEFabcdef"],
-    [b"=", b"?\n\r \t", b""],
-    [b"\\", b"uxX0123", b"0123456789ABCDEFabcdef"],
-    [b"\\", b"\"\\/", b""],
-]);
-
-/// What names and numbers of characters, and modified base64, consist of.
-const ALPHANUMERIC: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#+,;";
 
 /// Octets, besides those of the patterns, that may stand on the wire in a match that holds escapes: what escapes are made
 /// of, breaks, and the names of charsets and characters.
@@ -124,33 +109,42 @@ impl Around {
     }
 }
 
-/// For each of `Kind::ALL` where in `bytes` the first escape begins, or what may become one, that may lie in a match.
-/// `before`: the octets in front of `bytes`.
-pub(super) fn kinds_in(
-    before: &[u8],
-    bytes: &[u8],
-    index: &Index,
-) -> [Option<usize>; Kind::ALL.len()] {
-    let [mut percent, mut equals, mut entity, mut backslash, mut utf7] = [None; 5];
-    ESCAPES.each(bytes, &mut |at| {
+/// For each family where in some octets the first escape begins, or what may become one, that may lie in a match.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Escapes {
+    percent: Option<usize>,
+    equals: Option<usize>,
+    entity: Option<usize>,
+    backslash: Option<usize>,
+    utf7: Option<usize>,
+}
+
+impl Escapes {
+    /// Takes notice of a mark, in order. `before`: the octets in front of `bytes`.
+    pub(super) fn note(&mut self, before: &[u8], bytes: &[u8], at: usize, index: &Index) {
         let note = |place: &mut Option<usize>, kind| {
             if place.is_none() && begins(kind, before, bytes, at, index) {
                 *place = Some(at);
             }
         };
         match bytes.get(at) {
-            Some(b'%') => note(&mut percent, Kind::Percent),
-            Some(b'=') => note(&mut equals, Kind::Equals),
-            Some(b'\\') => note(&mut backslash, Kind::Backslash),
+            Some(b'%') => note(&mut self.percent, Kind::Percent),
+            Some(b'=') => note(&mut self.equals, Kind::Equals),
+            Some(b'\\') => note(&mut self.backslash, Kind::Backslash),
             Some(b'&') => {
-                note(&mut entity, Kind::Entity);
-                note(&mut utf7, Kind::ModifiedUtf7);
+                note(&mut self.entity, Kind::Entity);
+                note(&mut self.utf7, Kind::ModifiedUtf7);
             }
             _ => {}
         }
-    });
-    let mixed = [percent, equals, entity, backslash].into_iter().flatten().min();
-    [percent, equals, entity, backslash, utf7, mixed]
+    }
+
+    /// For each of `Kind::ALL`.
+    pub(super) fn each(&self) -> [Option<usize>; Kind::ALL.len()] {
+        let Self { percent, equals, entity, backslash, utf7 } = *self;
+        let mixed = [percent, equals, entity, backslash].into_iter().flatten().min();
+        [percent, equals, entity, backslash, utf7, mixed]
+    }
 }
 
 /// Whether an escape that may lie in a match begins at `at`, or what may become one.
@@ -406,9 +400,11 @@ impl View {
             return;
         }
         let Self { kind, track, runs, gathered, .. } = self;
-        track.search(&index.engine, &index.patterns, gathered, &mut |window, pattern, place| {
+        let mut found = |window: &Window<'_>, pattern, place| {
             tell(*kind, runs, window, pattern, place, out);
-        });
+        };
+        // What an escape stands for is no escape.
+        track.search(&index.engine, &index.patterns, gathered, &mut |_, _| {}, &mut found);
         track.remember(gathered, index.keep);
         gathered.clear();
         let start = track.start();
@@ -444,6 +440,7 @@ fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::matcher::marks::MARKS;
     use proptest::prelude::*;
 
     proptest! {
@@ -462,7 +459,9 @@ mod tests {
             for (simple, least) in [(&b""[..], 1), (b"\"\\/", 1), (b"", 9)] {
                 let index = index(simple, least);
                 let found = Kind::ALL.map(|kind| first_escape(kind, b"", &bytes, 0, &index));
-                prop_assert_eq!(kinds_in(b"", &bytes, &index), found);
+                let mut escapes = Escapes::default();
+                MARKS.each(&bytes, &mut |at| escapes.note(b"", &bytes, at, &index));
+                prop_assert_eq!(escapes.each(), found);
             }
         }
     }

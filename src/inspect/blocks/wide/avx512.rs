@@ -20,24 +20,30 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     let mut sums = Sums::default();
     let mut text_words = 0;
-    let mut add = |octets: __m512i, lanes: u64| {
+    let mut is_front = true;
+    let mut add = |octets: __m512i, len: usize| {
         let from_blank = _mm512_sub_epi8(octets, _mm512_set1_epi8(0x20));
         let from_tab = _mm512_sub_epi8(octets, _mm512_set1_epi8(9));
         let text = _mm512_cmplt_epu8_mask(from_blank, _mm512_set1_epi8(0x5f))
             | _mm512_cmplt_epu8_mask(from_tab, _mm512_set1_epi8(2))
             | _mm512_cmpeq_epi8_mask(octets, _mm512_set1_epi8(0x0d));
-        let zeros = _mm512_testn_epi8_mask(octets, octets) & lanes;
+        let zeros = _mm512_testn_epi8_mask(octets, octets) & first_bits(len);
         sums.text += text.count_ones() as usize;
         sums.high += _mm512_movepi8_mask(octets).count_ones() as usize;
         sums.zeros += zeros.count_ones() as usize;
         // An octet of the mask in which all bits are set.
         text_words |= (!text).wrapping_sub(ONES) & text & TOPS;
+        let front = text.trailing_ones() as usize;
+        let back = (text << (BLOCK - len)).leading_ones() as usize;
+        sums.front += if is_front { front } else { 0 };
+        is_front &= front == len;
+        sums.back = if back == len { sums.back + len } else { back };
     };
     for block in blocks {
-        add(load512(block), u64::MAX);
+        add(load512(block), BLOCK);
     }
     if !rest.is_empty() {
-        add(load512_part(rest), first_bits(rest.len()));
+        add(load512_part(rest), rest.len());
     }
     sums.has_text_word = text_words != 0;
     sums

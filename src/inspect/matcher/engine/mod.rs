@@ -8,6 +8,7 @@
 mod grams;
 mod sweep;
 
+use super::marks::{MARKS, is_char};
 use super::pattern::{Form, Pattern};
 use crate::inspect::blocks::sieve::GRAM;
 use crate::model::Encoding;
@@ -87,13 +88,29 @@ impl Engine {
     }
 
     /// Reads on. `on(at, owner)`: a gram of `owner` begins `at` octets behind the first of `bytes`, or in front of it.
+    /// `escape(at)`: an escape may begin there.
     ///
     /// One place in the stream may be proposed more than once.
-    pub(super) fn scan(&self, cursor: &mut Cursor, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
+    pub(super) fn scan(
+        &self,
+        cursor: &mut Cursor,
+        bytes: &[u8],
+        escape: &mut dyn FnMut(usize),
+        on: &mut dyn FnMut(i64, Owner),
+    ) {
         for sweep in &self.sweeps {
             sweep.seam(cursor.pos, cursor.held(), bytes, on);
             sweep.scan(cursor.pos, bytes, on);
         }
+        MARKS.each(bytes, &mut |at| {
+            if bytes.get(at).copied().is_some_and(is_char) {
+                for sweep in &self.sweeps {
+                    sweep.join(bytes, at, 0, on);
+                }
+            } else {
+                escape(at);
+            }
+        });
         cursor.advance(bytes);
     }
 }

@@ -4,19 +4,12 @@
 //! inside of base64 are met by joining: at each break the octets around it are looked at as if it were not there.
 
 use super::Owner;
-use crate::inspect::blocks::Trios;
 use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
+use crate::inspect::matcher::marks::is_char;
 use memchr::memchr2_iter;
 
 /// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
 pub(super) const HELD: usize = 15;
-
-/// Where base64 may be broken.
-static BREAKS: Trios = Trios::new(&[[
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
-    b"\r\n",
-    b"\r\n\t ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_",
-]]);
 
 /// A gram, its octets in the order of the wire from the lowest byte on. Bits that are not in `mask` do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,50 +79,49 @@ impl Sweep {
                 self.look(self.sieve.tables_of(gram), signed(at) - border, gram, on);
             }
         }
-        if self.has_base64() {
-            for at in memchr2_iter(b'\r', b'\n', joined) {
-                let before = at.checked_sub(1);
-                let is_char = |at: &usize| joined.get(*at).is_some_and(|it| BREAKS.begins(*it));
-                let Some(at) = before.filter(is_char) else { continue };
-                self.join(joined, at, held.len(), &mut |at, owner| {
-                    if at < border {
-                        on(at - border, owner);
-                    }
-                });
-            }
+        for at in memchr2_iter(b'\r', b'\n', joined) {
+            let Some(at) = at.checked_sub(1) else { continue };
+            self.join(joined, at, held.len(), &mut |at, owner| {
+                if at < border {
+                    on(at - border, owner);
+                }
+            });
         }
     }
 
-    /// The grams in `bytes`.
+    /// The grams in `bytes`, but for those that `join` finds.
     pub(super) fn scan(&self, pos: u64, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
         let first = usize::try_from(pos.wrapping_neg() % self.stride as u64).unwrap_or(0);
         self.sieve.each(bytes, first, &mut |at, tables| {
             let octets = bytes.get(at..at + self.len).unwrap_or_default();
             self.look(tables, signed(at), sieve::gram(octets), on);
         });
-        if self.has_base64() {
-            BREAKS.each(bytes, &mut |at| self.join(bytes, at, 0, on));
-        }
     }
 
     /// Looks at the grams that hold the break behind the octet at `at`, and end at `from` or behind it. In front of that break
     /// they hold none, behind it there may be more.
-    fn join(&self, bytes: &[u8], at: usize, from: usize, on: &mut dyn FnMut(i64, Owner)) {
-        let is_char = |octet: u8| BREAKS.begins(octet);
-        let is_break = |nth: usize| match bytes.get(nth) {
-            Some(b'\r' | b'\n') => true,
-            Some(b' ' | b'\t') => nth.checked_sub(1).and_then(|nth| bytes.get(nth)) == Some(&b'\n'),
-            _ => false,
-        };
+    pub(super) fn join(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        from: usize,
+        on: &mut dyn FnMut(i64, Owner),
+    ) {
+        let [.., table] = &self.tables;
+        if table.grams.is_empty() {
+            return;
+        }
         // So many characters are determined around each gram. Where octets are not at hand, they may be such.
         let need = self.stride + self.len - 1;
-        let chars = bytes.get(..=at).unwrap_or_default().iter().rev();
-        let front = chars.take(need - 1).take_while(|octet| is_char(**octet)).count();
-        // The first characters behind the break, and where they stand.
-        let mut behind = [(0, 0_u8); GRAM - 1];
-        let mut count = 0;
-        let mut nth = at + 1;
+        let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
+        let mut front = 0;
+        while front + 1 < need && front <= at && is_char_at(at - front) {
+            front += 1;
+        }
         let mut is_open = front > at;
+        // The first characters behind the break, and where they stand.
+        let mut behind = [0; GRAM - 1];
+        let (mut chars, mut count, mut nth) = (0_u64, 0, at + 1);
         while front + count < need || count < self.len - 1 {
             let Some(&octet) = bytes.get(nth) else {
                 is_open = true;
@@ -137,10 +129,11 @@ impl Sweep {
             };
             if is_char(octet) {
                 if let Some(place) = behind.get_mut(count) {
-                    *place = (nth, octet);
+                    *place = nth;
+                    chars |= u64::from(octet) << (8 * count);
                 }
                 count += 1;
-            } else if !is_break(nth) {
+            } else if !is_break(bytes, nth) {
                 break;
             }
             nth += 1;
@@ -148,30 +141,21 @@ impl Sweep {
         if front + count < need && !is_open {
             return;
         }
-        let front = front.min(self.len - 1);
-        for ahead in 1..=front {
+        for ahead in 1..self.len.min(front + 1) {
+            let Some(octet) = bytes.get(at + 1 - ahead) else { break };
+            chars = chars << 8 | u64::from(*octet);
+            let rest = self.len - ahead;
+            let Some(&last) = behind.get(rest - 1).filter(|_| rest <= count) else { continue };
             let first = at + 1 - ahead;
-            let Some(rest) = behind.get(..self.len - ahead).filter(|rest| rest.len() <= count)
-            else {
-                continue;
-            };
-            let Some((last, _)) = rest.last() else { continue };
-            if *last < from || first + HELD < *last {
-                continue;
+            if last >= from && last - first <= HELD {
+                let gram = low(chars) & self.sieve.mask();
+                if self.sieve.may_be(Self::BASE64, gram) {
+                    table.look(signed(first), gram, on);
+                }
             }
-            let octets = bytes.get(first..=at).unwrap_or_default().iter();
-            let octets = octets.chain(rest.iter().map(|(_, octet)| octet));
-            let gram = octets.rev().fold(0, |gram, octet| gram << 8 | u32::from(*octet));
-            let tables = self.sieve.tables_of(gram) & 1 << Self::BASE64;
-            self.look(tables, signed(first), gram, on);
         }
     }
 
-    fn has_base64(&self) -> bool {
-        self.tables.get(Self::BASE64).is_some_and(|table| !table.grams.is_empty())
-    }
-
-    #[cold]
     fn look(&self, tables: u8, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
         for (nth, table) in self.tables.iter().enumerate() {
             if tables >> nth & 1 != 0 {
@@ -222,6 +206,20 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether the octet at a place belongs to a line break inside of base64.
+fn is_break(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at) {
+        Some(b'\r' | b'\n') => true,
+        Some(b' ' | b'\t') => at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b'\n'),
+        _ => false,
+    }
+}
+
+/// The lower half.
+fn low(number: u64) -> u32 {
+    u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn signed(number: usize) -> i64 {
