@@ -13,6 +13,7 @@ mod escape;
 mod marks;
 mod pattern;
 mod scan;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -28,11 +29,11 @@ use pattern::{Outcome, Pattern, Place, Window};
 use view::{Around, Escapes};
 
 /// Identifiers and tokens together.
-pub const MAX_TEXTS: usize = 1024;
+pub const MAX_TEXTS: usize = 16_384;
 /// Octets (in UTF-8) of one text: it bounds what a `Scanner` keeps to a few KiB.
 pub const MAX_TEXT_OCTETS: usize = 256;
 /// Octets of all texts together: it bounds the memory of the patterns to some hundred MiB.
-pub const MAX_TOTAL_OCTETS: usize = 1 << 16;
+pub const MAX_TOTAL_OCTETS: usize = 1 << 19;
 /// Characters of one text. One character occurs in all traffic.
 pub const MIN_TEXT_CHARS: usize = 2;
 

@@ -70,7 +70,7 @@ pub(super) struct Around {
 impl Around {
     pub(super) fn new(patterns: &[Pattern]) -> Self {
         let mut held = [false; 256];
-        let texts = patterns.iter().flat_map(|pattern| pattern.slots.iter().flatten().flatten());
+        let texts = patterns.iter().flat_map(|pattern| pattern.slots.octets());
         for octet in texts.chain(IN_ESCAPES) {
             if let Some(place) = held.get_mut(usize::from(*octet)) {
                 *place = true;

@@ -8,7 +8,8 @@
 use super::Owner;
 use super::sweep::Gram;
 use crate::inspect::blocks::sieve::GRAM;
-use crate::inspect::matcher::pattern::{Form, Pattern, Slot, Span64};
+use crate::inspect::matcher::pattern::{Form, Pattern, Span64};
+use crate::inspect::matcher::slots::{Slot, Slots};
 
 /// Windows of a pattern that are weighed up; further on in a long text there is nothing better.
 const MAX_TRIES: usize = 24;
@@ -42,14 +43,14 @@ impl Run {
 pub(super) enum Layout<'a> {
     /// Slots one after the other.
     Slots {
-        slots: &'a [Slot],
+        slots: &'a Slots,
         /// The octets of each slot, at least.
         least: Vec<usize>,
     },
     /// Base64 characters.
     Base64 {
         /// What each octet of the text may be written as; a row of octets for each slot.
-        slots: &'a [Slot],
+        slots: &'a Slots,
         phase: usize,
         /// The first character that the text determines, and one past the last.
         full: (usize, usize),
@@ -58,14 +59,13 @@ pub(super) enum Layout<'a> {
 
 impl<'a> Layout<'a> {
     pub(super) fn of(pattern: &'a Pattern) -> Self {
-        let slots = pattern.slots.as_slice();
+        let slots = &*pattern.slots;
         match pattern.form {
             Form::Slots => {
-                let least = |slot: &Slot| slot.iter().map(Vec::len).min().unwrap_or(0);
-                Self::Slots { slots, least: slots.iter().map(least).collect() }
+                Self::Slots { slots, least: slots.iter().map(|slot| slot.lens().0).collect() }
             }
             Form::Base64 { phase } => {
-                let octets = slots.iter().filter_map(|slot| slot.first()).map(Vec::len).sum();
+                let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
                 let span = Span64::of(phase, octets);
                 let first = span.first + usize::from(span.lead != 0);
                 let end = ((phase + octets) * 8 / 6).max(first);
@@ -89,14 +89,13 @@ impl<'a> Layout<'a> {
         let mut add = |index: usize, back: usize, spelled: Vec<u32>| {
             let (Ok(index), Ok(back)) = (u16::try_from(index), u16::try_from(back)) else { return };
             let owner = Owner { pattern, index, back };
-            grams.extend(merged(spelled).map(|(value, mask)| Gram { value, mask, owner }));
+            let spelled = merged(spelled).into_iter();
+            grams.extend(spelled.map(|(value, mask)| Gram { value, mask, owner }));
         };
         match self {
             Self::Slots { slots, least } => {
-                let slots = slots
-                    .get(cheapest(slots, least, len, stride)..)
-                    .map_or((0, *slots), |rest| (slots.len() - rest.len(), rest));
-                slot_grams(slots, least, len, stride, &mut add);
+                let first = cheapest(slots, least, len, stride);
+                slot_grams((slots, first), least, len, stride, &mut add);
             }
             Self::Base64 { slots, phase, full } => {
                 base64_grams(slots, *phase, *full, len, stride, &mut add);
@@ -107,7 +106,7 @@ impl<'a> Layout<'a> {
 }
 
 /// The first slot of the window with the fewest spellings.
-fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize {
+fn cheapest(slots: &Slots, least: &[usize], len: usize, stride: usize) -> usize {
     let need = stride + len - 1;
     let mut best = (f64::INFINITY, 0);
     let weights: Vec<(f64, f64)> = slots.iter().take(MAX_TRIES + need).map(weight).collect();
@@ -135,9 +134,9 @@ fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize
 
 /// Alternatives of a slot, ASCII case aside; and how little they say.
 #[expect(clippy::cast_precision_loss, reason = "a weight")]
-fn weight(slot: &Slot) -> (f64, f64) {
+fn weight(slot: Slot<'_>) -> (f64, f64) {
     let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
-    let is_first = |(nth, alt): &(usize, &Vec<u8>)| !slot.iter().take(*nth).any(|it| same(it, alt));
+    let is_first = |(nth, alt): &(usize, &[u8])| !slot.iter().take(*nth).any(|it| same(it, alt));
     let ways = slot.iter().enumerate().filter(is_first).count();
     // Zero octets say little, binary traffic is full of them.
     let is_dull = slot.iter().any(|alt| alt.iter().all(|&octet| octet == 0));
@@ -146,48 +145,47 @@ fn weight(slot: &Slot) -> (f64, f64) {
 
 type Add<'o> = &'o mut dyn FnMut(usize, usize, Vec<u32>);
 
-/// `slots`: number of the first one, and from there on.
+/// From slot `first` on.
 fn slot_grams(
-    (first, slots): (usize, &[Slot]),
+    (slots, first): (&Slots, usize),
     least: &[usize],
     len: usize,
     stride: usize,
     add: Add<'_>,
 ) {
     let mut distance = 0;
-    for (nth, slot) in slots.iter().enumerate() {
+    for (nth, slot) in (first..).zip(slots.from(first)) {
         if distance >= stride {
             break;
         }
-        let later = slots.get(nth + 1..).unwrap_or_default();
-        let longest = slot.iter().map(Vec::len).max().unwrap_or(0);
+        let (_, longest) = slot.lens();
         for back in 0..longest.min(stride - distance) {
             let mut spelled = Vec::new();
-            for alternative in slot {
+            for alternative in slot.iter() {
                 if let Some(octets) = alternative.get(back..).filter(|rest| !rest.is_empty()) {
-                    spell(Run::default().then(octets, len), later, len, &mut spelled);
+                    spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
                 }
             }
-            add(first + nth, back, spelled);
+            add(nth, back, spelled);
         }
-        distance += least.get(first + nth).copied().unwrap_or(0);
+        distance += least.get(nth).copied().unwrap_or(0);
     }
 }
 
 /// Every way in which octets go on through the slots, up to `len` octets.
-fn spell(run: Run, slots: &[Slot], len: usize, out: &mut Vec<u32>) {
+fn spell(run: Run, (slots, nth): (&Slots, usize), len: usize, out: &mut Vec<u32>) {
     if run.len >= len {
         out.push(run.value);
         return;
     }
-    let Some((slot, later)) = slots.split_first() else { return };
-    for alternative in slot {
-        spell(run.then(alternative, len), later, len, out);
+    let Some(slot) = slots.get(nth) else { return };
+    for alternative in slot.iter() {
+        spell(run.then(alternative, len), (slots, nth + 1), len, out);
     }
 }
 
 fn base64_grams(
-    slots: &[Slot],
+    slots: &Slots,
     phase: usize,
     (first, end): (usize, usize),
     len: usize,
@@ -196,41 +194,49 @@ fn base64_grams(
 ) {
     let need = stride + len - 1;
     let starts = first..=end.saturating_sub(need).max(first);
-    let count = |at: usize| chars(slots, phase, at, (at + len).min(end)).len();
-    let counts: Vec<usize> = (first..first + MAX_TRIES + stride).map(count).collect();
-    let weigh = |&start: &usize| {
-        let texts = counts.get(start - first..start - first + stride).unwrap_or_default();
-        texts.iter().sum::<usize>()
+    // Ways to write the text, as powers of two, up to each of its octets.
+    let mut ways = vec![0];
+    let mut all = 0;
+    for slot in slots.iter() {
+        all += slot.len().next_power_of_two().trailing_zeros();
+        ways.extend(std::iter::repeat_n(all, slot.first().map_or(0, <[u8]>::len)));
+    }
+    let octet = |char: usize| (6 * char).saturating_sub(8 * phase) / 8;
+    let ways = |at: usize| ways.get(at.min(ways.len() - 1)).copied().unwrap_or(0);
+    let weigh = |&start: &usize| -> u64 {
+        let gram = |at| 1_u64 << (ways(octet(at + len)) - ways(octet(at))).min(32);
+        (start..start + stride).map(gram).sum()
     };
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
     for at in start..(start + stride).min(end) {
-        let spelled = chars(slots, phase, at, (at + len).min(end)).into_iter();
-        add(at, 0, spelled.filter(|run| run.len == len).map(|run| run.value).collect());
+        if at + len <= end {
+            add(at, 0, chars(slots, phase, at, at + len));
+        }
     }
 }
 
 /// What the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram has.
-fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Vec<Run> {
+fn chars(slots: &Slots, phase: usize, from: usize, to: usize) -> Vec<u32> {
     // Bits of the text: four characters lie in four octets at most.
     let bit = |at: usize| (6 * at).checked_sub(8 * phase);
     let (Some(low), Some(high)) = (bit(from), bit(to)) else { return Vec::new() };
-    if from >= to {
-        return Vec::new();
-    }
     let texts = cut(slots, low / 8, high.div_ceil(8));
     let mut out = Vec::with_capacity(texts.len());
     for text in texts {
         // The first octet on top, so that the bits stand in their order.
         let bits = u64::from(text.value.swap_bytes()) << 32;
-        for is_url_safe in [false, true] {
-            let mut run = Run::default();
-            for nth in 0..to - from {
-                let value = bits << (low % 8 + 6 * nth) >> 58;
-                run = run.then(&[written(value, is_url_safe)], GRAM);
-            }
-            out.push(run);
+        let (mut run, mut url_safe) = (0, 0);
+        for nth in 0..to - from {
+            let value = bits << (low % 8 + 6 * nth) >> 58;
+            run |= u32::from(written(value, false)) << (8 * nth);
+            url_safe |= u32::from(written(value, true)) << (8 * nth);
+        }
+        out.push(run);
+        if url_safe != run {
+            out.push(url_safe);
         }
     }
+    // Bits that belong to no character here make equal ones.
     out.sort_unstable();
     out.dedup();
     out
@@ -246,46 +252,51 @@ fn written(value: u64, is_url_safe: bool) -> u8 {
 }
 
 /// What the slots may spell from octet `from` to octet `to`. The alternatives of a slot have one length.
-fn cut(slots: &[Slot], from: usize, to: usize) -> Vec<Run> {
+fn cut(slots: &Slots, from: usize, to: usize) -> Vec<Run> {
     let mut spellings = vec![Run::default()];
     let mut at = 0;
-    for slot in slots {
-        let len = slot.first().map_or(0, Vec::len);
+    for slot in slots.iter() {
+        let len = slot.first().map_or(0, <[u8]>::len);
         if at >= to {
             break;
         }
         let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
         at += len;
         if begin < end {
-            let longer = spellings.iter().flat_map(|spelling| {
-                let parts = slot.iter().filter_map(move |alt| alt.get(begin..end));
-                parts.map(move |part| spelling.then(part, GRAM))
-            });
-            spellings = longer.collect();
-            spellings.sort_unstable();
-            spellings.dedup();
+            let before = std::mem::take(&mut spellings);
+            for alternative in slot.iter() {
+                let part = alternative.get(begin..end).unwrap_or_default();
+                spellings.extend(before.iter().map(|spelling| spelling.then(part, GRAM)));
+            }
+            if end - begin < len {
+                spellings.sort_unstable();
+                spellings.dedup();
+            }
         }
     }
     spellings
 }
 
 /// Grams with their masks; those that differ in the case of letters alone become one.
-fn merged(spelled: Vec<u32>) -> impl Iterator<Item = (u32, u32)> {
+fn merged(mut spelled: Vec<u32>) -> Vec<(u32, u32)> {
+    spelled.sort_unstable();
+    spelled.dedup();
     let mut all: Vec<(u32, u32)> = spelled.into_iter().map(|value| (value, u32::MAX)).collect();
-    all.sort_unstable();
-    all.dedup();
     for place in 0..GRAM {
         let bit = u32::from(CASE) << (8 * place);
-        let mut fewer: Vec<(u32, u32)> = all
-            .iter()
-            .map(|&(value, mask)| match all.binary_search(&(value ^ bit, mask)) {
-                Ok(_) => (value & !bit, mask & !bit),
-                Err(_) => (value, mask),
-            })
-            .collect();
+        let is_other =
+            |&(value, mask): &(u32, u32)| all.binary_search(&(value ^ bit, mask)).is_ok();
+        if !all.iter().any(is_other) {
+            continue;
+        }
+        let fewer = all.iter().map(|one @ &(value, mask)| match is_other(one) {
+            true => (value & !bit, mask & !bit),
+            false => (value, mask),
+        });
+        let mut fewer: Vec<(u32, u32)> = fewer.collect();
         fewer.sort_unstable();
         fewer.dedup();
         all = fewer;
     }
-    all.into_iter()
+    all
 }
