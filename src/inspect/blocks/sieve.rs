@@ -189,7 +189,7 @@ impl Filter {
 pub(super) const FACTOR: u32 = 0x9e37_79b1;
 
 /// The bits of letter case. Other octets fall together as well, which costs a look.
-pub(super) const FOLD: u32 = 0x2020_2020;
+pub(in crate::inspect) const FOLD: u32 = 0x2020_2020;
 
 /// Multiplicative hashing without ASCII case: the bits around the thirty-second depend on all of the gram.
 #[inline]

@@ -131,7 +131,7 @@ impl Expander {
             return;
         }
         let needle = self.needle;
-        self.patterns.push(Pattern { needle, encoding, form, slots, word, probability: 0.0 });
+        self.patterns.push(Pattern::new(needle, encoding, form, slots, word));
     }
 
     fn drop_encoding(&mut self, encoding: Encoding) {

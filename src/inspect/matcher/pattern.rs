@@ -50,6 +50,8 @@ pub(super) struct Pattern {
     pub(super) word: Option<Unit>,
     /// Chance that a random octet begins this needle in this encoding.
     pub(super) probability: f64,
+    /// Octets of the slots, with the shortest alternatives and with the longest.
+    lens: (usize, usize),
 }
 
 /// Octets of a stream that are at hand: those kept from before, and the new ones.
@@ -138,6 +140,19 @@ enum Stop {
 }
 
 impl Pattern {
+    /// A pattern whose chance is not yet known.
+    pub(super) fn new(
+        needle: Needle,
+        encoding: Encoding,
+        form: Form,
+        slots: Arc<Slots>,
+        word: Option<Unit>,
+    ) -> Self {
+        let lens = slots.iter().map(Slot::lens);
+        let lens = lens.fold((0, 0), |(least, most), slot| (least + slot.0, most + slot.1));
+        Self { needle, encoding, form, slots, word, probability: 0.0, lens }
+    }
+
     /// Whether the text stands where slot (or base64 character) `index` would begin at `pos`.
     pub(super) fn verify(&self, window: &Window<'_>, pos: u64, index: usize) -> Outcome {
         let found = match self.form {
@@ -161,13 +176,13 @@ impl Pattern {
 
     /// Octets of the text, where no slot has alternatives of different lengths; else of the longest ones.
     pub(super) fn octets(&self) -> usize {
-        self.slots.iter().map(|slot| slot.lens().1).sum()
+        self.lens.1
     }
 
     /// The fewest octets that it can take on the wire.
     pub(super) fn least_wire_len(&self) -> usize {
         match self.form {
-            Form::Slots => self.slots.iter().map(|slot| slot.lens().0).sum(),
+            Form::Slots => self.lens.0,
             Form::Base64 { phase } => Span64::of(phase, self.octets()).chars(),
         }
     }
@@ -362,7 +377,8 @@ impl<'a> Text64<'a> {
         *place = octet;
         self.len += 1;
         let Some(so_far) = self.partial.get(..self.len) else { return false };
-        if slot.iter().any(|alt| alt == so_far) {
+        // Octet by octet: they are one or two.
+        if slot.iter().any(|alt| alt.len() == so_far.len() && alt.iter().eq(so_far)) {
             self.len = 0;
             self.nth += 1;
             return true;

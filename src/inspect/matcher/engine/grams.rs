@@ -6,7 +6,7 @@
 //! inside of base64 are not spelled: `sweep` joins the octets around them.
 
 use super::Owner;
-use super::sweep::Gram;
+use super::sweep::{Gram, Near};
 use crate::inspect::blocks::sieve::GRAM;
 use crate::inspect::matcher::pattern::{Form, Pattern, Span64};
 use crate::inspect::matcher::slots::{Slot, Slots};
@@ -86,11 +86,11 @@ impl<'a> Layout<'a> {
     pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
         let mut grams = Vec::new();
         let Ok(pattern) = u32::try_from(pattern) else { return grams };
-        let mut add = |index: usize, back: usize, spelled: Vec<u32>| {
-            let (Ok(index), Ok(back)) = (u16::try_from(index), u16::try_from(back)) else { return };
+        let mut add = |(index, back): (usize, usize), spelled: Vec<u32>, near: Near| {
+            let (Ok(index), Ok(back)) = (u16::try_from(index), u8::try_from(back)) else { return };
             let owner = Owner { pattern, index, back };
             let spelled = merged(spelled).into_iter();
-            grams.extend(spelled.map(|(value, mask)| Gram { value, mask, owner }));
+            grams.extend(spelled.map(|(value, mask)| Gram::new((value, mask), near, owner)));
         };
         match self {
             Self::Slots { slots, least } => {
@@ -143,7 +143,7 @@ fn weight(slot: Slot<'_>) -> (f64, f64) {
     (ways as f64, if is_dull { 8.0 } else { 0.0 })
 }
 
-type Add<'o> = &'o mut dyn FnMut(usize, usize, Vec<u32>);
+type Add<'o> = &'o mut dyn FnMut((usize, usize), Vec<u32>, Near);
 
 /// From slot `first` on.
 fn slot_grams(
@@ -166,10 +166,54 @@ fn slot_grams(
                     spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
                 }
             }
-            add(nth, back, spelled);
+            add((nth, back), spelled, near(slots, nth, back, len));
         }
         distance += least.get(nth).copied().unwrap_or(0);
     }
+}
+
+/// What is known of the octets behind a gram that begins `back` octets behind the start of a slot, or else of those in front.
+fn near(slots: &Slots, nth: usize, back: usize, len: usize) -> Near {
+    let (mut behind, mut front) = (Near::new(true), Near::new(false));
+    let mut at = 0;
+    for slot in slots.from(nth) {
+        let Some(octets) = fixed(slot).filter(|_| at < back + len + GRAM) else { break };
+        for known in octets {
+            if let Some(place) = at.checked_sub(back + len) {
+                behind.note(place, known);
+            }
+            at += 1;
+        }
+    }
+    // Backwards, the youngest first.
+    let here = slots.get(nth).and_then(fixed).map(|octets| octets.take(back).collect());
+    let mut octets: Vec<(u8, u8)> = here.unwrap_or_default();
+    if octets.len() == back {
+        octets.reverse();
+        for slot in (0..nth).rev().filter_map(|nth| slots.get(nth)) {
+            let Some(more) = fixed(slot).filter(|_| octets.len() < GRAM) else { break };
+            let from = octets.len();
+            octets.extend(more);
+            if let Some(more) = octets.get_mut(from..) {
+                more.reverse();
+            }
+        }
+        for (place, known) in octets.into_iter().take(GRAM).enumerate() {
+            front.note(GRAM - 1 - place, known);
+        }
+    }
+    if behind.weight() >= front.weight() { behind } else { front }
+}
+
+/// For each octet of a slot what all alternatives have in common, and which bits that are; none where their lengths differ.
+fn fixed(slot: Slot<'_>) -> Option<impl Iterator<Item = (u8, u8)>> {
+    let (least, most) = slot.lens();
+    let first = slot.first().filter(|_| least == most)?;
+    Some(first.iter().enumerate().map(move |(at, octet)| {
+        let differ = |alt: &[u8]| alt.get(at).map_or(0, |it| it ^ octet);
+        let mask = !slot.iter().fold(0, |bits, alt| bits | differ(alt));
+        (octet & mask, mask)
+    }))
 }
 
 /// Every way in which octets go on through the slots, up to `len` octets.
@@ -210,7 +254,15 @@ fn base64_grams(
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
     for at in start..(start + stride).min(end) {
         if at + len <= end {
-            add(at, 0, chars(slots, phase, at, at + len));
+            // What stands beside it in the window; there is no line break in it, or `join` finds it.
+            let is_behind = at + 2 * GRAM <= start + need;
+            let beside = if is_behind { at + GRAM } else { at.saturating_sub(GRAM) };
+            let near = if stride == 8 && beside >= start && beside + GRAM <= end {
+                Near::of(&chars(slots, phase, beside, beside + GRAM), is_behind)
+            } else {
+                Near::default()
+            };
+            add((at, 0), chars(slots, phase, at, at + len), near);
         }
     }
 }

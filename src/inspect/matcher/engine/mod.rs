@@ -24,7 +24,7 @@ const STRIDES: [usize; 4] = [8, 4, 2, 1];
 pub(super) struct Owner {
     pub(super) pattern: u32,
     pub(super) index: u16,
-    pub(super) back: u16,
+    pub(super) back: u8,
 }
 
 /// Where the engine stands in a stream, and the octets in front of that place in which a gram may begin.

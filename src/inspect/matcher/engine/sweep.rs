@@ -11,12 +11,88 @@ use memchr::memchr2_iter;
 /// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
 pub(super) const HELD: usize = 15;
 
-/// A gram, its octets in the order of the wire from the lowest byte on. Bits that are not in `mask` do not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A gram, its octets in the order of the wire from the lowest byte on, and what stands beside it.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gram {
-    pub(super) value: u32,
-    pub(super) mask: u32,
-    pub(super) owner: Owner,
+    value: u32,
+    near: u32,
+    near_mask: u32,
+    owner: Owner,
+    /// From the lowest bit on a bit for each octet whose case does not count; above them, whether `near` stands behind.
+    folds: u8,
+}
+
+/// Four octets beside a gram, as far as they are known: bits that are not in the mask may be any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Near {
+    value: u32,
+    mask: u32,
+    is_behind: bool,
+}
+
+/// What stands around a place, where it is at hand.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    front: Option<u32>,
+    behind: Option<u32>,
+}
+
+impl Near {
+    pub(super) fn new(is_behind: bool) -> Self {
+        Self { is_behind, ..Self::default() }
+    }
+
+    /// What all of these have in common.
+    pub(super) fn of(spelled: &[u32], is_behind: bool) -> Self {
+        let Some(first) = spelled.first() else { return Self::default() };
+        let mask = !spelled.iter().fold(0, |bits, other| bits | (other ^ first));
+        Self { value: first & mask, mask, is_behind }
+    }
+
+    /// Notes an octet and its known bits; those from the fifth on are left out.
+    pub(super) fn note(&mut self, place: usize, (octet, mask): (u8, u8)) {
+        if place < GRAM {
+            self.value |= u32::from(octet) << (8 * place);
+            self.mask |= u32::from(mask) << (8 * place);
+        }
+    }
+
+    /// How many bits are known.
+    pub(super) fn weight(self) -> u32 {
+        self.mask.count_ones()
+    }
+}
+
+impl Around {
+    fn of(bytes: &[u8], at: usize, len: usize) -> Self {
+        let four = |from: usize| bytes.get(from..from + GRAM).map(sieve::gram);
+        Self { front: at.checked_sub(GRAM).and_then(four), behind: four(at + len) }
+    }
+}
+
+impl Gram {
+    const BEHIND: u8 = 1 << GRAM;
+
+    /// `mask`: all bits, or those but the case of some octets.
+    pub(super) fn new((value, mask): (u32, u32), near: Near, owner: Owner) -> Self {
+        let folds = mask.to_le_bytes().into_iter().enumerate();
+        let folds = folds.fold(0, |folds, (at, mask)| folds | u8::from(mask != u8::MAX) << at);
+        let folds = folds | if near.is_behind { Self::BEHIND } else { 0 };
+        Self { value, near: near.value, near_mask: near.mask, owner, folds }
+    }
+
+    fn mask(&self) -> u32 {
+        let bit = |at: u32| (u32::from(self.folds) >> at & 1) << (8 * at + 5);
+        !(bit(0) | bit(1) | bit(2) | bit(3))
+    }
+
+    fn is(&self, gram: u32, around: Around) -> bool {
+        if (gram ^ self.value) & !sieve::FOLD != 0 || gram & self.mask() != self.value {
+            return false;
+        }
+        let beside = if self.folds & Self::BEHIND != 0 { around.behind } else { around.front };
+        beside.is_none_or(|octets| octets & self.near_mask == self.near)
+    }
 }
 
 /// All grams of one length, and how far apart the places are at which they are looked for.
@@ -50,7 +126,7 @@ impl Sweep {
         let sieve = Sieve::new(
             len,
             stride,
-            &tables.each_ref().map(|grams| grams.iter().map(|gram| (gram.value, gram.mask))),
+            &tables.each_ref().map(|grams| grams.iter().map(|gram| (gram.value, gram.mask()))),
         );
         Self { len, stride, sieve, tables: tables.map(Table::new) }
     }
@@ -76,7 +152,9 @@ impl Sweep {
                 && let Some(octets) = joined.get(at..at + self.len)
             {
                 let gram = sieve::gram(octets);
-                self.look(self.sieve.tables_of(gram), signed(at) - border, gram, on);
+                let around = Around::of(joined, at, self.len);
+                let tables = self.sieve.tables_of(gram);
+                self.look(tables, signed(at) - border, (gram, around), on);
             }
         }
         for at in memchr2_iter(b'\r', b'\n', joined) {
@@ -94,7 +172,8 @@ impl Sweep {
         let first = usize::try_from(pos.wrapping_neg() % self.stride as u64).unwrap_or(0);
         self.sieve.each(bytes, first, &mut |at, tables| {
             let octets = bytes.get(at..at + self.len).unwrap_or_default();
-            self.look(tables, signed(at), sieve::gram(octets), on);
+            let around = Around::of(bytes, at, self.len);
+            self.look(tables, signed(at), (sieve::gram(octets), around), on);
         });
     }
 
@@ -150,13 +229,13 @@ impl Sweep {
             if last >= from && last - first <= HELD {
                 let gram = low(chars) & self.sieve.mask();
                 if self.sieve.may_be(Self::BASE64, gram) {
-                    table.look(signed(first), gram, on);
+                    table.look(signed(first), (gram, Around::default()), on);
                 }
             }
         }
     }
 
-    fn look(&self, tables: u8, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
+    fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
         for (nth, table) in self.tables.iter().enumerate() {
             if tables >> nth & 1 != 0 {
                 table.look(at, gram, on);
@@ -194,14 +273,14 @@ impl Table {
         Self { grams: sorted, starts, bits }
     }
 
-    fn look(&self, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
+    fn look(&self, at: i64, (gram, around): (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
         let bucket = sieve::bucket(sieve::spread(gram), self.bits);
         let Some(&[from, to]) = self.starts.get(bucket..bucket + 2).and_then(|it| it.first_chunk())
         else {
             return;
         };
         for known in self.grams.get(from as usize..to as usize).unwrap_or_default() {
-            if gram & known.mask == known.value {
+            if known.is(gram, around) {
                 on(at, known.owner);
             }
         }
