@@ -1,9 +1,10 @@
-//! Passes over octets that look at many of them at once: sums of a kind of octet, and places where two octets in a row
-//! may mean something.
+//! Passes over octets that look at many of them at once: sums of a kind of octet, and places where three octets in a
+//! row may mean something.
 //!
-//! In: octets. Out: sums, places. Each pass exists in a portable form and in forms for wider registers, which give the
+//! In: octets. Out: sums, places, and where runs of octets may begin that are looked for. Each pass exists in a portable form and in forms for wider registers, which give the
 //! same answers; which one runs is asked of the processor. Never: what the octets mean.
 
+pub(super) mod sieve;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
@@ -17,7 +18,7 @@ const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 /// Words of which one octet each can be summed in an octet.
 const WORDS_A_SUM: usize = 255;
 
-/// Octets that are compared at once by the portable form.
+/// Places that are looked at by the portable form before it is asked whether one of them is one.
 const PLACES: usize = 16;
 
 /// How many octets are of a kind.
@@ -31,6 +32,10 @@ pub(super) struct Sums {
     pub(super) zeros: usize,
     /// Whether eight in a row, the first a multiple of eight behind the start, are text. Fifteen in a row hold such eight.
     pub(super) has_text_word: bool,
+    /// Octets of text at the start.
+    pub(super) front: usize,
+    /// Octets of text at the end; where all are text, all of them.
+    pub(super) back: usize,
 }
 
 /// Sums over `bytes`.
@@ -64,12 +69,15 @@ fn sums_of(bytes: &[u8]) -> Sums {
         sums.high += across(high);
         sums.zeros += across(zeros);
     }
+    sums.has_text_word = text_words != 0;
     for &octet in rest {
         sums.text += usize::from(is_ascii_text(octet));
         sums.high += usize::from(octet > 0x7f);
         sums.zeros += usize::from(octet == 0);
     }
-    sums.has_text_word = text_words != 0;
+    let is_text = |octet: &&u8| is_ascii_text(**octet);
+    sums.front = bytes.iter().take_while(is_text).count();
+    sums.back = bytes.iter().rev().take_while(is_text).count();
     sums
 }
 
@@ -98,39 +106,33 @@ const fn across(word: u64) -> usize {
     (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
 }
 
-/// Pairs of octets that may mean something: up to eight groups, each with first and next octets.
-///
-/// An octet is looked up by its two halves, so a group may hold more octets than it was given; `find` gives candidates.
-pub(super) struct Pairs {
-    first: Halves,
-    next: Halves,
-}
+/// Runs of three octets that may mean something: up to eight groups, each with first, next and last octets.
+pub(super) struct Trios([Kinds; 3]);
 
-/// The groups of an octet: those that both its halves have.
-struct Halves {
+/// The groups of an octet.
+struct Kinds {
+    whole: [u8; 256],
+    /// By the halves of an octet: the groups that both have are at least those of the octet.
     low: [u8; 16],
     high: [u8; 16],
-    whole: [u8; 256],
+    /// Whether octets above 0x7f are in a group.
+    has_high: bool,
 }
 
-impl Halves {
+impl Kinds {
     const fn new() -> Self {
-        Self { low: [0; 16], high: [0; 16], whole: [0; 256] }
+        Self { whole: [0; 256], low: [0; 16], high: [0; 16], has_high: false }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-    const fn add(&mut self, octets: &[u8], group: u8) {
-        let mut at = 0;
-        while at < octets.len() {
-            self.low[(octets[at] & 15) as usize] |= group;
-            self.high[(octets[at] >> 4) as usize] |= group;
-            at += 1;
-        }
-        let mut octet = 0;
-        while octet < 256 {
-            self.whole[octet] = self.low[octet & 15] & self.high[octet >> 4];
-            octet += 1;
-        }
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler, or with an octet for 256 places"
+    )]
+    const fn add(&mut self, octet: u8, groups: u8) {
+        self.whole[octet as usize] |= groups;
+        self.low[(octet & 15) as usize] |= groups;
+        self.high[(octet >> 4) as usize] |= groups;
+        self.has_high |= octet > 0x7f;
     }
 
     #[inline]
@@ -139,48 +141,87 @@ impl Halves {
     }
 }
 
-impl Pairs {
-    /// For a constant.
+impl Trios {
+    /// For a constant. Where the last octets of a group are none, any octet is one.
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-    pub(super) const fn new(groups: &[(&[u8], &[u8])]) -> Self {
-        let mut pairs = Self { first: Halves::new(), next: Halves::new() };
+    pub(super) const fn new(groups: &[[&[u8]; 3]]) -> Self {
+        let mut kinds = [Kinds::new(), Kinds::new(), Kinds::new()];
         let mut group = 0;
         while group < groups.len() {
-            pairs.first.add(groups[group].0, 1 << group);
-            pairs.next.add(groups[group].1, 1 << group);
+            let mut nth = 0;
+            while nth < 3 {
+                let octets = groups[group][nth];
+                let mut at = 0;
+                while at < octets.len() {
+                    kinds[nth].add(octets[at], 1 << group);
+                    at += 1;
+                }
+                let mut octet = 0_u8;
+                while octets.is_empty() {
+                    kinds[nth].add(octet, 1 << group);
+                    if octet == u8::MAX {
+                        break;
+                    }
+                    octet += 1;
+                }
+                nth += 1;
+            }
             group += 1;
         }
-        pairs
+        Self(kinds)
     }
 
-    /// The first place from `from` on where a pair may stand. At the last octet what follows is not asked for.
-    pub(super) fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
+    /// The groups of which an octet is a first one.
+    #[inline]
+    pub(super) fn begins(&self, octet: u8) -> u8 {
+        let [first, ..] = &self.0;
+        first.of(octet)
+    }
+
+    /// Calls `on` for each place where such a run stands, in order. Octets behind the end may be any.
+    pub(super) fn each(&self, bytes: &[u8], on: &mut dyn FnMut(usize)) {
         #[cfg(target_arch = "x86_64")]
-        let from = match wide::find(self, bytes, from) {
-            wide::Place::At(at) => return Some(at),
-            wide::Place::From(from) => from,
-        };
-        self.find_here(bytes, from)
+        let from = wide::trios(self, bytes, on);
+        #[cfg(not(target_arch = "x86_64"))]
+        let from = 0;
+        self.each_here(bytes, from, on);
     }
 
-    fn find_here(&self, bytes: &[u8], from: usize) -> Option<usize> {
+    fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
         let mut at = from;
-        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ PLACES + 1 }>) {
-            let pairs = block.iter().zip(block.iter().skip(1));
-            if pairs.fold(0, |any, (&first, &next)| any | self.is(first, next)) != 0 {
-                break;
+        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ PLACES + 2 }>) {
+            let trios = block.iter().zip(block.iter().skip(1)).zip(block.iter().skip(2));
+            let is = |((a, b), c): ((&u8, &u8), &u8)| self.is(*a, *b, *c);
+            if trios.clone().fold(0, |any, trio| any | is(trio)) != 0 {
+                for (nth, trio) in trios.enumerate() {
+                    if is(trio) != 0 {
+                        on(at + nth);
+                    }
+                }
             }
             at += PLACES;
         }
-        let rest = bytes.get(at..)?;
-        let last = *rest.last()?;
-        let found = rest.iter().zip(rest.iter().skip(1)).position(|(a, b)| self.is(*a, *b) != 0);
-        found.or_else(|| (self.first.of(last) != 0).then(|| rest.len() - 1)).map(|found| at + found)
+        let [first, ..] = &self.0;
+        for (at, octet) in bytes.iter().enumerate().skip(at) {
+            if first.of(*octet) != 0 && self.is_at(bytes, at) {
+                on(at);
+            }
+        }
     }
 
     #[inline]
-    fn is(&self, first: u8, next: u8) -> u8 {
-        self.first.of(first) & self.next.of(next)
+    fn is(&self, a: u8, b: u8, c: u8) -> u8 {
+        let [first, next, last] = &self.0;
+        first.of(a) & next.of(b) & last.of(c)
+    }
+
+    /// Whether such a run stands at a place.
+    #[inline]
+    fn is_at(&self, bytes: &[u8], at: usize) -> bool {
+        let octets = bytes.get(at..).unwrap_or_default().iter();
+        !octets.as_slice().is_empty()
+            && self.0.iter().zip(octets).fold(0xff, |all, (kinds, octet)| all & kinds.of(*octet))
+                != 0
     }
 }
 
@@ -194,12 +235,17 @@ mod tests {
         let octet = prop_oneof![
             6 => any::<u8>(),
             6 => 0x20_u8..0x7f,
+            3 => proptest::sample::select(b"%=&0azZ\n\x1f\x8b\x08\x80".to_vec()),
             2 => proptest::sample::select(b"%=&\\\x1f\x8b\0\t\n\r\x0b\x7f\x80".to_vec()),
         ];
         proptest::collection::vec(octet, 0..700)
     }
 
-    static PAIRS: Pairs = Pairs::new(&[(b"%&", b"09azAZ"), (b"=", b"\n "), (b"\x1f", b"\x8b")]);
+    static TRIOS: Trios = Trios::new(&[
+        [b"%&", b"09azAZ", b"0az"],
+        [b"=", b"\n ", b""],
+        [b"\x1f", b"\x8b", b"\x08\x80"],
+    ]);
 
     fn naive_sums(bytes: &[u8]) -> Sums {
         let count = |is: fn(u8) -> bool| bytes.iter().filter(|octet| is(**octet)).count();
@@ -210,14 +256,20 @@ mod tests {
             has_text_word: bytes
                 .chunks_exact(8)
                 .any(|word| word.iter().all(|octet| is_ascii_text(*octet))),
+            front: bytes.iter().take_while(|octet| is_ascii_text(**octet)).count(),
+            back: bytes.iter().rev().take_while(|octet| is_ascii_text(**octet)).count(),
         }
     }
 
-    fn naive_find(pairs: &Pairs, bytes: &[u8], from: usize) -> Option<usize> {
-        (from..bytes.len()).find(|&at| match bytes.get(at + 1) {
-            Some(&next) => pairs.is(bytes[at], next) != 0,
-            None => pairs.first.of(bytes[at]) != 0,
-        })
+    fn naive_trios(bytes: &[u8]) -> Vec<usize> {
+        let is = |at: &usize| TRIOS.is_at(bytes, *at);
+        (0..bytes.len()).filter(is).collect()
+    }
+
+    fn trios_in(bytes: &[u8]) -> Vec<usize> {
+        let mut found = Vec::new();
+        TRIOS.each(bytes, &mut |at| found.push(at));
+        found
     }
 
     #[test]
@@ -232,12 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn a_group_holds_what_it_was_given() {
-        for (first, next) in [(b'%', b'0'), (b'&', b'Z'), (b'=', b'\n'), (0x1f, 0x8b)] {
-            assert_eq!(PAIRS.find(&[0, first, next], 0), Some(1));
-            assert_eq!(PAIRS.find(&[0, next, first], 0), Some(2));
-            assert_eq!(PAIRS.find(&[0, first, 0xf0], 0), None);
+    fn a_group_holds_what_it_was_given_and_nothing_else() {
+        for trio in [b"%0a", b"&Zz", b"=\nx", b"\x1f\x8b\x08"] {
+            let [a, b, c] = *trio;
+            assert_eq!(trios_in(&[0, a, b, c, 0]), [1]);
+            assert_eq!(trios_in(&[0, a, b]), [1]);
+            assert_eq!(trios_in(&[0, b, a]), [2]);
+            assert!(trios_in(&[0, a, 0xf0, c]).is_empty());
         }
+        assert!(trios_in(b"%0b &Zq\x1f\x8b\x07%0 ").is_empty());
     }
 
     proptest! {
@@ -253,18 +308,79 @@ mod tests {
         }
 
         #[test]
-        fn every_form_finds_the_places_of_the_naive_one(bytes in octets()) {
-            let mut from = 0;
-            while from <= bytes.len() {
-                let naive = naive_find(&PAIRS, &bytes, from);
-                prop_assert_eq!(PAIRS.find(&bytes, from), naive);
-                prop_assert_eq!(PAIRS.find_here(&bytes, from), naive);
-                #[cfg(target_arch = "x86_64")]
-                for place in wide::every_find(&PAIRS, &bytes, from) {
-                    prop_assert_eq!(place, naive);
-                }
-                from = naive.unwrap_or(bytes.len()) + 1;
+        fn every_form_finds_the_trios_of_the_naive_one(bytes in octets()) {
+            let naive = naive_trios(&bytes);
+            prop_assert_eq!(&trios_in(&bytes), &naive);
+            let mut here = Vec::new();
+            TRIOS.each_here(&bytes, 0, &mut |at| here.push(at));
+            prop_assert_eq!(&here, &naive);
+            #[cfg(target_arch = "x86_64")]
+            for places in wide::every_trios(&TRIOS, &bytes) {
+                prop_assert_eq!(&places, &naive);
             }
         }
+
+        #[test]
+        fn every_form_proposes_each_gram_and_nothing_that_is_none(
+            (tables, bytes, first, len, stride) in sieved(),
+        ) {
+            let grams: Vec<_> = tables.iter().map(|table| table.iter().copied()).collect();
+            let sieve = sieve::Sieve::new(len, stride, &grams);
+            let mut all = vec![Vec::new(), Vec::new()];
+            sieve.each(&bytes, first, &mut |at, found| all[0].push((at, found)));
+            sieve.each_here(&bytes, first, &mut |at, found| all[1].push((at, found)));
+            #[cfg(target_arch = "x86_64")]
+            all.extend(wide::every_places(&sieve, &bytes, first));
+            for told in all {
+                let places: std::collections::BTreeSet<usize> = told.iter().map(|it| it.0).collect();
+                prop_assert_eq!(places.len(), told.len());
+                for &(at, found) in &told {
+                    prop_assert!(at >= first && (at - first).is_multiple_of(stride));
+                    let gram = sieve::gram(&bytes[at..at + len]);
+                    for (nth, filter) in sieve.filters.iter().enumerate() {
+                        prop_assert!(found >> nth & 1 == 0 || filter.may_be(gram) != 0);
+                    }
+                    prop_assert!(found != 0 && usize::from(found) < 1 << sieve.filters.len());
+                }
+                for (nth, table) in tables.iter().enumerate() {
+                    for at in (first..(bytes.len() + 1).saturating_sub(len)).step_by(stride) {
+                        let gram = sieve::gram(&bytes[at..at + len]);
+                        let is = table.iter().any(|(value, mask)| gram & mask == *value);
+                        let belongs = |from: usize| {
+                            (from..from + 4).all(|at| sieve.classes.whole[usize::from(bytes[at])] >> nth & 1 != 0)
+                        };
+                        let near = stride < 8
+                            || at >= first + 4 && belongs(at - 4)
+                            || at + 8 <= bytes.len() && belongs(at + 4);
+                        let is_told = || told.iter().any(|one| one.0 == at && one.1 >> nth & 1 != 0);
+                        prop_assert!(!is || !near || is_told(), "{} of {} is missed", at, nth);
+                    }
+                }
+            }
+        }
+    }
+
+    type Tables = Vec<Vec<(u32, u32)>>;
+
+    /// Grams of two tables, octets in which some of them stand, the first place, the length of a gram, the stride.
+    fn sieved() -> impl Strategy<Value = (Tables, Vec<u8>, usize, usize, usize)> {
+        let octet =
+            || prop_oneof![4 => b'a'..b'e', 1 => proptest::sample::select(b"A\0\x80Z.".to_vec())];
+        let gram = (proptest::collection::vec(octet(), 4), any::<bool>());
+        let tables = proptest::collection::vec(proptest::collection::vec(gram, 0..30), 2..=2);
+        let bytes = prop_oneof![
+            4 => proptest::collection::vec(octet(), 0..400),
+            1 => proptest::collection::vec(any::<u8>(), 0..400),
+        ];
+        let of = (2_usize..=4, 0_u32..4, 0_usize..8);
+        (tables, bytes, of).prop_map(|(tables, bytes, (len, stride, first))| {
+            let gram = |(octets, folds): &(Vec<u8>, bool)| {
+                let case = if *folds && octets[0].is_ascii_alphabetic() { 0x20 } else { 0 };
+                let mask = (u32::MAX >> (32 - 8 * len)) & !case;
+                (sieve::gram(&octets[..len]) & mask, mask)
+            };
+            let tables = tables.iter().map(|table| table.iter().map(gram).collect()).collect();
+            (tables, bytes, first, len, 1 << stride)
+        })
     }
 }

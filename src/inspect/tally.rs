@@ -441,9 +441,7 @@ impl Tally {
             self.extend_both(part.len());
             return;
         }
-        let is_text = |octet: &&u8| is_ascii_text(**octet);
-        let front = part.iter().take_while(is_text).count();
-        self.extend_both(front);
+        self.extend_both(sums.front);
         (self.run, self.ascii_run) = (0, 0);
         if sums.has_text_word {
             for run in part.split(|octet| !is_ascii_text(*octet)).skip(1) {
@@ -451,8 +449,7 @@ impl Tally {
                 self.extend_both(run.len());
             }
         } else {
-            let back = part.iter().rev().take_while(is_text).count();
-            self.extend_both(back);
+            self.extend_both(sums.back);
         }
     }
 

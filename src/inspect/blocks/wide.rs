@@ -1,167 +1,211 @@
 //! The passes for registers of 32 and of 64 octets.
 //!
-//! The only place with `unsafe`: a function that is compiled for AVX2 or AVX-512 is called where the processor was asked.
-//! Measured on random octets, one core, GB/s, portable / AVX2 / AVX-512: sums 4.1 / 6.6 / 9.8, escapes 2.3 / 6 / 6,
-//! magics 3.3 / 10.7 / 10.7. Inside of these functions everything is checked by the compiler: octets are loaded through
-//! slices, not through pointers.
+//! The only place with `unsafe`: a function that is compiled for AVX2 or AVX-512 is called where the processor was asked;
+//! whole registers are loaded from arrays of their length; and words of a filter are gathered. All else, in the files
+//! below, is checked by the compiler.
 #![expect(unsafe_code, reason = "the one door from portable code to code for wider registers")]
 
-use super::{Halves, Pairs, Sums};
+mod avx2;
+mod avx512;
+
+use super::sieve::Sieve;
+use super::{Sums, Trios};
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set_epi64x, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_testz_si256,
+    __m256i, __m512i, __mmask8, _mm256_and_si256, _mm256_loadu_si256, _mm256_mask_i64gather_epi64,
+    _mm256_set1_epi64x, _mm256_setzero_si256, _mm512_and_si512, _mm512_loadu_si512,
+    _mm512_mask_i64gather_epi64, _mm512_maskz_loadu_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
 };
-
-/// Where a pair may stand.
-pub(super) enum Place {
-    /// Here.
-    At(usize),
-    /// Not in front of this; the rest is too short for a block.
-    From(usize),
-}
 
 /// Sums over octets; none where the processor knows neither AVX2 nor AVX-512.
 #[inline]
 pub(super) fn sums(bytes: &[u8]) -> Option<Sums> {
     if has_avx512() {
         // SAFETY: the processor knows the instructions for which the function is compiled.
-        return Some(unsafe { sums_avx512(bytes) });
+        return Some(unsafe { avx512::sums(bytes) });
     }
-    if is_x86_feature_detected!("avx2") {
+    if has_avx2() {
         // SAFETY: as above.
-        return Some(unsafe { sums_avx2(bytes) });
+        return Some(unsafe { avx2::sums(bytes) });
     }
     None
 }
 
-/// The first place of a pair.
+/// Tells of places where three octets may mean something; returns the first place not looked at.
 #[inline]
-pub(super) fn find(pairs: &Pairs, bytes: &[u8], from: usize) -> Place {
-    if is_x86_feature_detected!("avx2") {
+pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+    if has_vbmi() {
         // SAFETY: the processor knows the instructions for which the function is compiled.
-        unsafe { find_avx2(pairs, bytes, from) }
+        unsafe { avx512::trios(trios, bytes, on) }
+    } else if has_avx2() {
+        // SAFETY: as above.
+        unsafe { avx2::trios(trios, bytes, on) }
     } else {
-        Place::From(from)
+        0
     }
 }
 
+/// Tells of places from `first` on where a gram may begin; returns the first place not looked at.
+#[inline]
+pub(super) fn places(
+    sieve: &Sieve,
+    bytes: &[u8],
+    first: usize,
+    on: &mut dyn FnMut(usize, u8),
+) -> usize {
+    if has_vbmi() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        unsafe { avx512::places(sieve, bytes, first, on) }
+    } else if has_avx2() {
+        // SAFETY: as above.
+        unsafe { avx2::places(sieve, bytes, first, on) }
+    } else {
+        first
+    }
+}
+
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")
+}
+
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("avx512bw")
+    is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq")
 }
 
-#[target_feature(enable = "avx2")]
-fn sums_avx2(bytes: &[u8]) -> Sums {
-    super::sums_of(bytes)
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-fn sums_avx512(bytes: &[u8]) -> Sums {
-    super::sums_of(bytes)
-}
-
-/// Octets of a block; one more is looked at.
-const BLOCK: usize = 64;
-
-#[target_feature(enable = "avx2")]
-fn find_avx2(pairs: &Pairs, bytes: &[u8], from: usize) -> Place {
-    let (first, next) = (Tables::new(&pairs.first), Tables::new(&pairs.next));
-    let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
-        let half = |from: usize| {
-            _mm256_and_si256(first.groups(load(block, from)), next.groups(load(block, from + 1)))
-        };
-        let (here, there) = (half(0), half(BLOCK / 2));
-        let any = _mm256_or_si256(here, there);
-        if _mm256_testz_si256(any, any) == 0 {
-            let places = u64::from(places(there)) << 32 | u64::from(places(here));
-            return Place::At(at + places.trailing_zeros() as usize);
-        }
-        at += BLOCK;
-    }
-    Place::From(at)
-}
-
-/// The tables of `Halves`, twice side by side.
-struct Tables {
-    low: __m256i,
-    high: __m256i,
-}
-
-impl Tables {
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn new(halves: &Halves) -> Self {
-        Self { low: twice(&halves.low), high: twice(&halves.high) }
-    }
-
-    /// The groups of each octet.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn groups(&self, octets: __m256i) -> __m256i {
-        let half = _mm256_set1_epi8(15);
-        let low = _mm256_shuffle_epi8(self.low, _mm256_and_si256(octets, half));
-        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
-        _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high))
-    }
-}
-
-/// A bit for each octet that is not zero.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn places(octets: __m256i) -> u32 {
-    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(octets, _mm256_setzero_si256())).cast_unsigned()
-}
-
-/// 32 octets from `from` on; the compiler makes one load of it.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn load(block: &[u8; BLOCK + 1], from: usize) -> __m256i {
-    let word = |nth: usize| {
-        let word = block.get(from + 8 * nth..).and_then(<[u8]>::first_chunk);
-        word.map_or(0, |word| i64::from_le_bytes(*word))
-    };
-    _mm256_set_epi64x(word(3), word(2), word(1), word(0))
+fn has_vbmi() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512vbmi")
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn twice(table: &[u8; 16]) -> __m256i {
+fn load256(octets: &[u8; 32]) -> __m256i {
+    // SAFETY: the array has 32 octets; the load asks for no alignment.
+    unsafe { _mm256_loadu_si256(octets.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load512(octets: &[u8; 64]) -> __m512i {
+    // SAFETY: the array has 64 octets; the load asks for no alignment.
+    unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+}
+
+/// The first octets, and zeros where there are none.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn load512_part(octets: &[u8]) -> __m512i {
+    // SAFETY: no octet is read whose bit is not set, and the bits of those in the slice alone are.
+    unsafe { _mm512_maskz_loadu_epi8(first_bits(octets.len()), octets.as_ptr().cast()) }
+}
+
+/// So many bits, or all.
+const fn first_bits(count: usize) -> u64 {
+    if count < 64 { (1 << count) - 1 } else { u64::MAX }
+}
+
+/// The two halves of a table.
+fn words(table: &[u8; 16]) -> (i64, i64) {
     let word = |from: usize| {
         let word = table.get(from..).and_then(<[u8]>::first_chunk);
         word.map_or(0, |word| i64::from_le_bytes(*word))
     };
-    _mm256_set_epi64x(word(8), word(0), word(8), word(0))
+    (word(0), word(8))
+}
+
+/// The words at the places in `lanes`; zero elsewhere. `words` are a power of two; places beyond are taken modulo that.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn gather256(words: &[u64], places: __m256i, lanes: __m256i) -> __m256i {
+    let Some(last) = words.len().checked_sub(1) else { return _mm256_setzero_si256() };
+    let places = _mm256_and_si256(places, _mm256_set1_epi64x(last.cast_signed() as i64));
+    // SAFETY: a number that was masked with `last` is not above it, so it is the place of a word.
+    unsafe {
+        _mm256_mask_i64gather_epi64::<8>(
+            _mm256_setzero_si256(),
+            words.as_ptr().cast(),
+            places,
+            lanes,
+        )
+    }
+}
+
+/// The words at the places in `lanes`; zero elsewhere. `words` are a power of two; places beyond are taken modulo that.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn gather512(words: &[u64], places: __m512i, lanes: __mmask8) -> __m512i {
+    let Some(last) = words.len().checked_sub(1) else { return _mm512_setzero_si512() };
+    let places = _mm512_and_si512(places, _mm512_set1_epi64(last.cast_signed() as i64));
+    // SAFETY: a number that was masked with `last` is not above it, so it is the place of a word.
+    unsafe {
+        _mm512_mask_i64gather_epi64::<8>(
+            _mm512_setzero_si512(),
+            lanes,
+            places,
+            words.as_ptr().cast(),
+        )
+    }
 }
 
 /// The sums of every form that the processor knows.
 #[cfg(test)]
 pub(super) fn every_sums(bytes: &[u8]) -> Vec<Sums> {
     let mut all = Vec::new();
-    if is_x86_feature_detected!("avx2") {
+    if has_avx2() {
         // SAFETY: the processor was asked.
-        all.push(unsafe { sums_avx2(bytes) });
+        all.push(unsafe { avx2::sums(bytes) });
     }
     if has_avx512() {
         // SAFETY: the processor was asked.
-        all.push(unsafe { sums_avx512(bytes) });
+        all.push(unsafe { avx512::sums(bytes) });
     }
     all
 }
 
-/// The place that every form finds that the processor knows.
+/// The places of trios that every form finds that the processor knows.
 #[cfg(test)]
-pub(super) fn every_find(pairs: &Pairs, bytes: &[u8], from: usize) -> Vec<Option<usize>> {
+pub(super) fn every_trios(trios: &Trios, bytes: &[u8]) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
-    if is_x86_feature_detected!("avx2") {
+    if has_avx2() {
+        let mut found = Vec::new();
         // SAFETY: the processor was asked.
-        all.push(match unsafe { find_avx2(pairs, bytes, from) } {
-            Place::At(at) => Some(at),
-            Place::From(from) => pairs.find_here(bytes, from),
-        });
+        let from = unsafe { avx2::trios(trios, bytes, &mut |at| found.push(at)) };
+        trios.each_here(bytes, from, &mut |at| found.push(at));
+        all.push(found);
+    }
+    if has_vbmi() {
+        let mut found = Vec::new();
+        // SAFETY: the processor was asked.
+        let from = unsafe { avx512::trios(trios, bytes, &mut |at| found.push(at)) };
+        trios.each_here(bytes, from, &mut |at| found.push(at));
+        all.push(found);
+    }
+    all
+}
+
+/// The places of grams that every form finds that the processor knows.
+#[cfg(test)]
+pub(super) fn every_places(sieve: &Sieve, bytes: &[u8], first: usize) -> Vec<Vec<(usize, u8)>> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        let mut found = Vec::new();
+        let mut on = |at, tables| found.push((at, tables));
+        // SAFETY: the processor was asked.
+        let from = unsafe { avx2::places(sieve, bytes, first, &mut on) };
+        sieve.each_here(bytes, from, &mut on);
+        all.push(found);
+    }
+    if has_vbmi() {
+        let mut found = Vec::new();
+        let mut on = |at, tables| found.push((at, tables));
+        // SAFETY: the processor was asked.
+        let from = unsafe { avx512::places(sieve, bytes, first, &mut on) };
+        sieve.each_here(bytes, from, &mut on);
+        all.push(found);
     }
     all
 }

@@ -3,14 +3,17 @@
 use super::bounds::{Fault, Work};
 use super::reading::{Body, Source};
 use super::{Coding, Context, Outcome};
-use crate::inspect::blocks::Pairs;
+use crate::inspect::blocks::Trios;
 
 /// Octets of the longest magic.
 const MAGIC: usize = 4;
 
 /// How each `magic` begins.
-static MAGICS: Pairs =
-    Pairs::new(&[(b"\x1f", b"\x8b"), (b"\x28", b"\xb5"), (b"\x78", b"\x01\x5e\x9c\xda")]);
+static MAGICS: Trios = Trios::new(&[
+    [b"\x1f", b"\x8b", b"\x08"],
+    [b"\x28", b"\xb5", b"\x2f"],
+    [b"\x78", b"\x01\x5e\x9c\xda", b""],
+]);
 
 /// Bodies that are open side by side in one sequence of octets.
 const MAX_OPEN: usize = 4;
@@ -77,9 +80,7 @@ impl Sniffer {
             let front = here.get(..carried - at).unwrap_or_default();
             self.begin(coding, zone, &[front, bytes], source, depth, cx, work, outcome);
         }
-        let mut at = 0;
-        while let Some(found) = MAGICS.find(bytes, at) {
-            at = found;
+        MAGICS.each(bytes, &mut |at| {
             let here = bytes.get(at..).unwrap_or_default();
             if let Some((coding, _)) = magic(here)
                 && (coding != Coding::Zlib || zone == Zone::Clear || at < ZLIB_IN_SEALED)
@@ -88,8 +89,7 @@ impl Sniffer {
                 let source = Source { wire, exact: false, ..from };
                 self.begin(coding, zone, &[here], source, depth, cx, work, outcome);
             }
-            at += 1;
-        }
+        });
         self.remember(joined, bytes);
     }
 
@@ -147,8 +147,8 @@ impl Sniffer {
     fn remember(&mut self, joined: &[u8], bytes: &[u8]) {
         let last = if bytes.len() >= MAGIC - 1 { bytes } else { joined };
         let last = last.get(last.len().saturating_sub(MAGIC - 1)..).unwrap_or_default();
-        for (place, octet) in self.carry.iter_mut().zip(last) {
-            *place = *octet;
+        if let Some(place) = self.carry.get_mut(..last.len()) {
+            place.copy_from_slice(last);
         }
         self.carried = u8::try_from(last.len()).unwrap_or(0);
     }
@@ -161,7 +161,33 @@ fn magic(bytes: &[u8]) -> Option<(Coding, usize)> {
         [0x1f, 0x8b, 8, flags, ..] if flags & 0xe0 == 0 => Some((Coding::Gzip, 4)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some((Coding::Zstd, 4)),
         // RFC 1950 s2.2 without a dictionary, and a block type of RFC 1951 s3.2.3.
-        [0x78, 0x01 | 0x5e | 0x9c | 0xda, block, ..] if block & 6 != 6 => Some((Coding::Zlib, 3)),
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, rest @ ..] if may_be_block(rest) => {
+            (!rest.is_empty()).then_some((Coding::Zlib, 3))
+        }
         _ => None,
     }
+}
+
+/// Whether deflate may begin so (RFC 1951 s3.2.3); of what is not at hand the best is thought.
+fn may_be_block(octets: &[u8]) -> bool {
+    let Some(&[first]) = octets.first_chunk() else { return true };
+    match (first >> 1 & 3, octets) {
+        // The length, and its complement (s3.2.4).
+        (0, [_, a, b, c, d, ..]) => a ^ c == 0xff && b ^ d == 0xff,
+        (0 | 1, _) => true,
+        (2, _) => may_be_codes(octets),
+        _ => false,
+    }
+}
+
+/// Whether dynamic codes may begin so (RFC 1951 s3.2.7): not too many of them, and the code of their lengths is whole.
+fn may_be_codes(octets: &[u8]) -> bool {
+    let Some(octets) = octets.first_chunk::<16>() else { return true };
+    let bits = u128::from_le_bytes(*octets);
+    let (literals, distances) = (bits >> 3 & 31, bits >> 8 & 31);
+    let lengths = (0..(bits >> 13 & 15) + 4).map(|nth| bits >> (17 + 3 * nth) & 7);
+    let used = lengths.filter(|length| *length != 0);
+    let (count, whole) =
+        used.fold((0, 0_u32), |(count, sum), length| (count + 1, sum + (128 >> length)));
+    literals < 30 && distances < 30 && (whole == 128 || count <= 1)
 }

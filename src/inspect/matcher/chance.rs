@@ -6,7 +6,8 @@
 //! sum over all patterns of its needle in its encoding, and so an upper bound where two of them overlap. A base64 character
 //! that differs in the URL-safe alphabet counts twice. Line breaks inside base64 are left out: each takes octets of its own.
 
-use super::pattern::{Form, Pattern, Slot, Span64};
+use super::pattern::{Form, Pattern, Span64};
+use super::slots::{Slot, Slots};
 use crate::model::Encoding;
 
 /// Chance that a random octet string writes a given octet in its escaped form, relative to the plain octet. Of all
@@ -49,8 +50,8 @@ fn of(pattern: &Pattern) -> f64 {
 }
 
 /// How many of the characters are not the same in both alphabets of base64, in the worse of two spellings.
-fn two_alphabets(slots: &[Slot], phase: usize) -> usize {
-    let differing = |pick: fn(&Slot) -> Option<&Vec<u8>>| {
+fn two_alphabets(slots: &Slots, phase: usize) -> usize {
+    let differing = |pick: for<'a> fn(Slot<'a>) -> Option<&'a [u8]>| {
         let mut octets = vec![0; phase];
         octets.extend(slots.iter().filter_map(pick).flatten());
         let chars = data_encoding::BASE64_NOPAD.encode(&octets);

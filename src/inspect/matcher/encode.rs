@@ -6,7 +6,8 @@
 use super::Needle;
 use super::chance;
 use super::charset::{case_variants, latin1, mac_roman, utf8, utf16be, utf16le};
-use super::pattern::{Form, Pattern, Slot, Span64, Unit};
+use super::pattern::{Form, Pattern, Span64, Unit};
+use super::slots::Slots;
 use crate::model::Encoding;
 use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
@@ -19,6 +20,9 @@ const MIN_BASE64_CHARS: usize = 3;
 const MAX_ALTERNATIVES: usize = 24;
 
 type Charset = fn(&str) -> Option<Vec<u8>>;
+
+/// The alternatives of a slot while they are gathered.
+type Ways = Vec<Vec<u8>>;
 
 /// What blanks inside a text may be written as besides one blank: folded header lines (RFC 5322 s2.2.3), other blanks.
 const BLANKS: &[&str] =
@@ -89,7 +93,7 @@ impl Expander {
             let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
             let slots = Arc::new(slots);
             for phase in 0..3 {
-                let octets = slots.iter().filter_map(|slot| slot.first()).map(Vec::len).sum();
+                let octets = slots.iter().filter_map(|slot| slot.first()).map(<[u8]>::len).sum();
                 if full_chars(phase, octets) < MIN_BASE64_CHARS {
                     self.drop_encoding(Encoding::Base64);
                     continue;
@@ -104,29 +108,30 @@ impl Expander {
             let Some(slots) = written(text, utf8, Spelling::Case) else { continue };
             for separator in ["", ":", "-", " "] {
                 let mut last = slots.len();
-                let hexed = slots.iter().map(|slot| {
+                let mut hexed = Slots::default();
+                for slot in slots.iter() {
                     last -= 1;
                     let tail = if last == 0 { "" } else { separator };
-                    let mut alternatives: Slot = slot
+                    let mut ways = slot
                         .iter()
                         .flat_map(|octets| hex_variants(octets, separator, tail))
                         .collect();
-                    tidy(&mut alternatives);
-                    alternatives
-                });
-                let hexed = hexed.collect();
+                    tidy(&mut ways);
+                    hexed.push(ways.iter().map(Vec::as_slice));
+                }
+                hexed.shrink();
                 self.push(Encoding::Hex, Form::Slots, Arc::new(hexed), None);
             }
         }
     }
 
-    fn push(&mut self, encoding: Encoding, form: Form, slots: Arc<Vec<Slot>>, word: Option<Unit>) {
+    fn push(&mut self, encoding: Encoding, form: Form, slots: Arc<Slots>, word: Option<Unit>) {
         // Encodings that yield the same octets are one pattern, under the first name.
         if self.patterns.iter().any(|known| known.form == form && known.slots == slots) {
             return;
         }
         let needle = self.needle;
-        self.patterns.push(Pattern { needle, encoding, form, slots, word, probability: 0.0 });
+        self.patterns.push(Pattern::new(needle, encoding, form, slots, word));
     }
 
     fn drop_encoding(&mut self, encoding: Encoding) {
@@ -154,12 +159,23 @@ enum Spelling {
 }
 
 /// The slots of a text in a charset; none where it cannot be written in it.
-fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Vec<Slot>> {
-    let mut slots = Vec::new();
+fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Slots> {
+    let mut slots = Slots::default();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
+        if c.is_ascii_graphic() {
+            // Most characters, and without much ado: the other case differs in one octet.
+            let one = charset(c.encode_utf8(&mut [0; 4]))?;
+            let change =
+                |octet: &u8| if octet.is_ascii_alphabetic() { octet ^ 0x20 } else { *octet };
+            let other: Vec<u8> = one.iter().map(change).collect();
+            let count = if one == other { 1 } else { 2 };
+            let both = if one < other { [&one[..], &other] } else { [&other[..], &one] };
+            slots.push(both.into_iter().take(count));
+            continue;
+        }
         let mut run = String::from(c);
-        let mut slot: Slot = if spelling == Spelling::Blanks && c.is_whitespace() {
+        let mut ways: Ways = if spelling == Spelling::Blanks && c.is_whitespace() {
             while let Some(more) = chars.next_if(|next| next.is_whitespace()) {
                 run.push(more);
             }
@@ -169,30 +185,31 @@ fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Vec<Slot>
         };
         let itself = charset(&run)?;
         if spelling == Spelling::SameLength {
-            slot.retain(|alternative| alternative.len() == itself.len());
+            ways.retain(|alternative| alternative.len() == itself.len());
         }
-        slot.push(itself);
-        tidy(&mut slot);
-        slots.push(slot);
+        ways.push(itself);
+        tidy(&mut ways);
+        slots.push(ways.iter().map(Vec::as_slice));
     }
+    slots.shrink();
     Some(slots)
 }
 
 /// What may stand for the blanks inside a text.
-fn blanks(charset: Charset) -> Slot {
-    let mut slot: Slot = BLANKS.iter().filter_map(|blank| charset(blank)).collect();
+fn blanks(charset: Charset) -> Ways {
+    let mut ways: Ways = BLANKS.iter().filter_map(|blank| charset(blank)).collect();
     if charset(" ").is_some_and(|blank| blank.len() == 1) {
-        slot.push(b"+".to_vec()); // application/x-www-form-urlencoded
-        slot.push(b"\xa0".to_vec());
+        ways.push(b"+".to_vec()); // application/x-www-form-urlencoded
+        ways.push(b"\xa0".to_vec());
     }
-    slot
+    ways
 }
 
 /// Longest first, each once, bounded.
-fn tidy(slot: &mut Slot) {
-    slot.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    slot.dedup();
-    slot.truncate(MAX_ALTERNATIVES);
+fn tidy(ways: &mut Ways) {
+    ways.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    ways.dedup();
+    ways.truncate(MAX_ALTERNATIVES);
 }
 
 /// Base64 characters that the text alone determines.

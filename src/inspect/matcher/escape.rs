@@ -6,7 +6,7 @@
 use super::entities;
 use super::pattern::value64;
 use crate::model::Encoding;
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 /// Octets of the charset of an encoded word that are read. RFC 2047 s2 bounds the whole word to 75.
 const MAX_CHARSET: usize = 40;
@@ -51,7 +51,11 @@ impl Kind {
             Self::Equals => memchr(b'=', bytes),
             Self::Entity | Self::ModifiedUtf7 => memchr(b'&', bytes),
             Self::Backslash => memchr(b'\\', bytes),
-            Self::Mixed => bytes.iter().position(|b| matches!(b, b'%' | b'=' | b'&' | b'\\')),
+            Self::Mixed => {
+                let found = memchr3(b'%', b'=', b'&', bytes);
+                let before = found.and_then(|at| bytes.get(..at)).unwrap_or(bytes);
+                memchr(b'\\', before).or(found)
+            }
         }
     }
 

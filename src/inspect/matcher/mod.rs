@@ -10,8 +10,10 @@ mod encode;
 mod engine;
 mod entities;
 mod escape;
+mod marks;
 mod pattern;
 mod scan;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -24,14 +26,14 @@ use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
 use engine::{Cursor, Engine};
 
 use pattern::{Outcome, Pattern, Place, Window};
-use view::kinds_in;
+use view::{Around, Escapes};
 
 /// Identifiers and tokens together.
-pub const MAX_TEXTS: usize = 1024;
+pub const MAX_TEXTS: usize = 16_384;
 /// Octets (in UTF-8) of one text: it bounds what a `Scanner` keeps to a few KiB.
 pub const MAX_TEXT_OCTETS: usize = 256;
 /// Octets of all texts together: it bounds the memory of the patterns to some hundred MiB.
-pub const MAX_TOTAL_OCTETS: usize = 1 << 16;
+pub const MAX_TOTAL_OCTETS: usize = 1 << 19;
 /// Characters of one text. One character occurs in all traffic.
 pub const MIN_TEXT_CHARS: usize = 2;
 
@@ -58,6 +60,8 @@ struct Index {
     keep: usize,
     /// Characters of the texts that JSON escapes with one letter: only these escapes are undone.
     simple: Vec<u8>,
+    /// Which escapes a match may hold.
+    around: Around,
 }
 
 /// Which text was found, by its place in what `Matcher::new` was given.
@@ -139,6 +143,7 @@ impl Matcher {
         let index = Index {
             keep: patterns.iter().map(Pattern::max_wire_len).max().unwrap_or(0) + KEEP_MARGIN,
             simple: simple_escapes(identifiers),
+            around: Around::new(&patterns),
             identifiers: identifiers.to_vec(),
             tokens: tokens.to_vec(),
             patterns,
@@ -200,9 +205,11 @@ impl Matcher {
     /// Whether octets that stand alone hold a gram or an escape. Without them no pattern is looked at and no view wakes:
     /// most frames have options or padding of a few octets, for which a scanner would cost more than the search.
     fn may_hold(&self, bytes: &[u8]) -> bool {
-        let mut is_proposed = false;
-        self.index.engine.scan(&mut Cursor::default(), bytes, &mut |_, _| is_proposed = true);
-        is_proposed || kinds_in(bytes, &self.index.simple).contains(&true)
+        let (mut is_proposed, mut escapes) = (false, Escapes::default());
+        let mut escape = |at| escapes.note(&[], bytes, at, &self.index);
+        let cursor = &mut Cursor::default();
+        self.index.engine.scan(cursor, bytes, &mut escape, &mut |_, _| is_proposed = true);
+        is_proposed || escapes.each().iter().any(Option::is_some)
     }
 
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.

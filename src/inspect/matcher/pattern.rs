@@ -3,11 +3,9 @@
 //! The engine only proposes places (an anchor was seen); what is reported is decided here, octet by octet.
 
 use super::Needle;
+use super::slots::{Slot, Slots};
 use crate::model::Encoding;
 use std::sync::Arc;
-
-/// The ways in which one character may be written, longest first.
-pub(super) type Slot = Vec<Vec<u8>>;
 
 /// Octets of line breaks (CR, LF, and blanks after them) that base64 may hold between two characters.
 const MAX_BREAK_OCTETS: u64 = 4;
@@ -47,11 +45,13 @@ pub(super) struct Pattern {
     /// Layout.
     pub(super) form: Form,
     /// The text; the phases of base64 share it.
-    pub(super) slots: Arc<Vec<Slot>>,
+    pub(super) slots: Arc<Slots>,
     /// Whether letters and digits around it rule it out (very short texts).
     pub(super) word: Option<Unit>,
     /// Chance that a random octet begins this needle in this encoding.
     pub(super) probability: f64,
+    /// Octets of the slots, with the shortest alternatives and with the longest.
+    lens: (usize, usize),
 }
 
 /// Octets of a stream that are at hand: those kept from before, and the new ones.
@@ -140,6 +140,19 @@ enum Stop {
 }
 
 impl Pattern {
+    /// A pattern whose chance is not yet known.
+    pub(super) fn new(
+        needle: Needle,
+        encoding: Encoding,
+        form: Form,
+        slots: Arc<Slots>,
+        word: Option<Unit>,
+    ) -> Self {
+        let lens = slots.iter().map(Slot::lens);
+        let lens = lens.fold((0, 0), |(least, most), slot| (least + slot.0, most + slot.1));
+        Self { needle, encoding, form, slots, word, probability: 0.0, lens }
+    }
+
     /// Whether the text stands where slot (or base64 character) `index` would begin at `pos`.
     pub(super) fn verify(&self, window: &Window<'_>, pos: u64, index: usize) -> Outcome {
         let found = match self.form {
@@ -163,7 +176,15 @@ impl Pattern {
 
     /// Octets of the text, where no slot has alternatives of different lengths; else of the longest ones.
     pub(super) fn octets(&self) -> usize {
-        self.slots.iter().map(|slot| slot.iter().map(Vec::len).max().unwrap_or(0)).sum()
+        self.lens.1
+    }
+
+    /// The fewest octets that it can take on the wire.
+    pub(super) fn least_wire_len(&self) -> usize {
+        match self.form {
+            Form::Slots => self.lens.0,
+            Form::Base64 { phase } => Span64::of(phase, self.octets()).chars(),
+        }
     }
 
     /// The most octets that it can take on the wire.
@@ -179,19 +200,19 @@ impl Pattern {
     }
 
     fn verify_slots(&self, window: &Window<'_>, pos: u64, index: usize) -> Result<Place, Stop> {
-        let (front, back) = self.slots.split_at_checked(index).ok_or(Stop::No)?;
         let (mut start, mut end, mut encoding) = (pos, pos, self.encoding);
-        let mut note = |slot: &Slot, written: &[u8]| {
+        let mut note = |slot: Slot<'_>, written: &[u8]| {
             if written == b"+" && slot.len() > 1 {
                 encoding = Encoding::Percent;
             }
         };
-        for slot in front.iter().rev() {
+        for slot in (0..index).rev().map(|nth| self.slots.get(nth)) {
+            let slot = slot.ok_or(Stop::No)?;
             let written = slot.iter().find(|alt| ends_with(window, start, alt)).ok_or(Stop::No)?;
             note(slot, written);
             start -= written.len() as u64;
         }
-        for slot in back {
+        for slot in self.slots.from(index) {
             let written = begins_with(window, end, slot)?;
             note(slot, written);
             end += written.len() as u64;
@@ -338,32 +359,35 @@ impl Bits64 {
 
 /// Compares octets with the slots as they come. The alternatives of a slot have one length here.
 struct Text64<'a> {
-    slots: &'a [Slot],
+    slots: &'a Slots,
+    /// The slot that is being compared.
+    nth: usize,
     partial: [u8; 8],
     len: usize,
 }
 
 impl<'a> Text64<'a> {
-    fn new(slots: &'a [Slot]) -> Self {
-        Self { slots, partial: [0; 8], len: 0 }
+    fn new(slots: &'a Slots) -> Self {
+        Self { slots, nth: 0, partial: [0; 8], len: 0 }
     }
 
     fn push(&mut self, octet: u8) -> bool {
-        let Some((slot, rest)) = self.slots.split_first() else { return false };
+        let Some(slot) = self.slots.get(self.nth) else { return false };
         let Some(place) = self.partial.get_mut(self.len) else { return false };
         *place = octet;
         self.len += 1;
         let Some(so_far) = self.partial.get(..self.len) else { return false };
-        if slot.iter().any(|alt| alt.as_slice() == so_far) {
+        // Octet by octet: they are one or two.
+        if slot.iter().any(|alt| alt.len() == so_far.len() && alt.iter().eq(so_far)) {
             self.len = 0;
-            self.slots = rest;
+            self.nth += 1;
             return true;
         }
         slot.iter().any(|alt| alt.len() > so_far.len() && alt.starts_with(so_far))
     }
 
     fn is_complete(&self) -> bool {
-        self.slots.is_empty()
+        self.nth >= self.slots.len()
     }
 }
 
@@ -374,8 +398,8 @@ fn ends_with(window: &Window<'_>, end: u64, written: &[u8]) -> bool {
 
 /// The longest alternative that stands at `pos`. Alternatives where one begins with another occur only where the
 /// next slot tells them apart (runs of blanks), so the longest is the right one.
-fn begins_with<'a>(window: &Window<'_>, pos: u64, slot: &'a Slot) -> Result<&'a [u8], Stop> {
-    for written in slot {
+fn begins_with<'a>(window: &Window<'_>, pos: u64, slot: Slot<'a>) -> Result<&'a [u8], Stop> {
+    for written in slot.iter() {
         let mut at = (pos..).zip(written).map(|(pos, &octet)| (window.at(pos), octet));
         match at.find(|&(at, octet)| at != At::Octet(octet)) {
             None => return Ok(written),

@@ -3,7 +3,7 @@
 use super::escape::Kind;
 use super::pattern::{Form, Place, Window};
 use super::track::Track;
-use super::view::{View, ViewMatch, kinds_in};
+use super::view::{Escapes, View, ViewMatch};
 use super::{Index, Match, Needle, chance};
 use crate::model::{Encoding, Excerpt, FrameSpan};
 
@@ -74,13 +74,23 @@ impl Scanner {
             }
             self.pieces.push(Piece { start: offset, frames });
         }
-        self.scan_views(index, offset, bytes, out);
-        let (pieces, words) = (&self.pieces, &self.words);
-        self.raw.search(&index.engine, &index.patterns, bytes, &mut |window, pattern, place| {
-            if let Some(due) = raw_match(index, pieces, words, window, pattern, place) {
+        let (mut escapes, mut found) = (Escapes::default(), Vec::new());
+        let pieces = &self.pieces;
+        self.raw.search(
+            &index.engine,
+            &index.patterns,
+            bytes,
+            &mut |window, at| escapes.note(window.tail, bytes, at, index),
+            &mut |window, pattern, place| {
+                found.extend(raw_match(index, pieces, window, pattern, place));
+            },
+        );
+        self.scan_views(index, offset, bytes, escapes, out);
+        for due in found {
+            if !due.is_in_word(index, &self.words) {
                 due.tell(index, out);
             }
-        });
+        }
         self.raw.remember(bytes, index.keep);
         self.forget();
     }
@@ -93,7 +103,8 @@ impl Scanner {
             view.close(index, &mut |found| due.extend(view_match(index, pieces, &window, &found)));
         }
         raw.close(&index.patterns, &mut |window, pattern, place| {
-            due.extend(raw_match(index, pieces, words, window, pattern, place));
+            let found = raw_match(index, pieces, window, pattern, place);
+            due.extend(found.filter(|found| !found.is_in_word(index, words)));
         });
         raw.restart(raw.end());
         pieces.clear();
@@ -127,20 +138,20 @@ impl Scanner {
         index: &Index,
         offset: u64,
         bytes: &[u8],
+        escapes: Escapes,
         out: &mut dyn FnMut(Match<'_>),
     ) {
         let Self { raw, pieces, views, words, .. } = self;
         let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
         let mut is_any_awake = false;
-        let has_escape = kinds_in(bytes, &index.simple);
-        for ((kind, place), has_escape) in Kind::ALL.into_iter().zip(views).zip(has_escape) {
+        for ((kind, place), first) in Kind::ALL.into_iter().zip(views).zip(escapes.each()) {
             let is_wanted = kind != Kind::Mixed || is_any_awake;
-            if place.is_none() && !(is_wanted && has_escape) {
+            if place.is_none() && !(is_wanted && first.is_some()) {
                 continue;
             }
             is_any_awake |= kind != Kind::ModifiedUtf7;
             let view = place.get_or_insert_with(|| Box::new(View::new(kind)));
-            view.feed(index, raw.tail(), offset, bytes, &mut |found| {
+            view.feed(index, raw.tail(), offset, (bytes, first), &mut |found| {
                 let Some(due) = view_match(index, pieces, &window, &found) else { return };
                 if due.encoding == Encoding::Rfc2047
                     && let Some(pattern) = index.patterns.get(due.pattern)
@@ -168,6 +179,16 @@ impl Scanner {
 }
 
 impl Due {
+    /// Whether it is base64 in an encoded word in which a view has found the same.
+    fn is_in_word(&self, index: &Index, words: &[Word]) -> bool {
+        let Some(pattern) = index.patterns.get(self.pattern) else { return false };
+        let end = self.offset + u64::from(self.len);
+        let holds = |word: &Word| {
+            word.needle == pattern.needle && word.start < end && self.offset < word.end
+        };
+        pattern.form != Form::Slots && words.iter().any(holds)
+    }
+
     fn tell(self, index: &Index, out: &mut dyn FnMut(Match<'_>)) {
         let Some(pattern) = index.patterns.get(self.pattern) else { return };
         let Some((label, text)) = index.text(pattern.needle) else { return };
@@ -189,17 +210,12 @@ impl Due {
 fn raw_match(
     index: &Index,
     pieces: &[Piece],
-    words: &[Word],
     window: &Window<'_>,
     pattern: usize,
     place: Place,
 ) -> Option<Due> {
     let this = index.patterns.get(pattern)?;
-    let in_word = |word: &Word| {
-        let same = word.needle == this.needle && this.form != Form::Slots;
-        same && word.start < place.end && place.start < word.end
-    };
-    if index.is_shadowed(pattern, window, place) || words.iter().any(in_word) {
+    if index.is_shadowed(pattern, window, place) {
         return None;
     }
     Some(Due {

@@ -579,6 +579,44 @@ mod model {
         ]
     }
 
+    /// Texts long enough that most escapes stand among too few octets of theirs; once as it is, once with all views awake.
+    static LONG: LazyLock<[Matcher; 2]> = LazyLock::new(|| {
+        let make = || matcher(&["j.smith@example", "Reindeer Games"]);
+        let mut wakeful = make();
+        wakeful.index.around = wakeful.index.around.anything();
+        [make(), wakeful]
+    });
+
+    /// A text in which some characters are escaped, among other octets; or a part of one.
+    fn escaped_stream() -> impl Strategy<Value = Vec<u8>> {
+        let text =
+            prop::sample::select(vec!["j.smith@example", "Reindeer Games", "reindeer_games"]);
+        let write = |c: char, how: u8| match how {
+            0 => format!("%{:02x}", u32::from(c)),
+            1 => format!("={:02X}", u32::from(c)),
+            2 => format!("&#{};", u32::from(c)),
+            3 => format!("\\u{:04x}", u32::from(c)),
+            4 => format!("=\r\n{c}"),
+            5 => format!("&{}-", data_encoding::BASE64_NOPAD.encode(&[0, c as u8])),
+            _ => c.to_string(),
+        };
+        let written = (text, prop::collection::vec(0_u8..24, 16), 0_usize..12).prop_map(
+            move |(text, how, skip)| {
+                let skip = if skip < 4 { skip } else { 0 };
+                let chars = text.chars().zip(how).skip(skip);
+                chars.map(|(c, how)| write(c, how)).collect::<String>().into_bytes()
+            },
+        );
+        let part = prop_oneof![
+            4 => written,
+            2 => fragment(),
+            2 => prop::collection::vec(any::<u8>(), 0..6),
+            1 => prop::sample::select(vec![&b"=?x?Q?"[..], b"=?x?B?", b"?=", b"?= ", b"!"])
+                .prop_map(<[u8]>::to_vec),
+        ];
+        prop::collection::vec(part, 1..12).prop_map(|parts| parts.concat())
+    }
+
     fn stream() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(fragment(), 1..24).prop_map(|fragments| fragments.concat())
     }
@@ -628,6 +666,20 @@ mod model {
             let mut once = whole.clone();
             once.dedup();
             prop_assert_eq!(once, whole);
+        }
+
+        #[test]
+        fn an_escape_that_wakes_no_view_lies_in_no_match(
+            stream in escaped_stream(),
+            cuts in prop::collection::btree_set(0_usize..300, 0..6),
+        ) {
+            let [sleepy, wakeful] = &*LONG;
+            let whole = scan(wakeful, &stream);
+            prop_assert_eq!(&scan(sleepy, &stream), &whole);
+            let cuts: Vec<usize> = cuts.into_iter().filter(|&cut| cut <= stream.len()).collect();
+            prop_assert_eq!(&scan_cut(sleepy, &stream, &cuts), &whole);
+            let bytewise: Vec<usize> = (1..stream.len()).collect();
+            prop_assert_eq!(&scan_cut(sleepy, &stream, &bytewise), &whole);
         }
 
         #[test]

@@ -61,12 +61,14 @@ impl Track {
         self.end = pos;
     }
 
-    /// Searches the octets that follow. `remember` must be called with them before the next search.
+    /// Searches the octets that follow, and tells where in them an escape may begin. `remember` must be called with them before
+    /// the next search.
     pub(super) fn search(
         &mut self,
         engine: &Engine,
         patterns: &[Pattern],
         bytes: &[u8],
+        escape: &mut dyn FnMut(&Window<'_>, usize),
         out: &mut dyn FnMut(&Window<'_>, usize, Place),
     ) {
         let window = Window { tail: &self.tail, bytes, base: self.start(), closed: false };
@@ -75,17 +77,18 @@ impl Track {
         if !candidates.is_empty() {
             settle(candidates, told, patterns, &window, out);
         }
-        engine.scan(&mut self.cursor, bytes, &mut |at, owner| {
-            let Some(pattern) = patterns.get(owner.pattern) else { return };
-            let slot = end
-                .checked_add_signed(at)
-                .and_then(|pos| pos.checked_add_signed(-i64::from(owner.back)));
+        let mut escape = |at| escape(&window, at);
+        engine.scan(&mut self.cursor, bytes, &mut escape, &mut |at, owner| {
+            let number = owner.pattern as usize;
+            let Some(pattern) = patterns.get(number) else { return };
+            let slot =
+                end.checked_add_signed(at).and_then(|pos| pos.checked_sub(owner.back.into()));
             let Some(pos) = slot else { return };
-            let candidate = Candidate { pattern: owner.pattern, index: owner.index as usize, pos };
+            let candidate = Candidate { pattern: number, index: owner.index.into(), pos };
             match pattern.verify(&window, pos, candidate.index) {
                 Outcome::No => {}
                 Outcome::NeedMore => candidates.push(candidate),
-                Outcome::Yes(place) => told.tell(&window, owner.pattern, place, out),
+                Outcome::Yes(place) => told.tell(&window, number, place, out),
             }
         });
     }

@@ -5,9 +5,8 @@
 
 use super::Index;
 use super::escape::{Escape, Kind, Mode, Parse, parse};
-use super::pattern::{Place, Window};
+use super::pattern::{Pattern, Place, Window};
 use super::track::Track;
-use crate::inspect::blocks::Pairs;
 use crate::model::Encoding;
 
 /// Decoded octets that are gathered before they are searched.
@@ -55,49 +54,121 @@ pub(super) struct ViewMatch<'a> {
 
 type Out<'o> = &'o mut dyn FnMut(ViewMatch<'_>);
 
-/// How each escape begins.
-static ESCAPES: Pairs = Pairs::new(&[
-    (b"%&", b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#-+,"),
-    (b"=", b"?\n\r \t0123456789ABCDEFabcdef"),
-    (b"\\", b"uxX0123\"\\/"),
-]);
+/// Octets, besides those of the patterns, that may stand on the wire in a match that holds escapes: what escapes are made
+/// of, breaks, and the names of charsets and characters.
+const IN_ESCAPES: &[u8] =
+    b"%=&\\#;?,+-_/\r\n\t 0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// For each of `Kind::ALL` whether an escape begins in `bytes`, or what may become one.
-pub(super) fn kinds_in(bytes: &[u8], simple: &[u8]) -> [bool; Kind::ALL.len()] {
-    let [mut percent, mut equals, mut entity, mut backslash, mut utf7] = [false; 5];
-    let mut at = 0;
-    while let Some(found) = ESCAPES.find(bytes, at) {
-        let rest = bytes.get(found..).unwrap_or_default();
-        let begins =
-            |kind| !matches!(parse(kind, Mode::Plain, rest, simple, false), Parse::Literal(_));
-        match rest.first() {
-            Some(b'%') => percent = percent || begins(Kind::Percent),
-            Some(b'=') => equals = equals || begins(Kind::Equals),
-            Some(b'\\') => backslash = backslash || begins(Kind::Backslash),
+/// What stands around an escape that a match may hold.
+pub(super) struct Around {
+    /// Octets that a match with escapes may consist of.
+    held: [bool; 256],
+    /// The fewest of them.
+    least: usize,
+}
+
+impl Around {
+    pub(super) fn new(patterns: &[Pattern]) -> Self {
+        let mut held = [false; 256];
+        let texts = patterns.iter().flat_map(|pattern| pattern.slots.octets());
+        for octet in texts.chain(IN_ESCAPES) {
+            if let Some(place) = held.get_mut(usize::from(*octet)) {
+                *place = true;
+            }
+        }
+        // In modified UTF-7 eight characters stand for three units, each of which is at most three octets. All other
+        // escapes are at least as long as what they stand for.
+        let least = patterns.iter().map(Pattern::least_wire_len).min().unwrap_or(0);
+        Self { held, least: least * 8 / 9 }
+    }
+
+    /// Any escape may lie in a match.
+    #[cfg(test)]
+    pub(super) fn anything(self) -> Self {
+        Self { least: 0, ..self }
+    }
+
+    /// Whether the escape at `at` may lie in a match. `before`: the octets in front of `bytes`.
+    fn may_hold(&self, before: &[u8], bytes: &[u8], at: usize, parsed: Parse) -> bool {
+        let len = match parsed {
+            Parse::Literal(_) => return false,
+            Parse::Escape(Escape { mode: Mode::Plain | Mode::Shift { .. }, len, .. }) => len,
+            // It may become one, or is an encoded word: what that begins goes on far behind it.
+            Parse::NeedMore | Parse::Escape(_) => return true,
+        };
+        let is_held = |octet: &&u8| self.held.get(usize::from(**octet)).copied().unwrap_or(true);
+        let need = self.least.saturating_sub(len);
+        let behind = bytes.get(at + len..).unwrap_or_default();
+        let held_behind = behind.iter().take(need).take_while(is_held).count();
+        if held_behind == need || held_behind == behind.len() {
+            return true;
+        }
+        let need = need - held_behind;
+        let front = bytes.get(..at).unwrap_or_default().iter().rev().chain(before.iter().rev());
+        front.take(need).take_while(is_held).count() == need
+    }
+}
+
+/// For each family where in some octets the first escape begins, or what may become one, that may lie in a match.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Escapes {
+    percent: Option<usize>,
+    equals: Option<usize>,
+    entity: Option<usize>,
+    backslash: Option<usize>,
+    utf7: Option<usize>,
+}
+
+impl Escapes {
+    /// Takes notice of a mark, in order. `before`: the octets in front of `bytes`.
+    pub(super) fn note(&mut self, before: &[u8], bytes: &[u8], at: usize, index: &Index) {
+        let note = |place: &mut Option<usize>, kind| {
+            if place.is_none() && begins(kind, before, bytes, at, index) {
+                *place = Some(at);
+            }
+        };
+        match bytes.get(at) {
+            Some(b'%') => note(&mut self.percent, Kind::Percent),
+            Some(b'=') => note(&mut self.equals, Kind::Equals),
+            Some(b'\\') => note(&mut self.backslash, Kind::Backslash),
             Some(b'&') => {
-                entity = entity || begins(Kind::Entity);
-                utf7 = utf7 || begins(Kind::ModifiedUtf7);
+                note(&mut self.entity, Kind::Entity);
+                note(&mut self.utf7, Kind::ModifiedUtf7);
             }
             _ => {}
         }
-        at = found + 1;
     }
-    let mixed = percent || equals || entity || backslash;
-    [percent, equals, entity, backslash, utf7, mixed]
+
+    /// For each of `Kind::ALL`.
+    pub(super) fn each(&self) -> [Option<usize>; Kind::ALL.len()] {
+        let Self { percent, equals, entity, backslash, utf7 } = *self;
+        let mixed = [percent, equals, entity, backslash].into_iter().flatten().min();
+        [percent, equals, entity, backslash, utf7, mixed]
+    }
 }
 
-/// Where in `bytes` the first escape of a family begins, or what may become one.
-fn first_escape(kind: Kind, bytes: &[u8], simple: &[u8]) -> Option<usize> {
-    let mut from = 0;
+/// Whether an escape that may lie in a match begins at `at`, or what may become one.
+fn begins(kind: Kind, before: &[u8], bytes: &[u8], at: usize, index: &Index) -> bool {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let parsed = parse(kind, Mode::Plain, rest, &index.simple, false);
+    index.around.may_hold(before, bytes, at, parsed)
+}
+
+/// The same for one family, from `from` on.
+fn first_escape(
+    kind: Kind,
+    before: &[u8],
+    bytes: &[u8],
+    from: usize,
+    index: &Index,
+) -> Option<usize> {
+    let mut from = from;
     loop {
-        let rest = bytes.get(from..)?;
-        let at = kind.find(rest)?;
-        let is_literal =
-            matches!(parse(kind, Mode::Plain, rest.get(at..)?, simple, false), Parse::Literal(_));
-        if !is_literal {
-            return Some(from + at);
+        let at = from + kind.find(bytes.get(from..)?)?;
+        if begins(kind, before, bytes, at, index) {
+            return Some(at);
         }
-        from += at + 1;
+        from = at + 1;
     }
 }
 
@@ -131,20 +202,22 @@ impl View {
         self.runs.first().map(|run| run.wire)
     }
 
-    /// Takes the next octets of the stream; `tail` are those in front of them.
+    /// Takes the next octets of the stream; `tail` are those in front of them. `first`: where the first escape begins.
     pub(super) fn feed(
         &mut self,
         index: &Index,
         tail: &[u8],
         offset: u64,
-        bytes: &[u8],
+        (bytes, first): (&[u8], Option<usize>),
         out: Out<'_>,
     ) {
-        let mut at = 0;
+        let (mut at, mut first) = (0, first);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if !self.awake {
-                let Some(first) = first_escape(self.kind, rest, &index.simple) else { break };
-                at += first;
+                let known = first.take().filter(|first| *first >= at);
+                let next = known.or_else(|| first_escape(self.kind, tail, bytes, at, index));
+                let Some(next) = next else { break };
+                at = next;
                 self.wake(index, tail, offset, bytes.get(..at).unwrap_or_default());
                 continue;
             }
@@ -327,9 +400,11 @@ impl View {
             return;
         }
         let Self { kind, track, runs, gathered, .. } = self;
-        track.search(&index.engine, &index.patterns, gathered, &mut |window, pattern, place| {
+        let mut found = |window: &Window<'_>, pattern, place| {
             tell(*kind, runs, window, pattern, place, out);
-        });
+        };
+        // What an escape stands for is no escape.
+        track.search(&index.engine, &index.patterns, gathered, &mut |_, _| {}, &mut found);
         track.remember(gathered, index.keep);
         gathered.clear();
         let start = track.start();
@@ -365,6 +440,7 @@ fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::matcher::marks::MARKS;
     use proptest::prelude::*;
 
     proptest! {
@@ -380,10 +456,25 @@ mod tests {
             ),
         ) {
             let bytes = parts.concat();
-            for simple in [&b""[..], b"\"\\/"] {
-                let found = Kind::ALL.map(|kind| first_escape(kind, &bytes, simple).is_some());
-                prop_assert_eq!(kinds_in(&bytes, simple), found);
+            for (simple, least) in [(&b""[..], 1), (b"\"\\/", 1), (b"", 9)] {
+                let index = index(simple, least);
+                let found = Kind::ALL.map(|kind| first_escape(kind, b"", &bytes, 0, &index));
+                let mut escapes = Escapes::default();
+                MARKS.each(&bytes, &mut |at| escapes.note(b"", &bytes, at, &index));
+                prop_assert_eq!(escapes.each(), found);
             }
+        }
+    }
+
+    fn index(simple: &[u8], least: usize) -> Index {
+        Index {
+            identifiers: Vec::new(),
+            tokens: Vec::new(),
+            patterns: Vec::new(),
+            engine: crate::inspect::matcher::engine::Engine::new(&[]),
+            keep: 0,
+            simple: simple.to_vec(),
+            around: Around { least, ..Around::new(&[]) },
         }
     }
 }

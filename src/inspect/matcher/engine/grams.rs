@@ -2,21 +2,17 @@
 //!
 //! For a stride of `s` a window of the pattern is chosen in which grams may begin at `s` places in a row, in each of its
 //! spellings; whatever the offset of the pattern in the stream, one of these places is a multiple of `s`. Spellings are
-//! numbers, not lists of octets: a target has thousands of them, and a program that starts should not be noticed.
+//! numbers, not lists of octets: a target has thousands of them, and a program that starts should not be noticed. Line breaks
+//! inside of base64 are not spelled: `sweep` joins the octets around them.
 
-use super::sweep::Gram;
-use super::{GRAM, Owner};
-use crate::inspect::matcher::pattern::{Form, Pattern, Slot, Span64};
+use super::Owner;
+use super::sweep::{Gram, Near};
+use crate::inspect::blocks::sieve::GRAM;
+use crate::inspect::matcher::pattern::{Form, Pattern, Span64};
+use crate::inspect::matcher::slots::{Slot, Slots};
 
 /// Windows of a pattern that are weighed up; further on in a long text there is nothing better.
 const MAX_TRIES: usize = 24;
-
-/// Line breaks inside base64 that a gram may hold. Others (two breaks, many blanks) are found where no gram of the window
-/// touches them.
-const BREAKS: [&[u8]; 5] = [b"\r\n", b"\n", b"\r\n ", b"\r\n\t", b"\r"];
-
-/// Base64 characters between which no line break falls (RFC 4648 s4: a group).
-const GROUP: usize = 4;
 
 /// Case bit of the ASCII letters.
 const CASE: u8 = 0x20;
@@ -41,32 +37,20 @@ impl Run {
         }
         run
     }
-
-    /// The first octets and the others.
-    fn split(self, at: usize) -> (Self, [u8; GRAM], usize) {
-        let at = at.min(self.len);
-        let octets = self.value.to_le_bytes();
-        let front = Self::default().then(octets.get(..at).unwrap_or_default(), GRAM);
-        let mut back = [0; GRAM];
-        for (place, octet) in back.iter_mut().zip(octets.iter().skip(at)) {
-            *place = *octet;
-        }
-        (front, back, self.len - at)
-    }
 }
 
 /// How a pattern lies on the wire, for the choice of its grams.
 pub(super) enum Layout<'a> {
     /// Slots one after the other.
     Slots {
-        slots: &'a [Slot],
+        slots: &'a Slots,
         /// The octets of each slot, at least.
         least: Vec<usize>,
     },
     /// Base64 characters.
     Base64 {
         /// What each octet of the text may be written as; a row of octets for each slot.
-        slots: &'a [Slot],
+        slots: &'a Slots,
         phase: usize,
         /// The first character that the text determines, and one past the last.
         full: (usize, usize),
@@ -75,14 +59,13 @@ pub(super) enum Layout<'a> {
 
 impl<'a> Layout<'a> {
     pub(super) fn of(pattern: &'a Pattern) -> Self {
-        let slots = pattern.slots.as_slice();
+        let slots = &*pattern.slots;
         match pattern.form {
             Form::Slots => {
-                let least = |slot: &Slot| slot.iter().map(Vec::len).min().unwrap_or(0);
-                Self::Slots { slots, least: slots.iter().map(least).collect() }
+                Self::Slots { slots, least: slots.iter().map(|slot| slot.lens().0).collect() }
             }
             Form::Base64 { phase } => {
-                let octets = slots.iter().filter_map(|slot| slot.first()).map(Vec::len).sum();
+                let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
                 let span = Span64::of(phase, octets);
                 let first = span.first + usize::from(span.lead != 0);
                 let end = ((phase + octets) * 8 / 6).max(first);
@@ -102,17 +85,17 @@ impl<'a> Layout<'a> {
     /// All grams of `len` octets that may stand at a place of the stride.
     pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
         let mut grams = Vec::new();
-        let mut add = |index: usize, back: i32, spelled: Vec<u32>| {
-            let Ok(index) = u32::try_from(index) else { return };
+        let Ok(pattern) = u32::try_from(pattern) else { return grams };
+        let mut add = |(index, back): (usize, usize), spelled: Vec<u32>, near: Near| {
+            let (Ok(index), Ok(back)) = (u16::try_from(index), u8::try_from(back)) else { return };
             let owner = Owner { pattern, index, back };
-            grams.extend(merged(spelled).map(|(value, mask)| Gram { value, mask, owner }));
+            let spelled = merged(spelled).into_iter();
+            grams.extend(spelled.map(|(value, mask)| Gram::new((value, mask), near, owner)));
         };
         match self {
             Self::Slots { slots, least } => {
-                let slots = slots
-                    .get(cheapest(slots, least, len, stride)..)
-                    .map_or((0, *slots), |rest| (slots.len() - rest.len(), rest));
-                slot_grams(slots, least, len, stride, &mut add);
+                let first = cheapest(slots, least, len, stride);
+                slot_grams((slots, first), least, len, stride, &mut add);
             }
             Self::Base64 { slots, phase, full } => {
                 base64_grams(slots, *phase, *full, len, stride, &mut add);
@@ -123,7 +106,7 @@ impl<'a> Layout<'a> {
 }
 
 /// The first slot of the window with the fewest spellings.
-fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize {
+fn cheapest(slots: &Slots, least: &[usize], len: usize, stride: usize) -> usize {
     let need = stride + len - 1;
     let mut best = (f64::INFINITY, 0);
     let weights: Vec<(f64, f64)> = slots.iter().take(MAX_TRIES + need).map(weight).collect();
@@ -151,59 +134,102 @@ fn cheapest(slots: &[Slot], least: &[usize], len: usize, stride: usize) -> usize
 
 /// Alternatives of a slot, ASCII case aside; and how little they say.
 #[expect(clippy::cast_precision_loss, reason = "a weight")]
-fn weight(slot: &Slot) -> (f64, f64) {
+fn weight(slot: Slot<'_>) -> (f64, f64) {
     let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
-    let is_first = |(nth, alt): &(usize, &Vec<u8>)| !slot.iter().take(*nth).any(|it| same(it, alt));
+    let is_first = |(nth, alt): &(usize, &[u8])| !slot.iter().take(*nth).any(|it| same(it, alt));
     let ways = slot.iter().enumerate().filter(is_first).count();
     // Zero octets say little, binary traffic is full of them.
     let is_dull = slot.iter().any(|alt| alt.iter().all(|&octet| octet == 0));
     (ways as f64, if is_dull { 8.0 } else { 0.0 })
 }
 
-type Add<'o> = &'o mut dyn FnMut(usize, i32, Vec<u32>);
+type Add<'o> = &'o mut dyn FnMut((usize, usize), Vec<u32>, Near);
 
-/// `slots`: number of the first one, and from there on.
+/// From slot `first` on.
 fn slot_grams(
-    (first, slots): (usize, &[Slot]),
+    (slots, first): (&Slots, usize),
     least: &[usize],
     len: usize,
     stride: usize,
     add: Add<'_>,
 ) {
     let mut distance = 0;
-    for (nth, slot) in slots.iter().enumerate() {
+    for (nth, slot) in (first..).zip(slots.from(first)) {
         if distance >= stride {
             break;
         }
-        let later = slots.get(nth + 1..).unwrap_or_default();
-        let longest = slot.iter().map(Vec::len).max().unwrap_or(0);
+        let (_, longest) = slot.lens();
         for back in 0..longest.min(stride - distance) {
             let mut spelled = Vec::new();
-            for alternative in slot {
+            for alternative in slot.iter() {
                 if let Some(octets) = alternative.get(back..).filter(|rest| !rest.is_empty()) {
-                    spell(Run::default().then(octets, len), later, len, &mut spelled);
+                    spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
                 }
             }
-            add(first + nth, i32::try_from(back).unwrap_or(0), spelled);
+            add((nth, back), spelled, near(slots, nth, back, len));
         }
-        distance += least.get(first + nth).copied().unwrap_or(0);
+        distance += least.get(nth).copied().unwrap_or(0);
     }
 }
 
+/// What is known of the octets behind a gram that begins `back` octets behind the start of a slot, or else of those in front.
+fn near(slots: &Slots, nth: usize, back: usize, len: usize) -> Near {
+    let (mut behind, mut front) = (Near::new(true), Near::new(false));
+    let mut at = 0;
+    for slot in slots.from(nth) {
+        let Some(octets) = fixed(slot).filter(|_| at < back + len + GRAM) else { break };
+        for known in octets {
+            if let Some(place) = at.checked_sub(back + len) {
+                behind.note(place, known);
+            }
+            at += 1;
+        }
+    }
+    // Backwards, the youngest first.
+    let here = slots.get(nth).and_then(fixed).map(|octets| octets.take(back).collect());
+    let mut octets: Vec<(u8, u8)> = here.unwrap_or_default();
+    if octets.len() == back {
+        octets.reverse();
+        for slot in (0..nth).rev().filter_map(|nth| slots.get(nth)) {
+            let Some(more) = fixed(slot).filter(|_| octets.len() < GRAM) else { break };
+            let from = octets.len();
+            octets.extend(more);
+            if let Some(more) = octets.get_mut(from..) {
+                more.reverse();
+            }
+        }
+        for (place, known) in octets.into_iter().take(GRAM).enumerate() {
+            front.note(GRAM - 1 - place, known);
+        }
+    }
+    if behind.weight() >= front.weight() { behind } else { front }
+}
+
+/// For each octet of a slot what all alternatives have in common, and which bits that are; none where their lengths differ.
+fn fixed(slot: Slot<'_>) -> Option<impl Iterator<Item = (u8, u8)>> {
+    let (least, most) = slot.lens();
+    let first = slot.first().filter(|_| least == most)?;
+    Some(first.iter().enumerate().map(move |(at, octet)| {
+        let differ = |alt: &[u8]| alt.get(at).map_or(0, |it| it ^ octet);
+        let mask = !slot.iter().fold(0, |bits, alt| bits | differ(alt));
+        (octet & mask, mask)
+    }))
+}
+
 /// Every way in which octets go on through the slots, up to `len` octets.
-fn spell(run: Run, slots: &[Slot], len: usize, out: &mut Vec<u32>) {
+fn spell(run: Run, (slots, nth): (&Slots, usize), len: usize, out: &mut Vec<u32>) {
     if run.len >= len {
         out.push(run.value);
         return;
     }
-    let Some((slot, later)) = slots.split_first() else { return };
-    for alternative in slot {
-        spell(run.then(alternative, len), later, len, out);
+    let Some(slot) = slots.get(nth) else { return };
+    for alternative in slot.iter() {
+        spell(run.then(alternative, len), (slots, nth + 1), len, out);
     }
 }
 
 fn base64_grams(
-    slots: &[Slot],
+    slots: &Slots,
     phase: usize,
     (first, end): (usize, usize),
     len: usize,
@@ -211,80 +237,61 @@ fn base64_grams(
     add: Add<'_>,
 ) {
     let need = stride + len - 1;
-    // A window that holds the fewest borders of groups has the fewest line breaks.
     let starts = first..=end.saturating_sub(need).max(first);
-    let count = |at: usize| chars(slots, phase, at, (at + len).min(end)).map_or(0, |it| it.len());
-    let counts: Vec<usize> = (first..first + MAX_TRIES + stride).map(count).collect();
-    let weigh = |&start: &usize| {
-        let texts = counts.get(start - first..start - first + stride).unwrap_or_default();
-        let borders = (start + 1..start + need).filter(|at| at.is_multiple_of(GROUP)).count();
-        texts.iter().sum::<usize>() + borders * stride
+    // Ways to write the text, as powers of two, up to each of its octets.
+    let mut ways = vec![0];
+    let mut all = 0;
+    for slot in slots.iter() {
+        all += slot.len().next_power_of_two().trailing_zeros();
+        ways.extend(std::iter::repeat_n(all, slot.first().map_or(0, <[u8]>::len)));
+    }
+    let octet = |char: usize| (6 * char).saturating_sub(8 * phase) / 8;
+    let ways = |at: usize| ways.get(at.min(ways.len() - 1)).copied().unwrap_or(0);
+    let weigh = |&start: &usize| -> u64 {
+        let gram = |at| 1_u64 << (ways(octet(at + len)) - ways(octet(at))).min(32);
+        (start..start + stride).map(gram).sum()
     };
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
     for at in start..(start + stride).min(end) {
-        if at > start && at.is_multiple_of(GROUP) {
-            // Grams that begin in a line break in front of this character.
-            for line_break in BREAKS {
-                for from in 0..line_break.len() {
-                    let rest = line_break.get(from..).unwrap_or_default();
-                    let back = i32::try_from(rest.len()).unwrap_or(0);
-                    add(at, -back, broken(slots, phase, (at, at, end), rest, len));
-                }
-            }
+        if at + len <= end {
+            // What stands beside it in the window; there is no line break in it, or `join` finds it.
+            let is_behind = at + 2 * GRAM <= start + need;
+            let beside = if is_behind { at + GRAM } else { at.saturating_sub(GRAM) };
+            let near = if stride == 8 && beside >= start && beside + GRAM <= end {
+                Near::of(&chars(slots, phase, beside, beside + GRAM), is_behind)
+            } else {
+                Near::default()
+            };
+            add((at, 0), chars(slots, phase, at, at + len), near);
         }
-        let mut spelled = broken(slots, phase, (at, at, end), b"", len);
-        let border = (at + 1).next_multiple_of(GROUP);
-        if border < at + len {
-            for line_break in BREAKS {
-                spelled.append(&mut broken(slots, phase, (at, border, end), line_break, len));
-            }
-        }
-        add(at, 0, spelled);
     }
 }
 
-/// `len` octets of base64 from character `at` on, up to `end`, with a line break in front of character `border`.
-fn broken(
-    slots: &[Slot],
-    phase: usize,
-    (at, border, end): (usize, usize, usize),
-    line_break: &[u8],
-    len: usize,
-) -> Vec<u32> {
-    let behind = len.saturating_sub(border - at + line_break.len());
-    let whole = chars(slots, phase, at, (border + behind).min(end).max(at));
-    let spelled = whole.unwrap_or_default().into_iter().map(|chars| {
-        let (front, back, back_len) = chars.split(border - at);
-        front.then(line_break, len).then(back.get(..back_len).unwrap_or_default(), len)
-    });
-    spelled.filter(|run| run.len == len).map(|run| run.value).collect()
-}
-
-/// What the characters from `from` up to `to` may be, counted as in `Span64`; none where nothing is to be spelled. At most
-/// as many as a gram has.
-fn chars(slots: &[Slot], phase: usize, from: usize, to: usize) -> Option<Vec<Run>> {
-    if from >= to {
-        return Some(vec![Run::default()]);
-    }
+/// What the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram has.
+fn chars(slots: &Slots, phase: usize, from: usize, to: usize) -> Vec<u32> {
     // Bits of the text: four characters lie in four octets at most.
-    let (low, high) = ((6 * from).checked_sub(8 * phase)?, (6 * to).checked_sub(8 * phase)?);
+    let bit = |at: usize| (6 * at).checked_sub(8 * phase);
+    let (Some(low), Some(high)) = (bit(from), bit(to)) else { return Vec::new() };
     let texts = cut(slots, low / 8, high.div_ceil(8));
     let mut out = Vec::with_capacity(texts.len());
     for text in texts {
         // The first octet on top, so that the bits stand in their order.
         let bits = u64::from(text.value.swap_bytes()) << 32;
-        for is_url_safe in [false, true] {
-            let mut run = Run::default();
-            for nth in 0..to - from {
-                let value = bits << (low % 8 + 6 * nth) >> 58;
-                run = run.then(&[written(value, is_url_safe)], GRAM);
-            }
-            out.push(run);
+        let (mut run, mut url_safe) = (0, 0);
+        for nth in 0..to - from {
+            let value = bits << (low % 8 + 6 * nth) >> 58;
+            run |= u32::from(written(value, false)) << (8 * nth);
+            url_safe |= u32::from(written(value, true)) << (8 * nth);
+        }
+        out.push(run);
+        if url_safe != run {
+            out.push(url_safe);
         }
     }
+    // Bits that belong to no character here make equal ones.
     out.sort_unstable();
     out.dedup();
-    Some(out)
+    out
 }
 
 /// The character of a six-bit value.
@@ -297,46 +304,51 @@ fn written(value: u64, is_url_safe: bool) -> u8 {
 }
 
 /// What the slots may spell from octet `from` to octet `to`. The alternatives of a slot have one length.
-fn cut(slots: &[Slot], from: usize, to: usize) -> Vec<Run> {
+fn cut(slots: &Slots, from: usize, to: usize) -> Vec<Run> {
     let mut spellings = vec![Run::default()];
     let mut at = 0;
-    for slot in slots {
-        let len = slot.first().map_or(0, Vec::len);
+    for slot in slots.iter() {
+        let len = slot.first().map_or(0, <[u8]>::len);
         if at >= to {
             break;
         }
         let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
         at += len;
         if begin < end {
-            let longer = spellings.iter().flat_map(|spelling| {
-                let parts = slot.iter().filter_map(move |alt| alt.get(begin..end));
-                parts.map(move |part| spelling.then(part, GRAM))
-            });
-            spellings = longer.collect();
-            spellings.sort_unstable();
-            spellings.dedup();
+            let before = std::mem::take(&mut spellings);
+            for alternative in slot.iter() {
+                let part = alternative.get(begin..end).unwrap_or_default();
+                spellings.extend(before.iter().map(|spelling| spelling.then(part, GRAM)));
+            }
+            if end - begin < len {
+                spellings.sort_unstable();
+                spellings.dedup();
+            }
         }
     }
     spellings
 }
 
 /// Grams with their masks; those that differ in the case of letters alone become one.
-fn merged(spelled: Vec<u32>) -> impl Iterator<Item = (u32, u32)> {
+fn merged(mut spelled: Vec<u32>) -> Vec<(u32, u32)> {
+    spelled.sort_unstable();
+    spelled.dedup();
     let mut all: Vec<(u32, u32)> = spelled.into_iter().map(|value| (value, u32::MAX)).collect();
-    all.sort_unstable();
-    all.dedup();
     for place in 0..GRAM {
         let bit = u32::from(CASE) << (8 * place);
-        let mut fewer: Vec<(u32, u32)> = all
-            .iter()
-            .map(|&(value, mask)| match all.binary_search(&(value ^ bit, mask)) {
-                Ok(_) => (value & !bit, mask & !bit),
-                Err(_) => (value, mask),
-            })
-            .collect();
+        let is_other =
+            |&(value, mask): &(u32, u32)| all.binary_search(&(value ^ bit, mask)).is_ok();
+        if !all.iter().any(is_other) {
+            continue;
+        }
+        let fewer = all.iter().map(|one @ &(value, mask)| match is_other(one) {
+            true => (value & !bit, mask & !bit),
+            false => (value, mask),
+        });
+        let mut fewer: Vec<(u32, u32)> = fewer.collect();
         fewer.sort_unstable();
         fewer.dedup();
         all = fewer;
     }
-    all.into_iter()
+    all
 }

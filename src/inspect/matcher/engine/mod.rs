@@ -8,23 +8,23 @@
 mod grams;
 mod sweep;
 
-use super::pattern::Pattern;
+use super::marks::{MARKS, is_char};
+use super::pattern::{Form, Pattern};
+use crate::inspect::blocks::sieve::GRAM;
+use crate::model::Encoding;
 use grams::Layout;
-use sweep::Sweep;
-
-/// Octets of a gram; of texts that are shorter, what there is.
-const GRAM: usize = 4;
+use sweep::{Gram, HELD, Sweep};
 
 /// Strides that are used, longest first. A pattern needs `GRAM - 1` octets more than the stride.
 const STRIDES: [usize; 4] = [8, 4, 2, 1];
 
 /// Whose a gram is: the pattern, the slot (or base64 character) in which it begins, and how many octets behind the
-/// start of that slot. Below zero where it begins in a line break in front of the slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// start of that slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
-    pub(super) pattern: usize,
-    pub(super) index: u32,
-    pub(super) back: i32,
+    pub(super) pattern: u32,
+    pub(super) index: u16,
+    pub(super) back: u8,
 }
 
 /// Where the engine stands in a stream, and the octets in front of that place in which a gram may begin.
@@ -32,8 +32,8 @@ pub(super) struct Owner {
 pub(super) struct Cursor {
     pos: u64,
     /// The last one is the youngest.
-    last: [u8; GRAM - 1],
-    held: usize,
+    last: [u8; HELD],
+    held: u8,
 }
 
 /// Finds the grams of all patterns in one pass.
@@ -44,24 +44,37 @@ pub(super) struct Engine {
     gramless: Vec<usize>,
 }
 
+/// The table that the grams of a pattern are kept in. What is written in few octets is kept apart: other octets need not be
+/// looked up in it.
+fn table(pattern: &Pattern) -> usize {
+    match (&pattern.form, pattern.encoding) {
+        (Form::Slots, Encoding::Hex) => Sweep::HEX,
+        (Form::Slots, _) => Sweep::TEXT,
+        (Form::Base64 { .. }, _) => Sweep::BASE64,
+    }
+}
+
 impl Engine {
     pub(super) fn new(patterns: &[Pattern]) -> Self {
-        let layouts: Vec<(usize, Layout<'_>)> =
-            patterns.iter().map(Layout::of).enumerate().collect();
+        let layouts: Vec<Layout<'_>> = patterns.iter().map(Layout::of).collect();
+        let octets: Vec<usize> = layouts.iter().map(Layout::octets).collect();
         let mut sweeps = Vec::new();
         // Texts of two or three octets have grams of their own, so that they do not shorten those of the others.
-        for gram in 2..=GRAM {
-            let fits = |octets: usize| octets.min(GRAM) == gram;
-            let these = layouts.iter().filter(|(_, layout)| fits(layout.octets()));
-            let Some(least) = these.clone().map(|(_, layout)| layout.octets()).min() else {
-                continue;
-            };
-            let stride = STRIDES.into_iter().find(|stride| stride + gram - 1 <= least).unwrap_or(1);
-            let grams = these.flat_map(|(pattern, layout)| layout.grams(*pattern, gram, stride));
-            sweeps.push(Sweep::new(gram, stride, grams.collect()));
+        for len in 2..=GRAM {
+            let fits = |octets: &&usize| (**octets).min(GRAM) == len;
+            let Some(least) = octets.iter().filter(fits).min() else { continue };
+            let stride = STRIDES.into_iter().find(|stride| stride + len - 1 <= *least).unwrap_or(1);
+            let mut tables: [Vec<Gram>; Sweep::TABLES] = Default::default();
+            for (nth, (layout, octets)) in layouts.iter().zip(&octets).enumerate() {
+                let table = patterns.get(nth).map_or(0, table);
+                if let Some(table) = tables.get_mut(table).filter(|_| fits(&octets)) {
+                    table.append(&mut layout.grams(nth, len, stride));
+                }
+            }
+            sweeps.push(Sweep::new(len, stride, tables));
         }
-        let gramless = layouts.iter().filter(|(_, layout)| layout.octets() < 2);
-        Self { sweeps, gramless: gramless.map(|(pattern, _)| *pattern).collect() }
+        let gramless = octets.iter().enumerate().filter(|(_, octets)| **octets < 2);
+        Self { gramless: gramless.map(|(pattern, _)| pattern).collect(), sweeps }
     }
 
     /// Whether there is nothing to look for.
@@ -75,31 +88,46 @@ impl Engine {
     }
 
     /// Reads on. `on(at, owner)`: a gram of `owner` begins `at` octets behind the first of `bytes`, or in front of it.
+    /// `escape(at)`: an escape may begin there.
     ///
     /// One place in the stream may be proposed more than once.
-    pub(super) fn scan(&self, cursor: &mut Cursor, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
+    pub(super) fn scan(
+        &self,
+        cursor: &mut Cursor,
+        bytes: &[u8],
+        escape: &mut dyn FnMut(usize),
+        on: &mut dyn FnMut(i64, Owner),
+    ) {
         for sweep in &self.sweeps {
             sweep.seam(cursor.pos, cursor.held(), bytes, on);
             sweep.scan(cursor.pos, bytes, on);
         }
+        MARKS.each(bytes, &mut |at| {
+            if bytes.get(at).copied().is_some_and(is_char) {
+                for sweep in &self.sweeps {
+                    sweep.join(bytes, at, 0, on);
+                }
+            } else {
+                escape(at);
+            }
+        });
         cursor.advance(bytes);
     }
 }
 
 impl Cursor {
     fn held(&self) -> &[u8] {
-        self.last.get(self.last.len() - self.held..).unwrap_or_default()
+        self.last.get(HELD - usize::from(self.held)..).unwrap_or_default()
     }
 
     fn advance(&mut self, bytes: &[u8]) {
-        let room = self.last.len();
-        for &octet in bytes.get(bytes.len().saturating_sub(room)..).unwrap_or_default() {
-            self.last.rotate_left(1);
-            if let Some(last) = self.last.last_mut() {
-                *last = octet;
-            }
+        let young = bytes.get(bytes.len().saturating_sub(HELD)..).unwrap_or_default();
+        self.last.rotate_left(young.len());
+        if let Some(place) = self.last.get_mut(HELD - young.len()..) {
+            place.copy_from_slice(young);
         }
-        self.held = (self.held + bytes.len()).min(room);
+        let held = usize::from(self.held) + bytes.len();
+        self.held = u8::try_from(held.min(HELD)).unwrap_or(0);
         self.pos += bytes.len() as u64;
     }
 }

@@ -1,189 +1,304 @@
 //! One pass over octets: which grams begin at the places of the stride.
 //!
-//! A small table of bits says of almost every place that no gram begins there; only for the others the grams are looked at.
+//! A sieve says of almost every place that no gram begins there; only for the others the grams are looked at. Line breaks
+//! inside of base64 are met by joining: at each break the octets around it are looked at as if it were not there.
 
-use super::{GRAM, Owner};
+use super::Owner;
+use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
+use crate::inspect::matcher::marks::is_char;
+use memchr::memchr2_iter;
 
-/// Bits of the filter for each gram; two of them are set.
-const BITS_PER_GRAM: usize = 16;
-/// Words of 64 bits of the filter, at least and at most: 8 KiB fit beside other things in the first cache, 4 MiB in the last.
-const WORDS: [usize; 2] = [1 << 10, 1 << 19];
-/// Places that are looked at before it is asked whether one of them may be one.
-const BATCH: usize = 8;
+/// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
+pub(super) const HELD: usize = 15;
 
-/// A gram, its octets in the order of the wire from the lowest byte on. Bits that are not in `mask` do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A gram, its octets in the order of the wire from the lowest byte on, and what stands beside it.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gram {
-    pub(super) value: u32,
-    pub(super) mask: u32,
-    pub(super) owner: Owner,
+    value: u32,
+    near: u32,
+    near_mask: u32,
+    owner: Owner,
+    /// From the lowest bit on a bit for each octet whose case does not count; above them, whether `near` stands behind.
+    folds: u8,
+}
+
+/// Four octets beside a gram, as far as they are known: bits that are not in the mask may be any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Near {
+    value: u32,
+    mask: u32,
+    is_behind: bool,
+}
+
+/// What stands around a place, where it is at hand.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    front: Option<u32>,
+    behind: Option<u32>,
+}
+
+impl Near {
+    pub(super) fn new(is_behind: bool) -> Self {
+        Self { is_behind, ..Self::default() }
+    }
+
+    /// What all of these have in common.
+    pub(super) fn of(spelled: &[u32], is_behind: bool) -> Self {
+        let Some(first) = spelled.first() else { return Self::default() };
+        let mask = !spelled.iter().fold(0, |bits, other| bits | (other ^ first));
+        Self { value: first & mask, mask, is_behind }
+    }
+
+    /// Notes an octet and its known bits; those from the fifth on are left out.
+    pub(super) fn note(&mut self, place: usize, (octet, mask): (u8, u8)) {
+        if place < GRAM {
+            self.value |= u32::from(octet) << (8 * place);
+            self.mask |= u32::from(mask) << (8 * place);
+        }
+    }
+
+    /// How many bits are known.
+    pub(super) fn weight(self) -> u32 {
+        self.mask.count_ones()
+    }
+}
+
+impl Around {
+    fn of(bytes: &[u8], at: usize, len: usize) -> Self {
+        let four = |from: usize| bytes.get(from..from + GRAM).map(sieve::gram);
+        Self { front: at.checked_sub(GRAM).and_then(four), behind: four(at + len) }
+    }
+}
+
+impl Gram {
+    const BEHIND: u8 = 1 << GRAM;
+
+    /// `mask`: all bits, or those but the case of some octets.
+    pub(super) fn new((value, mask): (u32, u32), near: Near, owner: Owner) -> Self {
+        let folds = mask.to_le_bytes().into_iter().enumerate();
+        let folds = folds.fold(0, |folds, (at, mask)| folds | u8::from(mask != u8::MAX) << at);
+        let folds = folds | if near.is_behind { Self::BEHIND } else { 0 };
+        Self { value, near: near.value, near_mask: near.mask, owner, folds }
+    }
+
+    fn mask(&self) -> u32 {
+        let bit = |at: u32| (u32::from(self.folds) >> at & 1) << (8 * at + 5);
+        !(bit(0) | bit(1) | bit(2) | bit(3))
+    }
+
+    fn is(&self, gram: u32, around: Around) -> bool {
+        if (gram ^ self.value) & !sieve::FOLD != 0 || gram & self.mask() != self.value {
+            return false;
+        }
+        let beside = if self.folds & Self::BEHIND != 0 { around.behind } else { around.front };
+        beside.is_none_or(|octets| octets & self.near_mask == self.near)
+    }
 }
 
 /// All grams of one length, and how far apart the places are at which they are looked for.
 pub(super) struct Sweep {
     len: usize,
     stride: usize,
-    /// The bits of a gram of this length.
-    mask: u32,
-    filter: Box<[u64]>,
-    filter_shift: u32,
-    /// In the order of their buckets.
+    sieve: Sieve,
+    tables: [Table; Self::TABLES],
+}
+
+/// Grams in the order of their buckets.
+struct Table {
     grams: Box<[Gram]>,
     /// Where the grams of a bucket begin; one more than there are buckets.
     starts: Box<[u32]>,
-    bucket_shift: u32,
+    /// The buckets are this power of two.
+    bits: u32,
 }
 
 impl Sweep {
-    pub(super) fn new(len: usize, stride: usize, mut grams: Vec<Gram>) -> Self {
-        let mask = u32::MAX >> (8 * (GRAM - len.min(GRAM)));
-        let [least, most] = WORDS;
-        let words = (grams.len() * BITS_PER_GRAM / 64).next_power_of_two().clamp(least, most);
-        let buckets = grams.len().next_power_of_two().max(2);
-        let filter_shift = 64 - words.trailing_zeros();
-        let bucket_shift = 64 - buckets.trailing_zeros();
-        let bucket = |gram: &Gram| spread(fold(gram.value)) >> bucket_shift;
-        grams.sort_unstable_by_key(|gram| (bucket(gram), *gram));
-        grams.dedup();
-        let mut filter = vec![0; words].into_boxed_slice();
-        let mut starts = Vec::with_capacity(buckets + 1);
-        for (at, gram) in (0_u32..).zip(&grams) {
-            let hash = spread(fold(gram.value));
-            if let Some(word) = filter.get_mut(index(hash >> filter_shift)) {
-                *word |= bits(hash);
-            }
-            starts.resize(starts.len().max(index(bucket(gram)) + 1), at);
-        }
-        starts.resize(buckets + 1, u32::try_from(grams.len()).unwrap_or(u32::MAX));
-        Self {
+    /// Tables.
+    pub(super) const TABLES: usize = 3;
+    /// Texts as they are.
+    pub(super) const TEXT: usize = 0;
+    /// Hexadecimal digits.
+    pub(super) const HEX: usize = 1;
+    /// Base64 characters.
+    pub(super) const BASE64: usize = 2;
+
+    pub(super) fn new(len: usize, stride: usize, tables: [Vec<Gram>; Self::TABLES]) -> Self {
+        let sieve = Sieve::new(
             len,
             stride,
-            mask,
-            filter,
-            filter_shift,
-            grams: grams.into(),
-            starts: starts.into(),
-            bucket_shift,
-        }
+            &tables.each_ref().map(|grams| grams.iter().map(|gram| (gram.value, gram.mask()))),
+        );
+        Self { len, stride, sieve, tables: tables.map(Table::new) }
     }
 
-    /// The places in `held`, the octets in front of `bytes`, whose grams end in `bytes`. `pos`: the offset of `bytes` in the stream.
+    /// The grams that begin in `held`, the octets in front of `bytes`, and end in `bytes`. `pos`: the offset of `bytes` in
+    /// the stream.
     pub(super) fn seam(&self, pos: u64, held: &[u8], bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
-        let mut joined = [0; 2 * (GRAM - 1)];
-        let octets = held.iter().chain(bytes.iter().take(GRAM - 1));
+        if held.is_empty() {
+            return;
+        }
+        let mut joined = [0; 2 * HELD];
+        let octets = held.iter().chain(bytes.iter().take(HELD));
         let mut len = 0;
         for (place, octet) in joined.iter_mut().zip(octets) {
             *place = *octet;
             len += 1;
         }
-        for at in 0..held.len() {
+        let joined = joined.get(..len).unwrap_or_default();
+        let border = signed(held.len());
+        for at in held.len().saturating_sub(self.len - 1)..held.len() {
             let offset = pos - (held.len() - at) as u64;
-            let end = at + self.len;
-            if end > held.len() && end <= len && self.is_place(offset) {
-                let gram = gram(joined.get(at..end).unwrap_or_default());
-                self.look(signed(at) - signed(held.len()), gram, on);
+            if offset.is_multiple_of(self.stride as u64)
+                && let Some(octets) = joined.get(at..at + self.len)
+            {
+                let gram = sieve::gram(octets);
+                let around = Around::of(joined, at, self.len);
+                let tables = self.sieve.tables_of(gram);
+                self.look(tables, signed(at) - border, (gram, around), on);
             }
+        }
+        for at in memchr2_iter(b'\r', b'\n', joined) {
+            let Some(at) = at.checked_sub(1) else { continue };
+            self.join(joined, at, held.len(), &mut |at, owner| {
+                if at < border {
+                    on(at - border, owner);
+                }
+            });
         }
     }
 
-    /// The places in `bytes` at which a whole gram begins.
+    /// The grams in `bytes`, but for those that `join` finds.
     pub(super) fn scan(&self, pos: u64, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
-        let first = index(pos.wrapping_neg() % self.stride as u64);
-        let at = match self.stride {
-            8 => self.batches::<8>(first, bytes, on),
-            4 => self.batches::<4>(first, bytes, on),
-            2 => self.batches::<2>(first, bytes, on),
-            _ => self.batches::<1>(first, bytes, on),
-        };
-        let mut at = at;
-        while let Some(octets) = bytes.get(at..at + self.len) {
-            let gram = gram(octets);
-            if self.may_be(gram) != 0 {
-                self.look(signed(at), gram, on);
-            }
-            at += self.stride;
-        }
+        let first = usize::try_from(pos.wrapping_neg() % self.stride as u64).unwrap_or(0);
+        self.sieve.each(bytes, first, &mut |at, tables| {
+            let octets = bytes.get(at..at + self.len).unwrap_or_default();
+            let around = Around::of(bytes, at, self.len);
+            self.look(tables, signed(at), (sieve::gram(octets), around), on);
+        });
     }
 
-    /// Looks at whole batches of places; returns the first place behind them.
-    fn batches<const STRIDE: usize>(
+    /// Looks at the grams that hold the break behind the octet at `at`, and end at `from` or behind it. In front of that break
+    /// they hold none, behind it there may be more.
+    pub(super) fn join(
         &self,
-        first: usize,
         bytes: &[u8],
+        at: usize,
+        from: usize,
         on: &mut dyn FnMut(i64, Owner),
-    ) -> usize {
-        let mut at = first;
-        while let Some(block) = bytes.get(at..at + STRIDE * (BATCH - 1) + GRAM) {
-            let mut any = 0;
-            for nth in 0..BATCH {
-                any |= self.may_be(gram_at(block, nth * STRIDE) & self.mask);
+    ) {
+        let [.., table] = &self.tables;
+        if table.grams.is_empty() {
+            return;
+        }
+        // So many characters are determined around each gram. Where octets are not at hand, they may be such.
+        let need = self.stride + self.len - 1;
+        let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
+        let mut front = 0;
+        while front + 1 < need && front <= at && is_char_at(at - front) {
+            front += 1;
+        }
+        let mut is_open = front > at;
+        // The first characters behind the break, and where they stand.
+        let mut behind = [0; GRAM - 1];
+        let (mut chars, mut count, mut nth) = (0_u64, 0, at + 1);
+        while front + count < need || count < self.len - 1 {
+            let Some(&octet) = bytes.get(nth) else {
+                is_open = true;
+                break;
+            };
+            if is_char(octet) {
+                if let Some(place) = behind.get_mut(count) {
+                    *place = nth;
+                    chars |= u64::from(octet) << (8 * count);
+                }
+                count += 1;
+            } else if !is_break(bytes, nth) {
+                break;
             }
-            if any != 0 {
-                for nth in 0..BATCH {
-                    let gram = gram_at(block, nth * STRIDE) & self.mask;
-                    if self.may_be(gram) != 0 {
-                        self.look(signed(at + nth * STRIDE), gram, on);
-                    }
+            nth += 1;
+        }
+        if front + count < need && !is_open {
+            return;
+        }
+        for ahead in 1..self.len.min(front + 1) {
+            let Some(octet) = bytes.get(at + 1 - ahead) else { break };
+            chars = chars << 8 | u64::from(*octet);
+            let rest = self.len - ahead;
+            let Some(&last) = behind.get(rest - 1).filter(|_| rest <= count) else { continue };
+            let first = at + 1 - ahead;
+            if last >= from && last - first <= HELD {
+                let gram = low(chars) & self.sieve.mask();
+                if self.sieve.may_be(Self::BASE64, gram) {
+                    table.look(signed(first), (gram, Around::default()), on);
                 }
             }
-            at += STRIDE * BATCH;
         }
-        at
     }
 
-    /// 1 where the filter does not rule the gram out.
-    #[inline]
-    fn may_be(&self, gram: u32) -> u64 {
-        let hash = spread(fold(gram));
-        let word = self.filter.get(index(hash >> self.filter_shift)).copied().unwrap_or(0);
-        (word >> (hash >> 20 & 63)) & (word >> (hash >> 26 & 63)) & 1
+    fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
+        for (nth, table) in self.tables.iter().enumerate() {
+            if tables >> nth & 1 != 0 {
+                table.look(at, gram, on);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn new(grams: Vec<Gram>) -> Self {
+        let buckets = grams.len().next_power_of_two().max(2);
+        let bits = buckets.trailing_zeros();
+        let bucket = |gram: &Gram| sieve::bucket(sieve::spread(gram.value), bits);
+        // Sorted by counting: where each bucket ends, then from behind.
+        let mut starts = vec![0_u32; buckets + 1].into_boxed_slice();
+        for gram in &grams {
+            if let Some(count) = starts.get_mut(bucket(gram)) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for count in &mut starts {
+            end += *count;
+            *count = end;
+        }
+        let mut sorted = vec![Gram::default(); grams.len()].into_boxed_slice();
+        for gram in grams {
+            if let Some(end) = starts.get_mut(bucket(&gram)) {
+                *end -= 1;
+                if let Some(place) = sorted.get_mut(*end as usize) {
+                    *place = gram;
+                }
+            }
+        }
+        Self { grams: sorted, starts, bits }
     }
 
-    #[cold]
-    fn look(&self, at: i64, gram: u32, on: &mut dyn FnMut(i64, Owner)) {
-        let bucket = index(spread(fold(gram)) >> self.bucket_shift);
+    fn look(&self, at: i64, (gram, around): (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
+        let bucket = sieve::bucket(sieve::spread(gram), self.bits);
         let Some(&[from, to]) = self.starts.get(bucket..bucket + 2).and_then(|it| it.first_chunk())
         else {
             return;
         };
         for known in self.grams.get(from as usize..to as usize).unwrap_or_default() {
-            if gram & known.mask == known.value {
+            if known.is(gram, around) {
                 on(at, known.owner);
             }
         }
     }
+}
 
-    fn is_place(&self, offset: u64) -> bool {
-        offset.is_multiple_of(self.stride as u64)
+/// Whether the octet at a place belongs to a line break inside of base64.
+fn is_break(bytes: &[u8], at: usize) -> bool {
+    match bytes.get(at) {
+        Some(b'\r' | b'\n') => true,
+        Some(b' ' | b'\t') => at.checked_sub(1).and_then(|at| bytes.get(at)) == Some(&b'\n'),
+        _ => false,
     }
 }
 
-/// The first octets as a number.
-fn gram(octets: &[u8]) -> u32 {
-    octets.iter().rev().fold(0, |gram, octet| gram << 8 | u32::from(*octet))
-}
-
-#[inline]
-fn gram_at(block: &[u8], at: usize) -> u32 {
-    block.get(at..).and_then(|it| it.first_chunk()).map_or(0, |it| u32::from_le_bytes(*it))
-}
-
-/// Without ASCII case; other octets fall together as well, which costs a look.
-const fn fold(gram: u32) -> u32 {
-    gram | 0x2020_2020
-}
-
-/// Multiplicative hashing: the upper bits depend on all of the gram. The factor is odd and without a pattern.
-const fn spread(gram: u32) -> u64 {
-    (gram as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-const fn bits(hash: u64) -> u64 {
-    1 << (hash >> 20 & 63) | 1 << (hash >> 26 & 63)
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// The lower half.
+fn low(number: u64) -> u32 {
+    u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn signed(number: usize) -> i64 {

@@ -1,0 +1,170 @@
+//! The passes in registers of 32 octets.
+
+use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
+use super::super::{Kinds, Sums, Trios, sums_of};
+use super::{gather256, load256};
+use std::arch::x86_64::{
+    __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
+    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_movemask_epi8, _mm256_movemask_pd,
+    _mm256_mul_epu32, _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set_epi64x,
+    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srl_epi64, _mm256_srli_epi16,
+    _mm256_srli_epi32, _mm256_srli_epi64, _mm256_srlv_epi64, _mm256_testz_si256,
+};
+
+/// Octets of a register.
+const BLOCK: usize = 32;
+
+#[target_feature(enable = "avx2")]
+pub(super) fn sums(bytes: &[u8]) -> Sums {
+    sums_of(bytes)
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+    let [first, next, last] = &trios.0;
+    let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
+        let groups = _mm256_and_si256(first.of(load256(here)), next.of(load256(one)));
+        let groups = _mm256_and_si256(groups, last.of(load256(two)));
+        if _mm256_testz_si256(groups, groups) == 0 {
+            let mut places = places_of(groups);
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize;
+                // Halves that belong to different octets.
+                if trios.is_at(bytes, place) {
+                    on(place);
+                }
+                places &= places - 1;
+            }
+        }
+        at += BLOCK;
+    }
+    at
+}
+
+/// A bit for each octet that is not zero.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn places_of(octets: __m256i) -> u32 {
+    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(octets, _mm256_setzero_si256())).cast_unsigned()
+}
+
+/// What the halves of an octet stand for, twice side by side.
+struct Tables {
+    low: __m256i,
+    high: __m256i,
+}
+
+impl Tables {
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn new(kinds: &Kinds) -> Self {
+        Self { low: twice(&kinds.low), high: twice(&kinds.high) }
+    }
+
+    /// What each octet stands for.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn of(&self, octets: __m256i) -> __m256i {
+        let half = _mm256_set1_epi8(15);
+        let low = _mm256_shuffle_epi8(self.low, _mm256_and_si256(octets, half));
+        let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
+        _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high))
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn twice(table: &[u8; 16]) -> __m256i {
+    let (low, high) = super::words(table);
+    _mm256_set_epi64x(high, low, high, low)
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+pub(super) fn places(
+    sieve: &Sieve,
+    bytes: &[u8],
+    first: usize,
+    on: &mut dyn FnMut(usize, u8),
+) -> usize {
+    let classes = Tables::new(&sieve.classes);
+    let beyond = _mm256_set1_epi32((!sieve.mask()).cast_signed());
+    // Between two places of four octets there may be others: they are looked at in registers that begin later.
+    let shifts = GRAM.saturating_sub(sieve.stride);
+    let rotate = _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6);
+    let mut before = _mm256_set1_epi8(-1);
+    let mut at = first;
+    while let Some(block) = bytes.get(at..at + BLOCK + shifts) {
+        for shift in (0..=shifts).step_by(sieve.stride) {
+            let Some(octets) = block.get(shift..).and_then(<[u8]>::first_chunk) else { break };
+            let octets = load256(octets);
+            let tables = _mm256_or_si256(classes.of(octets), beyond);
+            let tables = _mm256_and_si256(tables, _mm256_srli_epi32::<16>(tables));
+            let tables = _mm256_and_si256(tables, _mm256_srli_epi32::<8>(tables));
+            let tables = if sieve.stride == 8 {
+                let behind = _mm256_srli_epi64::<32>(tables);
+                let rotated = _mm256_permutevar8x32_epi32(tables, rotate);
+                let front = _mm256_blend_epi32::<1>(rotated, before);
+                before = rotated;
+                let near = _mm256_and_si256(tables, _mm256_or_si256(behind, front));
+                _mm256_and_si256(near, _mm256_set1_epi64x(0xff))
+            } else {
+                _mm256_and_si256(tables, _mm256_set1_epi32(0xff))
+            };
+            if _mm256_testz_si256(tables, tables) == 0 {
+                ask(sieve, octets, tables, at + shift, on);
+                if sieve.stride < 8 {
+                    let (octets, tables) =
+                        (_mm256_srli_epi64::<32>(octets), _mm256_srli_epi64::<32>(tables));
+                    ask(sieve, octets, tables, at + shift + GRAM, on);
+                }
+            }
+        }
+        at += BLOCK;
+    }
+    at
+}
+
+/// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at`.
+#[target_feature(enable = "avx2,bmi1")]
+#[inline]
+fn ask(sieve: &Sieve, octets: __m256i, tables: __m256i, at: usize, on: &mut dyn FnMut(usize, u8)) {
+    let grams = _mm256_and_si256(octets, _mm256_set1_epi64x(sieve.mask().into()));
+    let grams = _mm256_or_si256(grams, _mm256_set1_epi64x(FOLD.into()));
+    let hash = _mm256_mul_epu32(grams, _mm256_set1_epi64x(FACTOR.into()));
+    let sixty_three = _mm256_set1_epi64x(63);
+    let one = _mm256_and_si256(_mm256_srli_epi64::<32>(hash), sixty_three);
+    let other = _mm256_and_si256(_mm256_srli_epi64::<38>(hash), sixty_three);
+    let mut found = [0_u32; MAX_TABLES];
+    let mut any = 0;
+    let mut table = 1_u8;
+    for (nth, filter) in sieve.filters.iter().enumerate() {
+        let bit = _mm256_set1_epi64x(table.into());
+        let lanes = _mm256_cmpeq_epi64(_mm256_and_si256(tables, bit), bit);
+        if _mm256_testz_si256(lanes, lanes) == 0 {
+            let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
+            let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
+            let words = gather256(&filter.words, places, lanes);
+            let bits =
+                _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
+            let bit = _mm256_set1_epi64x(1);
+            let may_be = _mm256_cmpeq_epi64(_mm256_and_si256(bits, bit), bit);
+            let may_be = _mm256_movemask_pd(_mm256_castsi256_pd(may_be)).cast_unsigned();
+            any |= may_be;
+            if let Some(place) = found.get_mut(nth) {
+                *place = may_be;
+            }
+        }
+        table = table.wrapping_shl(1);
+    }
+    while any != 0 {
+        let lane = any.trailing_zeros();
+        let tables = found.iter().rev().fold(0, |all, it| all << 1 | u8::from(it >> lane & 1 != 0));
+        on(at + 8 * lane as usize, tables);
+        any &= any - 1;
+    }
+}

@@ -1,0 +1,238 @@
+//! The passes in registers of 64 octets.
+
+use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
+use super::super::{Kinds, ONES, Sums, TOPS, Trios};
+use super::{first_bits, gather512, load512, load512_part};
+use std::arch::x86_64::{
+    __m512i, _mm_cvtsi64_si128, _mm512_alignr_epi32, _mm512_and_si512, _mm512_cmpeq_epi8_mask,
+    _mm512_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_maskz_mov_epi32,
+    _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_mul_epu32, _mm512_or_si512,
+    _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_srl_epi64, _mm512_srli_epi32, _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_sub_epi8,
+    _mm512_test_epi8_mask, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi8_mask,
+};
+
+/// Octets of a register.
+const BLOCK: usize = 64;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,popcnt")]
+pub(super) fn sums(bytes: &[u8]) -> Sums {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut sums = Sums::default();
+    let mut text_words = 0;
+    let mut is_front = true;
+    let mut add = |octets: __m512i, len: usize| {
+        let from_blank = _mm512_sub_epi8(octets, _mm512_set1_epi8(0x20));
+        let from_tab = _mm512_sub_epi8(octets, _mm512_set1_epi8(9));
+        let text = _mm512_cmplt_epu8_mask(from_blank, _mm512_set1_epi8(0x5f))
+            | _mm512_cmplt_epu8_mask(from_tab, _mm512_set1_epi8(2))
+            | _mm512_cmpeq_epi8_mask(octets, _mm512_set1_epi8(0x0d));
+        let zeros = _mm512_testn_epi8_mask(octets, octets) & first_bits(len);
+        sums.text += text.count_ones() as usize;
+        sums.high += _mm512_movepi8_mask(octets).count_ones() as usize;
+        sums.zeros += zeros.count_ones() as usize;
+        // An octet of the mask in which all bits are set.
+        text_words |= (!text).wrapping_sub(ONES) & text & TOPS;
+        let front = text.trailing_ones() as usize;
+        let back = (text << (BLOCK - len)).leading_ones() as usize;
+        sums.front += if is_front { front } else { 0 };
+        is_front &= front == len;
+        sums.back = if back == len { sums.back + len } else { back };
+    };
+    for block in blocks {
+        add(load512(block), BLOCK);
+    }
+    if !rest.is_empty() {
+        add(load512_part(rest), rest.len());
+    }
+    sums.has_text_word = text_words != 0;
+    sums
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi1")]
+pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+    let [first, next, last] = &trios.0;
+    let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
+    let mut tell = |at: usize, mut places: u64| {
+        while places != 0 {
+            on(at + places.trailing_zeros() as usize);
+            places &= places - 1;
+        }
+    };
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
+        let groups = _mm512_and_si512(first.of(load512(here)), next.of(load512(one)));
+        tell(at, _mm512_test_epi8_mask(groups, last.of(load512(two))));
+        at += BLOCK;
+    }
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let any = _mm512_set1_epi8(-1);
+        let of = |kinds: &Tables, from: usize| {
+            let octets = rest.get(from..).unwrap_or_default();
+            let groups = kinds.of(load512_part(octets));
+            _mm512_mask_mov_epi8(groups, !first_bits(octets.len()), any)
+        };
+        let groups = _mm512_and_si512(of(&first, 0), of(&next, 1));
+        let places = _mm512_test_epi8_mask(groups, of(&last, 2));
+        tell(at, places & first_bits(rest.len()));
+        at += BLOCK;
+    }
+    bytes.len()
+}
+
+/// What each octet stands for, in four parts.
+struct Tables {
+    parts: [__m512i; 4],
+    has_high: bool,
+}
+
+impl Tables {
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn new(kinds: &Kinds) -> Self {
+        let (parts, _) = kinds.whole.as_chunks::<BLOCK>();
+        let part = |nth: usize| parts.get(nth).unwrap_or(&[0; BLOCK]);
+        let parts = [load512(part(0)), load512(part(1)), load512(part(2)), load512(part(3))];
+        Self { parts, has_high: kinds.has_high }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn of(&self, octets: __m512i) -> __m512i {
+        let [a, b, c, d] = self.parts;
+        let high = _mm512_movepi8_mask(octets);
+        if self.has_high {
+            let low = _mm512_permutex2var_epi8(a, octets, b);
+            _mm512_mask_mov_epi8(low, high, _mm512_permutex2var_epi8(c, octets, d))
+        } else {
+            _mm512_maskz_permutex2var_epi8(!high, a, octets, b)
+        }
+    }
+}
+
+/// What is looked for in each register.
+struct Wanted<'a> {
+    sieve: &'a Sieve,
+    classes: Tables,
+    /// Octets of a gram that do not count.
+    beyond: __m512i,
+    mask: __m512i,
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi1")]
+pub(super) fn places(
+    sieve: &Sieve,
+    bytes: &[u8],
+    first: usize,
+    on: &mut dyn FnMut(usize, u8),
+) -> usize {
+    let wanted = Wanted::new(sieve);
+    // Between two places of four octets there may be others: they are looked at in registers that begin later.
+    let shifts = GRAM.saturating_sub(sieve.stride);
+    let mut before = _mm512_set1_epi8(-1);
+    let mut at = first;
+    let mut look = |at: usize, octets: __m512i, lanes: usize| {
+        let tables = wanted.tables(octets, lanes);
+        let tables = if sieve.stride == 8 {
+            let behind = _mm512_srli_epi64::<32>(tables);
+            let front = _mm512_alignr_epi32::<15>(tables, before);
+            before = tables;
+            let near = _mm512_and_si512(tables, _mm512_or_si512(behind, front));
+            _mm512_and_si512(near, _mm512_set1_epi64(0xff))
+        } else {
+            _mm512_and_si512(tables, _mm512_set1_epi32(0xff))
+        };
+        // The last gram lies in the octets as a whole.
+        let grams = if lanes < sieve.len { 0 } else { (lanes - sieve.len) / GRAM + 1 };
+        let tables = _mm512_maskz_mov_epi32((first_bits(grams) & 0xffff) as u16, tables);
+        if _mm512_test_epi32_mask(tables, tables) != 0 {
+            wanted.ask(octets, tables, at, on);
+            if sieve.stride < 8 {
+                let octets = _mm512_srli_epi64::<32>(octets);
+                let tables = _mm512_srli_epi64::<32>(tables);
+                wanted.ask(octets, tables, at + GRAM, on);
+            }
+        }
+    };
+    while let Some(block) = bytes.get(at..at + BLOCK + shifts) {
+        for shift in (0..=shifts).step_by(sieve.stride) {
+            let Some(octets) = block.get(shift..).and_then(<[u8]>::first_chunk) else { break };
+            look(at + shift, load512(octets), BLOCK + GRAM);
+        }
+        at += BLOCK;
+    }
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= sieve.len) {
+        for shift in (0..=shifts).step_by(sieve.stride) {
+            let octets = rest.get(shift..).unwrap_or_default();
+            look(at + shift, load512_part(octets), octets.len());
+        }
+        at += BLOCK;
+    }
+    at
+}
+
+impl<'a> Wanted<'a> {
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn new(sieve: &'a Sieve) -> Self {
+        let mask = sieve.mask();
+        Self {
+            sieve,
+            classes: Tables::new(&sieve.classes),
+            beyond: _mm512_set1_epi32((!mask).cast_signed()),
+            mask: _mm512_set1_epi64(mask.into()),
+        }
+    }
+
+    /// The tables to which four octets belong, for each four; the lowest octet counts. Octets from `lanes` on may be any.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn tables(&self, octets: __m512i, lanes: usize) -> __m512i {
+        let tables = self.classes.of(octets);
+        let tables = _mm512_mask_mov_epi8(tables, !first_bits(lanes), _mm512_set1_epi8(-1));
+        let tables = _mm512_or_si512(tables, self.beyond);
+        let pairs = _mm512_and_si512(tables, _mm512_srli_epi32::<16>(tables));
+        _mm512_and_si512(pairs, _mm512_srli_epi32::<8>(pairs))
+    }
+
+    /// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at`.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,bmi1")]
+    #[inline]
+    fn ask(&self, octets: __m512i, tables: __m512i, at: usize, on: &mut dyn FnMut(usize, u8)) {
+        let grams = _mm512_and_si512(octets, self.mask);
+        let grams = _mm512_or_si512(grams, _mm512_set1_epi64(FOLD.into()));
+        let hash = _mm512_mul_epu32(grams, _mm512_set1_epi64(FACTOR.into()));
+        let sixty_three = _mm512_set1_epi64(63);
+        let one = _mm512_and_si512(_mm512_srli_epi64::<32>(hash), sixty_three);
+        let other = _mm512_and_si512(_mm512_srli_epi64::<38>(hash), sixty_three);
+        let mut found = [0_u8; MAX_TABLES];
+        let mut any = 0;
+        let mut table = 1_u8;
+        for (nth, filter) in self.sieve.filters.iter().enumerate() {
+            let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(table.into()));
+            if lanes != 0 {
+                let low = _mm512_and_si512(hash, _mm512_set1_epi64(u32::MAX.into()));
+                let places = _mm512_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
+                let words = gather512(&filter.words, places, lanes);
+                let bits = _mm512_and_si512(
+                    _mm512_srlv_epi64(words, one),
+                    _mm512_srlv_epi64(words, other),
+                );
+                let may_be = _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
+                any |= may_be;
+                if let Some(place) = found.get_mut(nth) {
+                    *place = may_be;
+                }
+            }
+            table = table.wrapping_shl(1);
+        }
+        while any != 0 {
+            let lane = any.trailing_zeros();
+            let tables = found.iter().rev().fold(0, |all, it| all << 1 | (it >> lane & 1));
+            on(at + 8 * lane as usize, tables);
+            any &= any - 1;
+        }
+    }
+}
