@@ -10,6 +10,8 @@ pub mod flow;
 pub mod inspect;
 #[cfg(feature = "lab")]
 pub mod lab;
+#[cfg(feature = "live")]
+pub mod machine;
 pub mod model;
 pub mod report;
 pub mod run;

@@ -1,12 +1,12 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
+use crate::machine::fill_addresses;
 use crate::model::{ForwardRecord, Phase, TunnelMode, TunnelRecord, Vantage};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
 use crate::run::recorded::conclude;
-use crate::run::resolve::fill_addresses;
 use crate::run::sniffer::{Sniffer, close_recording};
 use crate::run::{CommandEnd, Outcome, RunError, SourceFacts};
 use crate::source::{interface_towards, interfaces};

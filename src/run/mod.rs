@@ -15,8 +15,6 @@ mod live;
 mod pipeline;
 mod recorded;
 #[cfg(feature = "live")]
-mod resolve;
-#[cfg(feature = "live")]
 mod sniffer;
 mod suite;
 

@@ -13,6 +13,7 @@ const FLOOR: &[(&str, u8)] = &[
     ("verdict", 2),
     ("tunnel", 2),
     ("target", 2),
+    ("machine", 2),
     ("run", 3),
     ("report", 3),
     ("lab", 3),
