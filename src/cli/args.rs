@@ -266,6 +266,15 @@ pub(super) enum LabPart {
         #[arg(long = "forward", value_parser = parse_forward)]
         forwards: Vec<(SocketAddr, String, u16)>,
     },
+    /// A name server on UDP that knows these names.
+    NameServer {
+        /// Address and port to listen on.
+        #[arg(long)]
+        at: SocketAddr,
+        /// A name that it knows: NAME=ADDRESS.
+        #[arg(long = "name", value_parser = parse_name)]
+        names: Vec<(String, IpAddr)>,
+    },
     /// A mail user, who does these steps one after another: STEP@ADDRESS:PORT.
     User {
         /// dnd, blitzmail, pop3, bulletins or notify, then @ADDRESS:PORT; or wait@MILLISECONDS.
