@@ -1,8 +1,8 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::machine::fill_addresses;
-use crate::model::{ForwardRecord, Phase, TunnelMode, TunnelRecord, Vantage};
+use crate::machine::{Transport, Watcher, explain_names, fill_addresses};
+use crate::model::{ForwardRecord, MachineRecord, Phase, TunnelMode, TunnelRecord, Vantage};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
@@ -122,7 +122,9 @@ pub fn watch(
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let mut control = Control::plan(count, through_tunnel)?;
 
-    let capture = Sniffer::start(&plans, &chosen, watch, &control)?;
+    let lookout = Watcher::start(service_ends(&plans));
+    let scout = lookout.as_ref().map(Watcher::scout);
+    let capture = Sniffer::start(&plans, &chosen, watch, &control, scout)?;
     observer.progress(&Progress::Capturing(&capture.names));
     control.begin(Phase::Before);
     prove(&mut control, Phase::Before, &destinations, &capture, observer);
@@ -150,6 +152,7 @@ pub fn watch(
         tunnels.into_iter().map(|tunnel| tunnel.map(Tunnel::close)).collect();
     let inputs = capture.names.clone();
     let seen = capture.stop()?;
+    let machine = ask_machine(&plans, lookout);
 
     let facts = SourceFacts {
         unwatched: unwatched.clone(),
@@ -159,6 +162,7 @@ pub fn watch(
         clients,
         control: control.record().clone(),
         strict: watch.strict,
+        machine: Some(machine),
     };
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
         let watched: Vec<_> =
@@ -263,6 +267,31 @@ fn unwatched_routes(plans: &[Plan], chosen: &[String], controls: &[IpAddr]) -> V
         }
     }
     unwatched
+}
+
+/// Where direct connections to the services would go: address, port, TCP or UDP.
+fn service_ends(plans: &[Plan]) -> Vec<(IpAddr, u16, Transport)> {
+    let mut ends = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.target.tunnel != TunnelMode::None) {
+        for service in &plan.target.services {
+            let transport = if service.is_udp { Transport::Udp } else { Transport::Tcp };
+            let here = service.addresses.iter().filter(|ip| !ip.is_loopback());
+            ends.extend(here.map(|ip| (ip.to_canonical(), service.port, transport)));
+        }
+    }
+    ends
+}
+
+/// Who opened direct connections, and, where there were any, where the names lead. The capture has ended: our own
+/// questions to name servers are not in it.
+fn ask_machine(plans: &[Plan], watcher: Option<Watcher>) -> MachineRecord {
+    let (sightings, limits) = watcher.map(Watcher::finish).unwrap_or_default();
+    let names = if sightings.is_empty() {
+        Vec::new()
+    } else {
+        explain_names(plans.iter().flat_map(|plan| &plan.target.services))
+    };
+    MachineRecord { sightings, names, limits }
 }
 
 /// The addresses of this machine, without loopback.

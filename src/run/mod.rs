@@ -26,7 +26,7 @@ pub use pipeline::{Analysis, analyze};
 pub use recorded::judge_recording;
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
 
-use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord};
+use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, MachineRecord, TunnelRecord};
 use crate::target::Plan;
 use crate::verdict::{Case, Judgement, Rest, Source};
 use std::net::IpAddr;
@@ -48,6 +48,8 @@ pub struct SourceFacts {
     pub unwatched: Vec<String>,
     /// `--strict`.
     pub strict: bool,
+    /// What the watched machine said; none for a recording.
+    pub machine: Option<MachineRecord>,
 }
 
 /// A judgement and all it rests on.
@@ -109,6 +111,7 @@ fn case<'a>(
         strict: facts.strict,
         client_addresses: &facts.clients,
         excluded: &[],
+        machine: facts.machine.as_ref(),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn judge_recording(
         clients: tail.as_ref().map(|tail| tail.clients().to_vec()).unwrap_or_default(),
         control,
         strict,
+        machine: None,
     };
     let outcomes = plans.into_iter().zip(pipelines).map(|(mut plan, pipeline)| {
         let tunnel = tail.as_ref().and_then(|tail| {

@@ -1,6 +1,7 @@
 //! The capture of a live run: the analysis thread, what it tells while it looks, and the recording.
 
 use crate::inspect::News;
+use crate::machine::Scout;
 use crate::model::InterfaceRecord;
 use crate::run::RunError;
 use crate::run::annotation::{Head, Tail};
@@ -47,6 +48,7 @@ impl Sniffer {
         chosen: &[String],
         watch: &Watch,
         control: &Control,
+        scout: Option<Scout>,
     ) -> Result<Self, RunError> {
         let mut lives = Vec::new();
         for name in chosen {
@@ -72,7 +74,7 @@ impl Sniffer {
         let counters = (Arc::clone(&frames), Arc::clone(&bytes));
         let analysis = std::thread::Builder::new()
             .name("analysis".to_owned())
-            .spawn(move || look(capture, pipelines, recorder, &counters, &sender))
+            .spawn(move || look(capture, pipelines, recorder, scout.as_ref(), &counters, &sender))
             .map_err(|_| RunError::Thread { thread: "analysis" })?;
         Ok(Self { names: chosen.to_vec(), stopper, frames, bytes, news, analysis })
     }
@@ -107,6 +109,7 @@ fn look(
     mut capture: Capture,
     mut pipelines: Vec<Pipeline>,
     mut recorder: Option<Recorder<BufWriter<File>>>,
+    scout: Option<&Scout>,
     (frames, bytes): &(Arc<AtomicU64>, Arc<AtomicU64>),
     news: &Sender<News>,
 ) -> Result<Seen, RunError> {
@@ -128,6 +131,9 @@ fn look(
         // Every target's pipeline sees the same conns: one of them tells.
         for (index, pipeline) in pipelines.iter_mut().enumerate() {
             for item in pipeline.drain_news() {
+                if let (0, Some(scout), News::Opened { id, .. }) = (index, scout, &item) {
+                    scout.opened(id);
+                }
                 if index == 0 || matches!(item, News::Found(_)) {
                     // Nobody listens any more once the window is closed.
                     let _ = news.send(item);

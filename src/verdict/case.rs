@@ -2,8 +2,8 @@
 
 use super::scope::Met;
 use crate::model::{
-    Class, ConnId, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
-    TokenSighting, TunnelRecord,
+    Class, ConnId, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, MachineRecord,
+    NameAnswer, Target, TokenSighting, TunnelRecord,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -81,4 +81,6 @@ pub struct Case<'a> {
     pub client_addresses: &'a [IpAddr],
     /// tunnelcheck's own other conns, by their exact ends; listed, and no bypass.
     pub excluded: &'a [ConnId],
+    /// Live: what the watched machine said of who opens connections. It explains, and decides nothing.
+    pub machine: Option<&'a MachineRecord>,
 }

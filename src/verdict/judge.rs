@@ -6,7 +6,7 @@ use super::judgement::{Judgement, Outcome, Reason, Row, ScopedConn};
 use super::ledger::Ledger;
 use super::scope::{ClientBasis, Scope, is_control_of_another_run};
 use super::{
-    bypass, carried, cleartext, control, coverage, identifier, metadata, prose, transport,
+    bypass, carried, cause, cleartext, control, coverage, identifier, metadata, prose, transport,
 };
 use crate::model::{ClaimKind, Verdict};
 
@@ -30,6 +30,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let mut found = coverage::check(case, &scope);
     found.spoils.extend(lacking);
     found.notes.extend(notes(case, &scope));
+    let (bypasses, bypasses_omitted) = cause::explain(case, &scope);
     let verdict = answer(&rows, &found.spoils);
     Judgement {
         target: case.target.name.clone(),
@@ -43,6 +44,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 Some(ScopedConn { uid: placed.uid(), id: placed.conn.record.id, role })
             })
             .collect(),
+        bypasses,
+        bypasses_omitted,
         evidence: ledger.evidence,
         evidence_omitted: ledger.evidence_omitted,
         explained: ledger.explained,
@@ -107,6 +110,7 @@ fn notes(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Reason> {
              conns alone",
         ));
     }
+    notes.extend(cause::idle(case));
     if let Some(tunnel) = case.tunnel {
         for forward in tunnel.forwards.iter().filter(|it| it.bytes_in == 0 && it.bytes_out == 0) {
             notes.push(Reason::new(

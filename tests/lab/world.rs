@@ -234,6 +234,19 @@ impl World {
         done
     }
 
+    /// Runs something while a file of the client's /etc, which is else the host's, says this.
+    pub(crate) fn with_client_file<T>(&self, name: &str, says: &str, act: impl FnOnce() -> T) -> T {
+        let path = Path::new("/etc/netns").join(self.netns(Host::Client)).join(name);
+        let before = fs::read(&path).ok();
+        fs::write(&path, says).unwrap();
+        let done = act();
+        match before {
+            Some(before) => fs::write(&path, before).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        done
+    }
+
     fn netns(&self, host: Host) -> String {
         let name = HOSTS.iter().find(|(it, _)| *it == host).unwrap().1;
         format!("{}-{name}", self.prefix)
@@ -424,6 +437,11 @@ impl Server {
                 .unwrap_or_default();
             signal(&format!("-s KILL {child} {below}"));
         }
+    }
+
+    /// Lets it read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        signal(&format!("-s HUP {}", self.child.id()));
     }
 
     /// Stops it: it still takes connections, and never answers.
