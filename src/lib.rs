@@ -6,6 +6,8 @@
 
 pub mod cli;
 pub mod decode;
+#[cfg(feature = "live")]
+pub mod diagnose;
 pub mod flow;
 pub mod inspect;
 #[cfg(feature = "lab")]

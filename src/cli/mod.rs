@@ -7,6 +7,8 @@ mod args;
 mod check;
 #[cfg(feature = "lab")]
 mod demo;
+#[cfg(feature = "live")]
+mod diagnose;
 mod exit;
 mod flows;
 #[cfg(feature = "lab")]
@@ -67,6 +69,10 @@ fn dispatch(args: &Args) -> anyhow::Result<Exit> {
         None => check::check(&args.check, &args.common),
         Some(Sub::Flows { files }) => flows::flows(files, &args.common),
         Some(Sub::Suite { paths }) => suite::suite(paths, &args.common),
+        #[cfg(feature = "live")]
+        Some(Sub::Diagnose { target, accept_host_keys }) => {
+            diagnose::diagnose(target, accept_host_keys, &args.common)
+        }
         Some(Sub::Target { action }) => targets::target(action, &args.common),
         #[cfg(feature = "lab")]
         Some(Sub::Demo { role }) => demo::demo(*role, &args.common),

@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The tunnel that a plan asks us to bring up; none where somebody else does, or nobody.
-pub(super) fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<TunnelSpec> {
+#[must_use]
+pub fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<TunnelSpec> {
     let ssh = plan.ssh.as_ref().filter(|_| plan.target.tunnel == TunnelMode::Builtin)?;
     let mut spec = TunnelSpec::new(&plan.target.name, &ssh.user, &ssh.host, ssh.port);
     spec.host_key_alias.clone_from(&ssh.host_key_alias);

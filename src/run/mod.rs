@@ -19,6 +19,8 @@ mod sniffer;
 mod suite;
 
 pub use archive::Archive;
+#[cfg(feature = "live")]
+pub use dial::tunnel_spec;
 pub use error::RunError;
 #[cfg(feature = "live")]
 pub use live::{Observer, Progress, Watch, watch};

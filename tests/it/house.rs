@@ -16,6 +16,7 @@ const FLOOR: &[(&str, u8)] = &[
     ("machine", 2),
     ("run", 3),
     ("report", 3),
+    ("diagnose", 3),
     ("lab", 3),
     ("cli", 4),
 ];

@@ -15,6 +15,7 @@ mod carried_captures;
 mod cli;
 mod cost;
 mod derive_captures;
+mod diagnose;
 mod differential;
 mod evasion;
 mod fooling_captures;

@@ -21,6 +21,7 @@
 
 mod bypass;
 mod check;
+mod diagnose;
 mod explained;
 mod external;
 mod gaps;
