@@ -8,7 +8,7 @@ use super::tool;
 use crate::model::ProcessRecord;
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -46,13 +46,21 @@ pub(super) fn sockets() -> Result<Vec<Socket>, MachineError> {
     Ok(sockets)
 }
 
+/// The socket with these ends; of UDP also one without another end.
+pub(super) fn find(local: SocketAddr, remote: SocketAddr, transport: Transport) -> Option<Socket> {
+    super::diag::find(local, remote, transport)
+}
+
 pub(super) fn holders(inodes: &BTreeSet<u64>) -> Holders {
     let mut holders = Holders::default();
     let Ok(processes) = fs::read_dir("/proc") else {
         holders.unreadable = 1;
         return holders;
     };
-    let numbers = processes.flatten().filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+    let mut numbers: Vec<u32> =
+        processes.flatten().filter_map(|it| it.file_name().to_str()?.parse().ok()).collect();
+    // The youngest first: a short-lived client may end while the others are looked at.
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
     for pid in numbers {
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else {
             // It ended, or belongs to somebody else.
@@ -63,8 +71,10 @@ pub(super) fn holders(inodes: &BTreeSet<u64>) -> Holders {
             let inode = link
                 .to_str()
                 .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            if let Some(inode) = inode.filter(|inode| inodes.contains(inode)) {
-                holders.add(inode, pid);
+            if let Some(inode) = inode.filter(|inode| inodes.contains(inode))
+                && let Some(process) = process(pid)
+            {
+                holders.add(inode, process);
             }
         }
     }

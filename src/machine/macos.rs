@@ -4,11 +4,11 @@ use super::Holders;
 use super::error::MachineError;
 use super::lookup::{AnsweredBy, Family, Lookup, Resolver, ask_library};
 use super::lsof::{parse_lsof, parse_ps};
-use super::socket::Socket;
+use super::socket::{Socket, Transport};
 use super::tool;
 use crate::model::ProcessRecord;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// lsof walks over every process.
@@ -21,6 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn sockets() -> Result<Vec<Socket>, MachineError> {
     let ran = tool::run("lsof", &["-nP", "-i", "-FpuPnT"], PATIENCE)?;
     Ok(parse_lsof(&ran.stdout))
+}
+
+/// The socket with these ends cannot be asked for alone.
+pub(super) fn find(_: SocketAddr, _: SocketAddr, _: Transport) -> Option<Socket> {
+    None
 }
 
 /// A socket of lsof names its process itself.

@@ -3,6 +3,8 @@
 //! In: questions. Out: values, each with where it comes from, and what could not be read.
 //! Never: a change of anything, a shell, a packet but questions to name servers.
 
+#[cfg(target_os = "linux")]
+mod diag;
 mod error;
 mod files;
 mod firewall;
@@ -100,8 +102,8 @@ pub fn explain_names<'a>(services: impl IntoIterator<Item = &'a Service>) -> Vec
 /// Who holds which socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holders {
-    /// Numbers of processes by the socket's key.
-    pids: BTreeMap<u64, BTreeSet<u32>>,
+    /// Processes by the socket's key and their number, as they were when they were found.
+    found: BTreeMap<u64, BTreeMap<u32, ProcessRecord>>,
     /// Processes whose open files could not be read.
     pub unreadable: usize,
 }
@@ -120,10 +122,14 @@ impl Holders {
         if inodes.is_empty() { Self::default() } else { platform::holders(&inodes) }
     }
 
-    /// The processes that hold a socket, as they are now.
+    /// The processes that hold a socket, as they were when they were found: one may have ended since.
     #[must_use]
     pub fn processes(&self, socket: &Socket) -> Vec<ProcessRecord> {
-        self.pids(socket).into_iter().filter_map(process).collect()
+        match socket.key {
+            Key::Pid(pid) => process(pid).into_iter().collect(),
+            Key::Inode(inode) => self.at(inode).cloned().collect(),
+            Key::None => Vec::new(),
+        }
     }
 
     /// Their numbers.
@@ -131,11 +137,13 @@ impl Holders {
     pub fn pids(&self, socket: &Socket) -> Vec<u32> {
         match socket.key {
             Key::Pid(pid) => vec![pid],
-            Key::Inode(inode) => {
-                self.pids.get(&inode).map(|pids| pids.iter().copied().collect()).unwrap_or_default()
-            }
+            Key::Inode(inode) => self.at(inode).map(|process| process.pid).collect(),
             Key::None => Vec::new(),
         }
+    }
+
+    fn at(&self, inode: u64) -> impl Iterator<Item = &ProcessRecord> {
+        self.found.get(&inode).into_iter().flat_map(BTreeMap::values)
     }
 
     /// Notes a holder.
@@ -143,7 +151,7 @@ impl Holders {
         not(target_os = "linux"),
         expect(dead_code, reason = "elsewhere a socket names its process")
     )]
-    fn add(&mut self, inode: u64, pid: u32) {
-        self.pids.entry(inode).or_default().insert(pid);
+    fn add(&mut self, inode: u64, process: ProcessRecord) {
+        self.found.entry(inode).or_default().insert(process.pid, process);
     }
 }

@@ -3,10 +3,10 @@
 use super::Holders;
 use super::error::MachineError;
 use super::lookup::{AnsweredBy, Family, Lookup, Resolver};
-use super::socket::Socket;
+use super::socket::{Socket, Transport};
 use crate::model::ProcessRecord;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Sockets cannot be seen here.
 ///
@@ -14,6 +14,11 @@ use std::net::IpAddr;
 /// `Unsupported`, always.
 pub(super) fn sockets() -> Result<Vec<Socket>, MachineError> {
     Err(MachineError::Unsupported { what: "the list of sockets" })
+}
+
+/// The socket with these ends cannot be asked for alone.
+pub(super) fn find(_: SocketAddr, _: SocketAddr, _: Transport) -> Option<Socket> {
+    None
 }
 
 pub(super) fn holders(_: &BTreeSet<u64>) -> Holders {

@@ -26,6 +26,20 @@ pub enum State {
     TimeWait,
 }
 
+impl State {
+    /// The kernel's number (tcp_states.h); a UDP socket is 7 (close) until it is connected, then 1.
+    pub(super) const fn of_kernel(transport: Transport, state: u8) -> Option<Self> {
+        Some(match (transport, state) {
+            (Transport::Tcp | Transport::Udp, 0x01) => Self::Established,
+            (Transport::Tcp, 0x0a) | (Transport::Udp, 0x07) => Self::Listen,
+            (Transport::Tcp, 0x02 | 0x03 | 0x0c) => Self::Opening,
+            (Transport::Tcp, 0x06) => Self::TimeWait,
+            (Transport::Tcp, 0x04 | 0x05 | 0x07..=0x09 | 0x0b) => Self::Closing,
+            _ => return None,
+        })
+    }
+}
+
 /// By what the holder of a socket is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -87,15 +101,7 @@ fn parse_line(line: &str, transport: Transport) -> Option<Socket> {
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
     let uid = fields.nth(3)?.parse().ok()?;
     let inode: u64 = fields.nth(1)?.parse().ok()?;
-    // The kernel's tcp_states.h; a UDP socket is 7 (close) until it is connected, then 1.
-    let state = match (transport, state) {
-        (Transport::Tcp | Transport::Udp, 0x01) => State::Established,
-        (Transport::Tcp, 0x0a) | (Transport::Udp, 0x07) => State::Listen,
-        (Transport::Tcp, 0x02 | 0x03 | 0x0c) => State::Opening,
-        (Transport::Tcp, 0x06) => State::TimeWait,
-        (Transport::Tcp, 0x04 | 0x05 | 0x07..=0x09 | 0x0b) => State::Closing,
-        _ => return None,
-    };
+    let state = State::of_kernel(transport, state)?;
     let has_remote = remote.port() != 0;
     Some(Socket {
         transport,

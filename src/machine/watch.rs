@@ -1,5 +1,5 @@
-//! Who opens connections to the services while a window is open: a thread that looks at the socket table when the capture
-//! shows one, and now and then by itself, since a short-lived process may be gone by then.
+//! Who opens connections to the services while a window is open: a thread that asks for a socket when a capture shows its first
+//! frame, and now and then looks at the whole table by itself, for those that say nothing.
 
 use super::Holders;
 use super::platform;
@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Between two looks of its own accord; more where a look takes long.
-const REST: Duration = Duration::from_millis(15);
+const REST: Duration = Duration::from_millis(4);
 /// A look may take one part in so many of the time.
 const DUTY: u32 = 20;
 /// Conns that wait to be looked for; beyond it they are found by the looks of its own accord, or not.
@@ -91,19 +91,24 @@ type Ends = (SocketAddr, Option<SocketAddr>, bool);
 
 fn look(wanted: &Wanted, asked: &Receiver<ConnId>) -> (Vec<SocketSighting>, Vec<String>) {
     let mut book = Book { wanted: Arc::clone(wanted), ..Book::default() };
-    let mut rest = REST;
+    let mut due = None;
     loop {
-        let ids: Vec<ConnId> = match asked.recv_timeout(rest) {
+        let rest = due.map_or(Duration::ZERO, |due: Instant| due.duration_since(Instant::now()));
+        let ids: Vec<ConnId> = match asked.recv_timeout(rest.max(REST)) {
             Ok(first) => std::iter::once(first).chain(asked.try_iter()).collect(),
             Err(RecvTimeoutError::Timeout) => Vec::new(),
             Err(RecvTimeoutError::Disconnected) => break,
         };
+        // Who was asked for may be gone in a moment: one by one first, the whole table when there is time.
+        for id in &ids {
+            book.answer(id);
+        }
+        if due.is_some_and(|due| Instant::now() < due) && !book.is_missing() {
+            continue;
+        }
         let start = Instant::now();
         book.take_in();
-        for id in ids {
-            book.answer(&id);
-        }
-        rest = REST.max(start.elapsed().saturating_mul(DUTY));
+        due = Some(start + REST.max(start.elapsed().saturating_mul(DUTY)));
     }
     book.close()
 }
@@ -115,6 +120,8 @@ struct Book {
     known: BTreeMap<Ends, SocketSighting>,
     /// Conns that were asked for, and are not in the table.
     missing: Vec<ConnId>,
+    /// One of them came since the table was looked at.
+    unsought: bool,
     limits: Vec<String>,
 }
 
@@ -147,21 +154,39 @@ impl Book {
         self.known.extend(new);
     }
 
-    /// A conn that the capture showed just now.
+    /// A conn that a capture showed just now.
     fn answer(&mut self, id: &ConnId) {
-        if self.of(id).is_some() {
-            return;
-        }
-        if id.proto == Proto::UDP
-            && let Some(found) = unconnected(id)
+        if self.of(id).is_some_and(|it| !it.holders.is_empty()) || self.known.len() >= MAX_SIGHTINGS
         {
-            let local = socket_address(id.orig);
-            self.known.insert((local, Some(socket_address(id.resp)), true), found);
             return;
         }
-        if self.missing.len() < MAX_SIGHTINGS {
-            self.missing.push(*id);
+        let transport = if id.proto == Proto::UDP { Transport::Udp } else { Transport::Tcp };
+        // Whose end is whose is not known yet: the service may have been heard first.
+        for (own, other) in [(id.orig, id.resp), (id.resp, id.orig)] {
+            let (local, remote) = (socket_address(own), socket_address(other));
+            let Some(mut socket) = platform::find(local, remote, transport) else { continue };
+            let by_port = socket.remote.is_none();
+            if socket.state == State::Listen && transport == Transport::Tcp {
+                continue;
+            }
+            (socket.local, socket.remote) = (local, Some(remote));
+            let mut found = sighting(&socket, &Holders::of([&socket]));
+            if by_port && !found.holders.is_empty() {
+                found.confidence = Confidence::Likely;
+                "the process holds a UDP socket with that local port".clone_into(&mut found.method);
+            }
+            self.known.insert(ends(&socket), found);
+            return;
         }
+        if !self.missing.contains(id) && self.missing.len() < MAX_SIGHTINGS {
+            self.missing.push(*id);
+            self.unsought = true;
+        }
+    }
+
+    /// Whether somebody was asked for who is to be looked for in the whole table.
+    fn is_missing(&mut self) -> bool {
+        std::mem::take(&mut self.unsought)
     }
 
     fn of(&self, id: &ConnId) -> Option<&SocketSighting> {
@@ -234,22 +259,6 @@ fn sighting(socket: &Socket, holders: &Holders) -> SocketSighting {
         confidence,
         method,
     }
-}
-
-/// The holder of a UDP socket without another end, by its own port.
-fn unconnected(id: &ConnId) -> Option<SocketSighting> {
-    let sockets = platform::sockets().ok()?;
-    let local = socket_address(id.orig);
-    let fits = |socket: &&Socket| socket.transport == Transport::Udp && socket.listens_at(local);
-    let socket = sockets.iter().find(fits)?;
-    let holders = Holders::of([socket]);
-    let mut found = sighting(socket, &holders);
-    found.id = *id;
-    if !found.holders.is_empty() {
-        found.confidence = Confidence::Likely;
-        "the process holds a UDP socket with that local port".clone_into(&mut found.method);
-    }
-    Some(found)
 }
 
 fn now() -> Timestamp {

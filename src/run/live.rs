@@ -6,6 +6,7 @@ use crate::model::{ForwardRecord, MachineRecord, Phase, TunnelMode, TunnelRecord
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
+use crate::run::lookout::Lookout;
 use crate::run::recorded::conclude;
 use crate::run::sniffer::{Sniffer, close_recording};
 use crate::run::{CommandEnd, Outcome, RunError, SourceFacts};
@@ -122,8 +123,10 @@ pub fn watch(
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let mut control = Control::plan(count, through_tunnel)?;
 
-    let lookout = Watcher::start(service_ends(&plans));
-    let scout = lookout.as_ref().map(Watcher::scout);
+    let ends = service_ends(&plans);
+    let watcher = Watcher::start(ends.clone());
+    let scout = watcher.as_ref().map(Watcher::scout);
+    let lookout = scout.as_ref().map(|scout| Lookout::start(&chosen, &ends, scout));
     let capture = Sniffer::start(&plans, &chosen, watch, &control, scout)?;
     observer.progress(&Progress::Capturing(&capture.names));
     control.begin(Phase::Before);
@@ -152,7 +155,7 @@ pub fn watch(
         tunnels.into_iter().map(|tunnel| tunnel.map(Tunnel::close)).collect();
     let inputs = capture.names.clone();
     let seen = capture.stop()?;
-    let machine = ask_machine(&plans, lookout);
+    let machine = ask_machine(&plans, lookout, watcher);
 
     let facts = SourceFacts {
         unwatched: unwatched.clone(),
@@ -165,9 +168,9 @@ pub fn watch(
         machine: Some(machine),
     };
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
-        let watched: Vec<_> =
+        let judged: Vec<_> =
             plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
-        let tail = Tail::new(control.record(), &watched, &facts.clients, &unwatched);
+        let tail = Tail::new(control.record(), &judged, &facts.clients, &unwatched);
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
@@ -284,7 +287,14 @@ fn service_ends(plans: &[Plan]) -> Vec<(IpAddr, u16, Transport)> {
 
 /// Who opened direct connections, and, where there were any, where the names lead. The capture has ended: our own
 /// questions to name servers are not in it.
-fn ask_machine(plans: &[Plan], watcher: Option<Watcher>) -> MachineRecord {
+fn ask_machine(
+    plans: &[Plan],
+    lookout: Option<Lookout>,
+    watcher: Option<Watcher>,
+) -> MachineRecord {
+    if let Some(lookout) = lookout {
+        lookout.stop();
+    }
     let (sightings, limits) = watcher.map(Watcher::finish).unwrap_or_default();
     let names = if sightings.is_empty() {
         Vec::new()

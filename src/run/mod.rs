@@ -12,6 +12,8 @@ mod dial;
 mod error;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod lookout;
 mod pipeline;
 mod recorded;
 #[cfg(feature = "live")]
