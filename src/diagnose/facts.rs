@@ -84,6 +84,12 @@ impl Facts {
         self.sockets.as_deref().unwrap_or_default()
     }
 
+    /// Whether a name is the one by which the gateway is reached.
+    pub(super) fn is_gateway(&self, host: &str) -> bool {
+        let by_ssh = self.plan.ssh.as_ref().map(|ssh| ssh.host.as_str());
+        self.target().gateway_host.as_deref() == Some(host) || by_ssh == Some(host)
+    }
+
     /// `tunnelcheck WORDS`, as it was called.
     pub(super) fn ours(&self, words: &str) -> String {
         format!("{} {words}", self.program)

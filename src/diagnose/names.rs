@@ -2,7 +2,7 @@
 
 use super::check::{Check, Outcome, Remedy};
 use super::facts::{Facts, quoted, towards};
-use crate::machine::{AnsweredBy, Family, Lookup, is_answering};
+use crate::machine::{AnsweredBy, Family, LineEnds, Lookup, is_answering};
 use crate::model::{TunnelMode, Vantage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,6 +20,8 @@ struct Host {
     mouths: BTreeSet<IpAddr>,
     /// A mouth has the service's own port, so that an alias alone sends a client there.
     same_port: bool,
+    /// It is the gateway itself: ssh needs its name as it is.
+    is_gateway: bool,
     /// Where it really is.
     real: BTreeSet<IpAddr>,
 }
@@ -85,6 +87,7 @@ fn hosts(facts: &Facts) -> BTreeMap<String, Host> {
         }
         host.services.push(service.name.clone());
         host.real.extend(&service.addresses);
+        host.is_gateway |= facts.is_gateway(&service.host);
         if let Some(mouth) = facts.mouth_of(index) {
             host.mouths.insert(mouth.reach().ip());
             host.same_port |= mouth.at.port() == service.port;
@@ -200,6 +203,12 @@ fn verdict(
             .saw(format!("every form that leads anywhere leads to {}", list(&host.mouths))),
         Some(Way::Unreachable) => new("no-route-past", Outcome::Note)
             .saw("a form leads to the service itself, to which there is no route now"),
+        Some(Way::Past) if host.is_gateway => new("name-is-the-gateways", Outcome::Note)
+            .saw(format!(
+                "the service is on the gateway itself, whose name ssh needs as it is; only a client that is set to the mouth {} uses the tunnel",
+                mouth_list(facts, host)
+            ))
+            .with(Remedy::say(format!("set the client's server to {}", mouth_list(facts, host)))),
         Some(Way::Past) if !host.same_port => new("mouth-at-another-port", Outcome::Note)
             .saw(format!(
                 "the names lead to the service itself; only a client that is set to the mouth {} uses the tunnel",
@@ -294,6 +303,9 @@ fn remedy(facts: &Facts, host: &Host, bad: &[(&Lookup, Way)], silent: &[&Lookup]
         if !names.contains(&name) {
             names.push(name);
         }
+    }
+    if facts.resolver.hosts_ends == LineEnds::LastOpen && lines.is_empty() && !to_add.is_empty() {
+        remedy = remedy.then(format!("echo | {}", facts.root("tee -a /etc/hosts >/dev/null")));
     }
     for (address, names) in to_add {
         let line = format!("{address} {}", names.join(" "));

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Outcome, Remedy};
 use super::facts::Facts;
+use crate::machine::LineEnds;
 use std::path::Path;
 
 const NAME: &str = "order";
@@ -44,6 +45,20 @@ pub(super) fn check(facts: &Facts) -> Vec<Check> {
                             "sed 's/^[[:space:]]*hosts:.*/{}/' /tmp/nsswitch.conf.before | {}",
                             order.trim_end(),
                             facts.root("tee /etc/nsswitch.conf >/dev/null")
+                        )),
+                ),
+        );
+    }
+    if resolver.hosts_ends == LineEnds::CarriageReturns {
+        checks.push(
+            Check::new(NAME, "hosts-line-ends", "hosts file", Outcome::Cause)
+                .saw("lines of /etc/hosts end with a carriage return alone: the resolver sees one long line")
+                .with(
+                    Remedy::say("end them with a line feed")
+                        .then("cp /etc/hosts /tmp/hosts.before")
+                        .then(format!(
+                            "tr '\\r' '\\n' </tmp/hosts.before | {}",
+                            facts.root("tee /etc/hosts >/dev/null")
                         )),
                 ),
         );

@@ -40,6 +40,30 @@ impl fmt::Display for Family {
     }
 }
 
+/// How the lines of a file end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineEnds {
+    /// Every line ends as it should.
+    #[default]
+    Whole,
+    /// The last one does not: what is added would stand on it.
+    LastOpen,
+    /// Some end with a carriage return alone, as on the classic Mac: the resolver sees one long line.
+    CarriageReturns,
+}
+
+impl LineEnds {
+    fn of(text: &str) -> Self {
+        let mut bytes = text.bytes().peekable();
+        while let Some(byte) = bytes.next() {
+            if byte == b'\r' && bytes.peek().is_some_and(|next| *next != b'\n') {
+                return Self::CarriageReturns;
+            }
+        }
+        if text.is_empty() || text.ends_with('\n') { Self::Whole } else { Self::LastOpen }
+    }
+}
+
 /// Who answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnsweredBy {
@@ -104,6 +128,8 @@ pub struct Lookup {
 pub struct Resolver {
     /// Lines of the hosts file.
     pub hosts: Vec<HostsLine>,
+    /// How the lines of the hosts file end.
+    pub hosts_ends: LineEnds,
     /// Services in their order.
     pub order: Vec<String>,
     /// Where the order comes from: a file, or the default.
@@ -128,7 +154,8 @@ impl Resolver {
                 None
             }
         };
-        let hosts = read(HOSTS).map(|text| parse_hosts(&text)).unwrap_or_default();
+        let text = read(HOSTS).unwrap_or_default();
+        let (hosts, hosts_ends) = (parse_hosts(&text), LineEnds::of(&text));
         let servers = read(RESOLV).map(|text| parse_name_servers(&text)).unwrap_or_default();
         // musl and macOS have no such file.
         let order = fs::read_to_string(NSSWITCH).ok().and_then(|text| parse_nsswitch(&text));
@@ -136,7 +163,15 @@ impl Resolver {
             Some(order) => (order, NSSWITCH.to_owned()),
             None => (DEFAULT_ORDER.map(str::to_owned).to_vec(), "the default".to_owned()),
         };
-        Self { hosts, caches: platform::caches(&order), order, order_from, servers, unread }
+        Self {
+            hosts,
+            hosts_ends,
+            caches: platform::caches(&order),
+            order,
+            order_from,
+            servers,
+            unread,
+        }
     }
 
     /// Whether the hosts file is asked before anything that may know another address.
@@ -266,6 +301,7 @@ mod tests {
 
     fn resolver(order: &[&str]) -> Resolver {
         Resolver {
+            hosts_ends: LineEnds::Whole,
             hosts: parse_hosts("127.0.0.1 localhost\n10.0.0.9 dasher\n127.0.0.1 dasher\n"),
             order: order.iter().map(|it| (*it).to_owned()).collect(),
             order_from: String::new(),
@@ -282,6 +318,14 @@ mod tests {
         assert!(!resolver(&["dns", "files"]).asks_hosts_first());
         assert!(!resolver(&["resolve", "files"]).asks_hosts_first());
         assert!(!resolver(&["dns"]).asks_hosts_first());
+    }
+
+    #[test]
+    fn ends_of_lines_that_the_resolver_does_not_see_are_told() {
+        assert_eq!(LineEnds::of(""), LineEnds::Whole);
+        assert_eq!(LineEnds::of("a b\r\nc d\n"), LineEnds::Whole);
+        assert_eq!(LineEnds::of("a b\nc d"), LineEnds::LastOpen);
+        assert_eq!(LineEnds::of("a b\rc d\r"), LineEnds::CarriageReturns);
     }
 
     #[test]

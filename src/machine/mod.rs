@@ -37,7 +37,7 @@ use other as platform;
 pub use error::MachineError;
 pub use files::{HostsLine, lines_of, parse_hosts, parse_name_servers, parse_nsswitch};
 pub use firewall::{Rules, parse_iptables, parse_nft, read_rules};
-pub use lookup::{AnsweredBy, Family, Lookup, Resolver, ends_within};
+pub use lookup::{AnsweredBy, Family, LineEnds, Lookup, Resolver, ends_within};
 pub use lsof::{parse_lsof, parse_ps};
 pub use resolve::{ask, fill_addresses, is_answering};
 pub use socket::{Key, Socket, State, Transport, parse_table};

@@ -279,9 +279,13 @@ fn remedy(
         Some(process) => format!("{} (pid {})", process.name, process.pid),
         None => "the client".to_owned(),
     };
+    let is_gateway = case.target.gateway_host.as_deref() == Some(service.host.as_str());
     let has = |code: &str| leads.iter().any(|lead| lead.code == code);
     let mut remedy = Vec::new();
-    if has("hosts-line") {
+    if let (true, Some(mouth)) = (is_gateway, service.listen) {
+        // Its name cannot be aliased: ssh needs it as it is.
+        remedy.push(format!("set the client's server to the mouth {mouth}"));
+    } else if has("hosts-line") {
         remedy.push(format!(
             "the hosts file leads past the tunnel: `sudo tunnelcheck hosts {target} --apply` sends the names to the mouth"
         ));
@@ -508,6 +512,18 @@ mod tests {
         let bypass = named(&world, uid);
         assert_eq!((bypass.confidence, bypass.method.as_deref()), (None, None));
         assert!(bypass.holders.is_empty());
+    }
+
+    #[test]
+    fn the_gateways_own_name_is_not_to_be_aliased() {
+        let mut world = live();
+        for service in &mut world.target.services {
+            service.host = "nimbus.dartmouth.edu".to_owned();
+        }
+        let uid = direct(&mut world);
+        let remedy = named(&world, uid).remedy;
+        assert!(remedy[0].contains("the mouth 127.0.0.1:2151"), "{remedy:?}");
+        assert!(!remedy.iter().any(|it| it.contains("--apply")), "{remedy:?}");
     }
 
     #[test]

@@ -135,7 +135,9 @@ fn nothing_wrong_is_found_while_the_tunnel_is_up_and_every_name_is_aliased() {
     said.wants("greeting", "fine", "220 DND server");
     said.wants("opened", "fine", "the client speaks first");
     said.wants("mouth-reachable", "fine", "");
-    said.wants("no-direct", "fine", "");
+    // Connections of the test before may be remembered still.
+    said.lacks("direct");
+    said.lacks("direct-older-than-tunnel");
     assert_eq!(said.checks().iter().filter(|it| it["check"] == "forwards").count(), 2);
     assert_eq!(
         said.with("greeting").len(),
@@ -241,6 +243,40 @@ fn a_stale_entry_is_named_and_taken_out() {
         run_names(world, "dasher", "127.0.0.1");
         run_names(world, "dnd.dartmouth.edu", "127.0.0.1");
     });
+}
+
+#[test]
+fn a_hosts_file_with_an_open_last_line_or_carriage_returns_is_mended_as_well() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    let _names = names(world, &REAL);
+    let _tunnel = tunnel(world);
+    world.with_client_hosts(BARE.trim_end(), || {
+        for check in diagnose(world, &config, &[]).with("not-aliased") {
+            apply(world, check);
+        }
+        diagnose(world, &config, &[]).ends_with(PASS);
+        run_names(world, "nimbus.dartmouth.edu", "10.77.0.20");
+    });
+    world.with_client_hosts(&ALIASED.replace('\n', "\r"), || {
+        let said = diagnose(world, &config, &[]).ends_with(FAIL);
+        apply(world, said.wants("hosts-line-ends", "cause", "one long line"));
+        diagnose(world, &config, &[]).ends_with(PASS);
+    });
+}
+
+#[test]
+fn a_service_on_the_gateway_itself_is_not_aliased() {
+    let Some((world, _one)) = lab() else { return };
+    let file = TargetFile::builtin(world, "dasher", "root@nimbus.dartmouth.edu");
+    let config = file
+        .service("pop", "pop3", "localhost", 110, "listen = \"127.0.0.1:110\"")
+        .without_addresses()
+        .write(world);
+    let said = world.with_client_hosts(BARE, || diagnose(world, &config, &[]));
+    let check = said.wants("name-is-the-gateways", "note", "set to the mouth 127.0.0.1:110");
+    assert!(list(&check["remedy"]["commands"]).is_empty(), "{check:#}");
+    said.wants("greeting", "fine", "+OK");
 }
 
 #[test]

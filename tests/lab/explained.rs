@@ -4,6 +4,7 @@ use crate::check::{Answer, FAIL, PASS, list, run, run_with, start};
 use crate::target::TargetFile;
 use crate::world::{Host, MAIL, Server, lab};
 use serde_json::Value;
+use std::io::Write as _;
 use std::process::Stdio;
 
 const ROOT: &str = "root@10.77.0.20";
@@ -146,6 +147,27 @@ fn a_client_from_before_the_capture_is_named_and_told_to_be_started_again() {
     drop(client);
     std::thread::sleep(std::time::Duration::from_millis(300));
     run_with(world, &config, &[], THROUGH).expect(PASS);
+}
+
+#[test]
+fn a_real_mail_client_beside_the_tunnel_is_named() {
+    let Some((world, _one)) = lab() else { return };
+    if world.on(Host::Client, "curl").arg("--version").output().is_ok_and(|it| !it.status.success())
+    {
+        let _ = writeln!(std::io::stderr(), "SKIPPED a real mail client: curl is not installed");
+        return;
+    }
+    let config = TargetFile::builtin(world, "dasher", ROOT)
+        .service("pop", "pop3", "dasher.dartmouth.edu", 110, "listen = \"127.0.0.1:2003\"")
+        .write(world);
+    let line = "for i in 1 2 3; do curl -s pop3://jsmith:sleigh-bells@dasher.dartmouth.edu/ >/dev/null; done";
+    let found = bypasses(&run_with(world, &config, &[], line).expect(FAIL));
+    assert_eq!(found.len(), 3);
+    let curl = found.iter().find(|it| !list(&it["process"]["holders"]).is_empty()).unwrap();
+    assert_eq!(holder(curl)["name"], "curl");
+    assert_eq!(curl["process"]["confidence"], "certain");
+    // Its command line holds the password.
+    assert!(!found.iter().any(|it| it.to_string().contains("sleigh-bells")));
 }
 
 #[test]
