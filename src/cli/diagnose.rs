@@ -13,6 +13,7 @@ use crate::tunnel::{NoPrompt, Prompt, TerminalPrompt};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::sync::atomic::Ordering;
 
 /// Version of the JSON form; grows when a field is removed or changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -50,6 +51,9 @@ pub(super) fn diagnose(name: &str, accept: &[String], common: &Common) -> anyhow
         octets.extend(text(&shown, common).into_bytes());
     }
     deliver(&octets, common)?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Ok(Exit::Interrupted);
+    }
     Ok(match diagnosis.worst() {
         Outcome::Cause => Exit::Fail,
         Outcome::Unknown => Exit::Inconclusive,
@@ -151,13 +155,21 @@ fn text(shown: &Shown, common: &Common) -> String {
     let mut page = String::new();
     let causes = shown.checks.iter().filter(|it| it.outcome == "cause").count();
     let unknown = shown.checks.iter().filter(|it| it.outcome == "unknown").count();
-    let answer = match (causes, unknown) {
-        (0, 0) => "nothing wrong was found".to_owned(),
-        (0, unknown) => format!("no cause was found, but {unknown} checks could not be determined"),
-        (causes, 0) => format!("{causes} causes were found"),
-        (causes, unknown) => {
-            format!("{causes} causes were found, and {unknown} checks could not be determined")
-        }
+    let found = match causes {
+        0 => None,
+        1 => Some("1 cause was found".to_owned()),
+        causes => Some(format!("{causes} causes were found")),
+    };
+    let open = match unknown {
+        0 => None,
+        1 => Some("1 check could not be determined".to_owned()),
+        unknown => Some(format!("{unknown} checks could not be determined")),
+    };
+    let answer = match (found, open) {
+        (None, None) => "nothing wrong was found".to_owned(),
+        (None, Some(open)) => format!("no cause was found, but {open}"),
+        (Some(found), None) => found,
+        (Some(found), Some(open)) => format!("{found}, and {open}"),
     };
     let head = format!("diagnosis of {}: {answer}", escape::prose(&shown.target));
     let _ = writeln!(page, "{}\n", paint(&head, &shown.outcome, color));

@@ -238,7 +238,13 @@ impl Resolver {
         match platform::ask_system(name, family) {
             Ok(addresses) => lookup.addresses = addresses,
             // Without the program, the C library of this process is asked.
-            Err(MachineError::Run { .. }) => lookup.addresses = ask_library(name, family),
+            Err(error @ MachineError::Run { .. }) => {
+                lookup.addresses = ask_library(name, family);
+                // It was asked for both versions at once: an IPv4 line of the hosts file hides what IPv6 alone gives.
+                if family == Family::V6 && lookup.addresses.is_empty() {
+                    lookup.failed = Some(format!("{error}; IPv6 alone cannot be asked for"));
+                }
+            }
             Err(error) => lookup.failed = Some(error.to_string()),
         }
         if !lookup.addresses.is_empty() {

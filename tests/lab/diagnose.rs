@@ -608,6 +608,37 @@ fn without_root_what_cannot_be_seen_is_said() {
 }
 
 #[test]
+fn without_the_systems_programs_and_without_root_the_reasons_are_said() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    let bare = |root: bool| {
+        let mut command = world.on(Host::Client, "env");
+        let path = world.at("home").display().to_string();
+        command.arg(format!("PATH={path}"));
+        if !root {
+            command.args([
+                "/usr/bin/setpriv",
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+            ]);
+        }
+        command.arg(world.program()).args(["diagnose", "dasher", "--format", "json", "--config"]);
+        command.arg(&config);
+        world.with_client_hosts(ALIASED, || said(command))
+    };
+    let said = bare(false).ends_with(FAIL);
+    said.wants("firewall-unknown", "unknown", "cannot run nft");
+    said.wants("nobody-listens", "cause", "the tunnel is down");
+    let _tunnel = tunnel(world);
+    let said = bare(true).ends_with(PASS);
+    said.wants("names-at-mouth", "fine", "/etc/hosts line 3");
+    said.wants("mouth-reachable", "fine", "");
+}
+
+#[test]
 fn a_service_whose_place_is_not_known_leaves_it_undetermined() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT).without_addresses().write(world);
