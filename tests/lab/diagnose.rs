@@ -1,11 +1,10 @@
 //! `tunnelcheck diagnose`: each trouble is made, named, mended with the very commands that were printed, and gone.
 
-use crate::check::{COULD_NOT_RUN, FAIL, INCONCLUSIVE, PASS, list, run_with};
+use crate::check::{COULD_NOT_RUN, FAIL, INCONCLUSIVE, PASS, list, run_with, start};
 use crate::target::TargetFile;
-use crate::world::{Host, MAIL, Server, World, lab, text, wait_until};
+use crate::world::{Host, MAIL, Server, World, has, lab, text, wait_until};
 use serde_json::Value;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -424,6 +423,22 @@ fn a_killed_tunnel_is_brought_up_by_the_printed_line() {
 }
 
 #[test]
+fn a_tunnel_of_our_own_that_is_up_is_recognised_and_not_disturbed() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    world.with_client_hosts(ALIASED, || {
+        let mut running = start(world, &config, &["--expect-encrypted", "dasher", "--for", "12s"]);
+        running.await_window();
+        world.user(&["dnd@127.0.0.1:902", "blitzmail@127.0.0.1:2151"]);
+        let said = diagnose(world, &config, &[]).ends_with(PASS);
+        said.wants("tunnel-listens", "fine", "tunnelcheck (pid ");
+        said.wants("connected", "fine", "tunnelcheck (pid ");
+        said.wants("forward-used", "fine", "");
+        running.end().expect(PASS);
+    });
+}
+
+#[test]
 fn an_external_tunnel_is_found_by_its_process_up_and_down() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::external("dasher", "10.77.0.20").services().write(world);
@@ -508,12 +523,7 @@ fn a_target_without_a_tunnel_is_looked_at_as_such() {
 #[test]
 fn a_firewall_in_front_of_a_mouth_is_named_by_its_rule_and_opened() {
     let Some((world, _one)) = lab() else { return };
-    if world.on(Host::Client, "nft").arg("--version").output().is_ok_and(|it| !it.status.success())
-    {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED a firewall in front of a mouth: nft is not installed"
-        );
+    if !has("nft") {
         return;
     }
     let config = TargetFile::blitzmail(world, ROOT).write(world);

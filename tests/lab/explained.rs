@@ -2,9 +2,8 @@
 
 use crate::check::{Answer, FAIL, PASS, list, run, run_with, start};
 use crate::target::TargetFile;
-use crate::world::{Host, MAIL, Server, lab};
+use crate::world::{Host, MAIL, Server, has, lab};
 use serde_json::Value;
-use std::io::Write as _;
 use std::process::Stdio;
 
 const ROOT: &str = "root@10.77.0.20";
@@ -152,9 +151,7 @@ fn a_client_from_before_the_capture_is_named_and_told_to_be_started_again() {
 #[test]
 fn a_real_mail_client_beside_the_tunnel_is_named() {
     let Some((world, _one)) = lab() else { return };
-    if world.on(Host::Client, "curl").arg("--version").output().is_ok_and(|it| !it.status.success())
-    {
-        let _ = writeln!(std::io::stderr(), "SKIPPED a real mail client: curl is not installed");
+    if !has("curl") {
         return;
     }
     let config = TargetFile::builtin(world, "dasher", ROOT)

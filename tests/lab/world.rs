@@ -497,6 +497,18 @@ fn sweeper(prefix: &str, work: &Path) -> Result<ChildStdin, String> {
     Ok(pipe)
 }
 
+/// Whether a program that one test needs is there; where it is not, that is said, and is a failure where the lab must run.
+pub(crate) fn has(program: &str) -> bool {
+    let found = is_installed(program);
+    if !found {
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED a test of the lab: {program} is not installed");
+        let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
+        assert!(!required, "{REQUIRED} is set, and {program} is not installed");
+    }
+    found
+}
+
 fn is_installed(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
     found.is_ok_and(|it| it.status.success())
