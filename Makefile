@@ -15,7 +15,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
 FUZZ_PACKAGES = g++
 COUNT_PACKAGES = valgrind
-LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd sudo procps
+LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd sudo procps nftables curl
 
 .PHONY: all demo test lint bench count differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps count-deps install
 
@@ -109,7 +109,7 @@ count-deps: deps
 # Only as root, and only where something is missing: without these the lab tests skip and say so.
 lab-deps:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  ! { [ -x /usr/sbin/sshd ] && command -v dovecot && command -v tcpdump && command -v ethtool && command -v ip && command -v openssl && command -v nc; } >/dev/null; then \
+	  ! { [ -x /usr/sbin/sshd ] && command -v dovecot && command -v tcpdump && command -v ethtool && command -v ip && command -v openssl && command -v nc && command -v nft && command -v curl; } >/dev/null; then \
 		echo "installing $(LAB_PACKAGES)"; \
 		apt-get -o DPkg::Lock::Timeout=300 update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq $(LAB_PACKAGES) >/dev/null; \

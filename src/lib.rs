@@ -6,11 +6,15 @@
 
 pub mod cli;
 pub mod decode;
+#[cfg(feature = "live")]
+pub mod diagnose;
 pub mod flow;
 pub mod hosts;
 pub mod inspect;
 #[cfg(feature = "lab")]
 pub mod lab;
+#[cfg(feature = "live")]
+pub mod machine;
 pub mod model;
 pub mod report;
 pub mod run;

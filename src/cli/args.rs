@@ -203,6 +203,18 @@ pub(super) enum Sub {
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
     },
+    /// Why traffic goes past the tunnel of a target: ordered checks, each with a remedy.
+    ///
+    /// Exit status: 0 nothing wrong was found, 1 a cause was found, 2 could not run, 3 something could not be determined.
+    #[cfg(feature = "live")]
+    Diagnose {
+        /// A name of tunnelcheck.toml, or a Host of ~/.ssh/config.
+        #[arg(value_name = "TARGET")]
+        target: String,
+        /// Accept this host key, though it is not in known_hosts, and keep it there. May be repeated.
+        #[arg(long = "accept-host-key", value_name = "SHA256:...", value_parser = parse_fingerprint)]
+        accept_host_keys: Vec<String>,
+    },
     /// The targets.
     Target {
         #[command(subcommand)]
@@ -295,6 +307,15 @@ pub(super) enum LabPart {
         /// A forward: MOUTH=HOST:PORT.
         #[arg(long = "forward", value_parser = parse_forward)]
         forwards: Vec<(SocketAddr, String, u16)>,
+    },
+    /// A name server on UDP that knows these names.
+    NameServer {
+        /// Address and port to listen on.
+        #[arg(long)]
+        at: SocketAddr,
+        /// A name that it knows: NAME=ADDRESS.
+        #[arg(long = "name", value_parser = parse_name)]
+        names: Vec<(String, IpAddr)>,
     },
     /// A mail user, who does these steps one after another: STEP@ADDRESS:PORT.
     User {

@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::output::deliver_line;
 use crate::lab::{
     Gateway, GatewayCipher, GatewayOptions, MailAccount, MailServers, MailSetup, MailUser,
-    PlainClient, World,
+    NameServer, PlainClient, World,
 };
 use anyhow::Context as _;
 use std::io::Read as _;
@@ -46,6 +46,10 @@ pub(super) fn lab(part: &LabPart) -> anyhow::Result<Exit> {
                 cipher(*plain),
                 forwards,
             )?;
+            serve()?;
+        }
+        LabPart::NameServer { at, names } => {
+            let _server = NameServer::start(*at, names.clone())?;
             serve()?;
         }
         LabPart::User { steps } => {

@@ -7,6 +7,8 @@ mod args;
 mod check;
 #[cfg(feature = "lab")]
 mod demo;
+#[cfg(feature = "live")]
+mod diagnose;
 mod exit;
 mod flows;
 mod hosts;
@@ -72,6 +74,10 @@ fn dispatch(args: &Args) -> anyhow::Result<Exit> {
         None => check::check(&args.check, &args.common),
         Some(Sub::Flows { files }) => flows::flows(files, &args.common),
         Some(Sub::Suite { paths }) => suite::suite(paths, &args.common),
+        #[cfg(feature = "live")]
+        Some(Sub::Diagnose { target, accept_host_keys }) => {
+            diagnose::diagnose(target, accept_host_keys, &args.common)
+        }
         Some(Sub::Target { action }) => targets::target(action, &args.common),
         #[cfg(feature = "tunnel")]
         Some(Sub::Tunnel(tunnel)) => tunnel::tunnel(tunnel, &args.common),

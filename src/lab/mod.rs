@@ -7,6 +7,7 @@ mod client;
 mod error;
 mod gateway;
 mod mail;
+mod names;
 mod world;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ pub use client::MailUser;
 pub use error::LabError;
 pub use gateway::{Gateway, GatewayCipher, GatewayOptions, PlainClient};
 pub use mail::{MailAccount, MailServers, MailSetup};
+pub use names::NameServer;
 pub use world::{World, world_available};

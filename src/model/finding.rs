@@ -69,6 +69,10 @@ impl Field {
     pub const NAME: Self = Self("name");
     /// Content: text of a message.
     pub const TEXT: Self = Self("text");
+    /// Metadata: the host that a DNS SRV record names (RFC 2782).
+    pub const SRV_TARGET: Self = Self("dns.srv.target");
+    /// Metadata: the name that a DNS NAPTR record leads to (RFC 3403 s4.1).
+    pub const NAPTR_REPLACEMENT: Self = Self("dns.naptr.replacement");
     /// Metadata: a host name.
     pub const HOST: Self = Self("host");
 }

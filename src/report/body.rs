@@ -1,5 +1,6 @@
 //! The serialised twins of what a report says. Secrets are taken out here, once for every form.
 
+use super::bypass::BypassBody;
 use super::document::{Document, Judged};
 use super::hexdump::{DumpLine, Marks, dump};
 use super::parts::{ConnBody, CoverageBody, Finding, InterfaceBody, TunnelBody};
@@ -70,6 +71,8 @@ pub(super) struct TargetBody {
     pub(super) spoils: Vec<ReasonBody>,
     pub(super) notes: Vec<ReasonBody>,
     pub(super) conns: Vec<ScopedBody>,
+    pub(super) bypasses: Vec<BypassBody>,
+    pub(super) bypasses_omitted: u64,
     pub(super) evidence: Vec<EvidenceBody>,
     pub(super) evidence_omitted: u64,
     pub(super) explained: Vec<ExplainedBody>,
@@ -219,6 +222,12 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
             .iter()
             .filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show))
             .collect(),
+        bypasses: judgement
+            .bypasses
+            .iter()
+            .map(|it| BypassBody::of(it, &doc.identifiers, show))
+            .collect(),
+        bypasses_omitted: judgement.bypasses_omitted,
         evidence: judgement
             .evidence
             .iter()
@@ -347,6 +356,9 @@ pub(super) fn lines(
         for conn in &target.conns {
             line("conn", name, serde_json::to_value(conn)?)?;
         }
+        for bypass in &target.bypasses {
+            line("bypass", name, serde_json::to_value(bypass)?)?;
+        }
         for evidence in &target.evidence {
             line("evidence", name, serde_json::to_value(evidence)?)?;
         }
@@ -362,6 +374,7 @@ pub(super) fn lines(
                 "notes": target.notes,
                 "control": target.control,
                 "tunnel": target.tunnel,
+                "bypasses_omitted": target.bypasses_omitted,
                 "evidence_omitted": target.evidence_omitted,
                 "explained_omitted": target.explained_omitted,
                 "out_of_view": target.out_of_view,
@@ -383,7 +396,8 @@ pub(super) fn lines(
 }
 
 /// A text of the user's without the identifiers in it.
-fn masked(text: &str, identifiers: &[String]) -> String {
+#[must_use]
+pub fn masked(text: &str, identifiers: &[String]) -> String {
     let mut masked = text.to_owned();
     for identifier in identifiers.iter().filter(|it| !it.is_empty()) {
         let mut rest = masked.as_str();

@@ -5,6 +5,7 @@
 
 use super::ReportError;
 use super::body::{Body, ClaimBody, ReasonBody, TargetBody};
+use super::bypass::BypassBody;
 use super::escape::xml;
 use super::text::view;
 use std::io::{self, Write};
@@ -112,6 +113,12 @@ fn cases(target: &TargetBody) -> Vec<Case> {
 
 fn case(target: &TargetBody, claim: &ClaimBody) -> Case {
     let mut case = Case { name: claim.claim.clone(), ..reasons(&claim.reasons) };
+    if claim.claim == "no-bypass" {
+        for line in target.bypasses.iter().flat_map(BypassBody::lines) {
+            case.text.push_str(&line);
+            case.text.push('\n');
+        }
+    }
     case.kind = match claim.outcome.as_str() {
         "broken" => Kind::Failure,
         "unproven" => Kind::Error,

@@ -4,6 +4,7 @@
 //! Never: stdout, files, the terminal, an octet of traffic that is not escaped.
 
 mod body;
+mod bypass;
 mod document;
 mod error;
 pub mod escape;
@@ -21,6 +22,8 @@ mod tests;
 pub use document::{CommandRun, Document, Facts};
 pub use error::ReportError;
 pub use flows::FlowsWriter;
+
+pub use body::masked as mask;
 
 use body::Body;
 use std::io::Write;
@@ -61,6 +64,14 @@ impl Default for Options {
     fn default() -> Self {
         Self { show_secrets: false, color: false, width: Self::WIDTH, verbose: false }
     }
+}
+
+/// Writes one indented JSON value, harmless for a terminal.
+///
+/// # Errors
+/// `ReportError::Write` where `out` does not take it, `ReportError::Encode` where JSON cannot be made.
+pub fn write_value(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<(), ReportError> {
+    json::pretty(value, out)
 }
 
 /// Writes a document.

@@ -1,6 +1,7 @@
 //! For a person at a terminal: the answer first, then what it rests on, then what to do.
 
 use super::body::{Body, ClaimBody, ControlBody, EvidenceBody, ScopedBody, TargetBody};
+use super::bypass::BypassBody;
 use super::escape::prose;
 use super::hexdump::LEGEND;
 use super::parts::CoverageBody;
@@ -16,6 +17,9 @@ const MAX_EVIDENCE: usize = 12;
 
 /// Conns shown, likewise.
 const MAX_CONNS: usize = 24;
+
+/// Direct connections explained, likewise.
+const MAX_BYPASSES: usize = 6;
 
 /// Hits that break nothing shown, likewise.
 const MAX_EXPLAINED: usize = 8;
@@ -55,6 +59,7 @@ impl Page<'_> {
         }
         self.claims(&target.claims)?;
         self.conns(&target.conns)?;
+        self.bypasses(target)?;
         self.evidence(target)?;
         self.window(target)?;
         self.coverage(target, body)?;
@@ -123,6 +128,23 @@ impl Page<'_> {
         }
         self.show(&table)?;
         self.more(conns.len(), shown, "conns")
+    }
+
+    fn bypasses(&mut self, target: &TargetBody) -> Result<(), ReportError> {
+        if target.bypasses.is_empty() {
+            return Ok(());
+        }
+        self.heading("Where the bypass came from")?;
+        let shown = self.bound(MAX_BYPASSES);
+        for line in target.bypasses.iter().take(shown).flat_map(BypassBody::lines) {
+            self.line(&format!("  {}", prose(&line)))?;
+        }
+        let omitted = usize::try_from(target.bypasses_omitted).unwrap_or(usize::MAX);
+        self.more(
+            target.bypasses.len().saturating_add(omitted),
+            shown.min(target.bypasses.len()),
+            "direct connections",
+        )
     }
 
     fn evidence(&mut self, target: &TargetBody) -> Result<(), ReportError> {

@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The tunnel that a plan asks us to bring up; none where somebody else does, or nobody.
-pub(super) fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<TunnelSpec> {
+#[must_use]
+pub fn tunnel_spec(plan: &Plan, accept_host_keys: &[String]) -> Option<TunnelSpec> {
     let ssh = plan.ssh.as_ref().filter(|_| plan.target.tunnel == TunnelMode::Builtin)?;
     let mut spec = spec_of(&plan.target.name, ssh, accept_host_keys);
     spec.addresses = addresses(&plan.target, ssh);

@@ -1,16 +1,19 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::model::{ForwardRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord};
+use crate::machine::{Transport, Watcher, explain_names, fill_addresses};
+use crate::model::{
+    ForwardRecord, MachineRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord,
+};
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
 use crate::run::disrupt::{Disrupt, Driver, Scene, recover};
+use crate::run::lookout::Lookout;
 use crate::run::phases::Phases;
 use crate::run::pipeline::unite_all;
 use crate::run::recorded::conclude;
 use crate::run::remote::Elsewhere;
-use crate::run::resolve::fill_addresses;
 use crate::run::sniffer::{Sniffer, close_recording};
 use crate::run::vantage::{Remotes, is_awaited};
 use crate::run::{CommandEnd, Outcome, RunError, SourceFacts};
@@ -144,7 +147,11 @@ pub fn watch(
     let (mut remotes, streams) = Remotes::start(watch, towards, prompt, observer, interrupted)?;
     let phases = Phases::default();
     let patience = remotes.control_patience();
-    let capture = Sniffer::start(&plans, &chosen, streams, watch, &control, &phases)?;
+    let ends = service_ends(&plans);
+    let watcher = Watcher::start(ends.clone());
+    let scout = watcher.as_ref().map(Watcher::scout);
+    let lookout = scout.as_ref().map(|scout| Lookout::start(&chosen, &ends, scout));
+    let capture = Sniffer::start(&plans, &chosen, streams, watch, &control, &phases, scout)?;
     observer.progress(&Progress::Capturing(&capture.names));
     control.begin(Phase::Before);
     phases.begin(Stage::Before, "");
@@ -192,6 +199,7 @@ pub fn watch(
         excluded: remotes.own_conns().to_vec(),
         vantages: remotes.finish(chosen.len(), ended, &mut seen),
     };
+    let machine = ask_machine(&plans, lookout, watcher);
     let losses = total(&seen.losses_each);
 
     let facts = SourceFacts {
@@ -203,11 +211,12 @@ pub fn watch(
         control: control.record().clone(),
         window,
         strict: watch.strict,
+        machine: Some(machine),
     };
     if let (Some(recorder), Some(path)) = (seen.recorder, &watch.record) {
-        let watched: Vec<_> =
+        let judged: Vec<_> =
             plans.iter().zip(&tunnels).map(|(plan, t)| (&plan.target, t.as_ref())).collect();
-        let tail = Tail::new(control.record(), &watched, &facts.clients, &unwatched, &facts.window);
+        let tail = Tail::new(control.record(), &judged, &facts.clients, &unwatched, &facts.window);
         close_recording(recorder, path, &seen.losses_each, &tail)?;
     }
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
@@ -314,6 +323,38 @@ fn unwatched_routes(plans: &[Plan], chosen: &[String], controls: &[IpAddr]) -> V
         }
     }
     unwatched
+}
+
+/// Where direct connections to the services would go: address, port, TCP or UDP.
+fn service_ends(plans: &[Plan]) -> Vec<(IpAddr, u16, Transport)> {
+    let mut ends = Vec::new();
+    for plan in plans.iter().filter(|plan| plan.target.tunnel != TunnelMode::None) {
+        for service in &plan.target.services {
+            let transport = if service.is_udp { Transport::Udp } else { Transport::Tcp };
+            let here = service.addresses.iter().filter(|ip| !ip.is_loopback());
+            ends.extend(here.map(|ip| (ip.to_canonical(), service.port, transport)));
+        }
+    }
+    ends
+}
+
+/// Who opened direct connections, and, where there were any, where the names lead. The capture has ended: our own
+/// questions to name servers are not in it.
+fn ask_machine(
+    plans: &[Plan],
+    lookout: Option<Lookout>,
+    watcher: Option<Watcher>,
+) -> MachineRecord {
+    if let Some(lookout) = lookout {
+        lookout.stop();
+    }
+    let (sightings, limits) = watcher.map(Watcher::finish).unwrap_or_default();
+    let names = if sightings.is_empty() {
+        Vec::new()
+    } else {
+        explain_names(plans.iter().flat_map(|plan| &plan.target.services))
+    };
+    MachineRecord { sightings, names, limits }
 }
 
 /// The addresses of this machine, without loopback.

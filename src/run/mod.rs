@@ -18,13 +18,13 @@ mod keep;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
+mod lookout;
+#[cfg(feature = "live")]
 mod phases;
 mod pipeline;
 mod recorded;
 #[cfg(feature = "live")]
 mod remote;
-#[cfg(feature = "live")]
-mod resolve;
 #[cfg(feature = "live")]
 mod sniffer;
 mod suite;
@@ -33,6 +33,8 @@ mod vantage;
 mod walkers;
 
 pub use archive::Archive;
+#[cfg(feature = "live")]
+pub use dial::tunnel_spec;
 #[cfg(feature = "live")]
 pub use disrupt::{Disrupt, Step, undo_disruptions};
 pub use error::RunError;
@@ -47,7 +49,9 @@ pub use remote::Elsewhere;
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
 pub use walkers::{Threads, analyze_files};
 
-use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord, WindowRecord};
+use crate::model::{
+    ConnSummary, ControlRecord, InterfaceRecord, MachineRecord, TunnelRecord, WindowRecord,
+};
 use crate::target::Plan;
 use crate::verdict::{Case, Judgement, Rest, Source};
 use std::net::IpAddr;
@@ -71,6 +75,8 @@ pub struct SourceFacts {
     pub unwatched: Vec<String>,
     /// `--strict`.
     pub strict: bool,
+    /// What the watched machine said; none for a recording.
+    pub machine: Option<MachineRecord>,
 }
 
 /// A judgement and all it rests on.
@@ -132,6 +138,7 @@ fn case<'a>(
         strict: facts.strict,
         client_addresses: &facts.clients,
         window: &facts.window,
+        machine: facts.machine.as_ref(),
     }
 }
 

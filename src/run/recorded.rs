@@ -80,6 +80,7 @@ fn judge_with(
         control,
         window: tail.as_ref().map(Tail::window).unwrap_or_default(),
         strict,
+        machine: None,
     };
     let outcomes = plans.into_iter().zip(analyses).map(|(mut plan, analyses)| {
         let tunnel = tail.as_ref().and_then(|tail| {

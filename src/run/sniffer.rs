@@ -1,6 +1,7 @@
 //! The capture of a live run: the analysis thread, what it tells while it looks, and the recording.
 
 use crate::inspect::News;
+use crate::machine::Scout;
 use crate::model::InterfaceRecord;
 use crate::run::RunError;
 use crate::run::annotation::{Head, Tail};
@@ -60,6 +61,7 @@ impl Sniffer {
         watch: &Watch,
         control: &Control,
         phases: &Phases,
+        scout: Option<Scout>,
     ) -> Result<Self, RunError> {
         let mut lives = Vec::new();
         for name in chosen {
@@ -96,6 +98,7 @@ impl Sniffer {
             recorder,
             counters: (Arc::clone(&frames), Arc::clone(&bytes)),
             by_phase: phases.counter(),
+            scout,
             news: sender,
         };
         let analysis = std::thread::Builder::new()
@@ -138,6 +141,8 @@ struct Look {
     recorder: Option<Recorder<BufWriter<File>>>,
     counters: (Arc<AtomicU64>, Arc<AtomicU64>),
     by_phase: FrameCounter,
+    /// Told of conns that this machine's own interfaces show.
+    scout: Option<Scout>,
     news: Sender<(usize, News)>,
 }
 
@@ -170,6 +175,11 @@ impl Look {
             for (index, of) in self.pipelines.iter_mut().enumerate() {
                 for (lane, pipeline) in of.iter_mut().enumerate() {
                     for item in pipeline.drain_news() {
+                        if let ((0, 0), Some(scout), News::Opened { id, .. }) =
+                            ((index, lane), &self.scout, &item)
+                        {
+                            scout.opened(id);
+                        }
                         if index == 0 || matches!(item, News::Found(_)) {
                             // Nobody listens any more once the window is closed.
                             let _ = self.news.send((lane, item));

@@ -21,6 +21,9 @@ const BUFFER_TIMEOUT_MS: i32 = 10;
 /// How long a quiet interface is left alone before `Idle`.
 const NAP: Duration = Duration::from_millis(2);
 
+/// The same where somebody waits for each frame and there are few.
+const SHORT_NAP: Duration = Duration::from_micros(400);
+
 /// Port of the discard service (RFC 863). Nothing is sent to it: the port only makes an address complete.
 const DISCARD: u16 = 9;
 
@@ -95,6 +98,10 @@ pub struct LiveOptions {
     pub snaplen: u32,
     /// Whether to ask for frames that are not addressed to this machine.
     pub promiscuous: bool,
+    /// Whether each frame is to be handed over at once. For few and small frames: see `platform::IMMEDIATE_MODE`.
+    pub immediate: bool,
+    /// What to capture, in libpcap's language (pcap-filter(7)); none: everything.
+    pub filter: Option<String>,
 }
 
 impl LiveOptions {
@@ -106,6 +113,8 @@ impl LiveOptions {
             buffer_bytes: BUFFER_BYTES,
             snaplen: SNAPLEN,
             promiscuous: false,
+            immediate: platform::IMMEDIATE_MODE,
+            filter: None,
         }
     }
 }
@@ -118,6 +127,7 @@ pub struct Live {
     record: InterfaceRecord,
     nanos_per_tick: i64,
     frames: u64,
+    nap: Duration,
 }
 
 struct Handle {
@@ -168,6 +178,7 @@ impl Live {
             record,
             nanos_per_tick: if precision == Precision::Nano { 1 } else { 1_000 },
             frames: 0,
+            nap: if options.immediate && !platform::IMMEDIATE_MODE { SHORT_NAP } else { NAP },
         })
     }
 
@@ -197,7 +208,7 @@ impl Source for Live {
                 }))
             }
             Err(pcap::Error::TimeoutExpired) => {
-                std::thread::sleep(NAP);
+                std::thread::sleep(self.nap);
                 Ok(Next::Idle)
             }
             Err(pcap::Error::NoMorePackets) => Ok(Next::End),
@@ -257,16 +268,19 @@ fn activate(
     promiscuous: bool,
     precision: Precision,
 ) -> Result<pcap::Capture<Active>, pcap::Error> {
-    pcap::Capture::from_device(options.interface.as_str())?
+    let mut capture = pcap::Capture::from_device(options.interface.as_str())?
         .snaplen(i32::try_from(options.snaplen).unwrap_or(i32::MAX))
         .buffer_size(i32::try_from(options.buffer_bytes).unwrap_or(i32::MAX))
         .promisc(promiscuous)
-        .immediate_mode(platform::IMMEDIATE_MODE)
+        .immediate_mode(options.immediate)
         .timeout(BUFFER_TIMEOUT_MS)
         .precision(precision)
-        .open()?
-        // A read that blocks does not come back on a quiet interface (libpcap's TPACKET_V3).
-        .setnonblock()
+        .open()?;
+    if let Some(filter) = &options.filter {
+        capture.filter(filter, true)?;
+    }
+    // A read that blocks does not come back on a quiet interface (libpcap's TPACKET_V3).
+    capture.setnonblock()
 }
 
 /// libpcap gives reasons as text alone; what it says is told apart by the words that it has used since 1.0.

@@ -2,8 +2,8 @@
 
 use super::scope::Met;
 use crate::model::{
-    Class, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, NameAnswer, Target,
-    TokenSighting, TunnelRecord, WindowRecord,
+    Class, ConnSummary, ControlRecord, Coverage, Hit, InterfaceRecord, MachineRecord, NameAnswer,
+    Target, TokenSighting, TunnelRecord, WindowRecord,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -82,4 +82,6 @@ pub struct Case<'a> {
     /// Phases, disruptions and vantages of the run. tunnelcheck's own other conns are among it, by their exact ends: they
     /// are listed, and no bypass.
     pub window: &'a WindowRecord,
+    /// Live: what the watched machine said of who opens connections. It explains, and decides nothing.
+    pub machine: Option<&'a MachineRecord>,
 }

@@ -26,6 +26,7 @@ pub(crate) struct World {
     pub(crate) strict: bool,
     pub(crate) client_addresses: Vec<IpAddr>,
     pub(crate) window: WindowRecord,
+    pub(crate) machine: Option<MachineRecord>,
 }
 
 impl World {
@@ -45,6 +46,7 @@ impl World {
             strict: self.strict,
             client_addresses: &self.client_addresses,
             window: &self.window,
+            machine: self.machine.as_ref(),
         }
     }
 
@@ -297,6 +299,7 @@ pub(crate) fn live() -> World {
         strict: false,
         client_addresses: vec![ip(CLIENT), ip("fe80::10"), ip("2001:db8::10")],
         window: WindowRecord::default(),
+        machine: None,
     };
     world.add(ssh(tcp((CLIENT, 49_152), (GATEWAY, 22))));
     for (phase, token) in [

@@ -6,8 +6,8 @@ use super::judgement::{Judgement, Outcome, Reason, Row, ScopedConn};
 use super::ledger::Ledger;
 use super::scope::{ClientBasis, Scope, is_control_of_another_run};
 use super::{
-    bypass, carried, cleartext, control, coverage, disruption, identifier, metadata, phases, prose,
-    transport, vantages,
+    bypass, carried, cause, cleartext, control, coverage, disruption, identifier, metadata, phases,
+    prose, transport, vantages,
 };
 use crate::model::{ClaimKind, Verdict};
 
@@ -33,6 +33,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let disruptions = disruption::check(case, &scope, &ledger, &mut found);
     let vantages = vantages::check(case, &scope, &checks, &mut found);
     found.notes.extend(notes(case, &scope));
+    let (bypasses, bypasses_omitted) = cause::explain(case, &scope);
     let verdict = answer(&rows, &found.spoils);
     Judgement {
         target: case.target.name.clone(),
@@ -49,6 +50,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         phases: phases::rows(case, &scope, &ledger),
         disruptions,
         vantages,
+        bypasses,
+        bypasses_omitted,
         evidence: ledger.evidence,
         evidence_omitted: ledger.evidence_omitted,
         explained: ledger.explained,
@@ -113,6 +116,7 @@ fn notes(case: &Case<'_>, scope: &Scope<'_>) -> Vec<Reason> {
              conns alone",
         ));
     }
+    notes.extend(cause::idle(case));
     if let Some(tunnel) = case.tunnel {
         for forward in tunnel.forwards.iter().filter(|it| it.bytes_in == 0 && it.bytes_out == 0) {
             notes.push(Reason::new(

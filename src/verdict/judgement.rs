@@ -1,5 +1,6 @@
 //! What is answered, claim by claim, with the reasons.
 
+use super::cause::Bypass;
 use crate::model::{ClaimKind, ConnId, ControlPath, FrameRef, Hit, Phase, Timestamp, Uid, Verdict};
 use std::fmt;
 
@@ -248,6 +249,10 @@ pub struct Judgement {
     pub coverage: Vec<Reason>,
     /// Conns that have something to do with the target, in the order of their first frame.
     pub scope: Vec<ScopedConn>,
+    /// Direct connections to services, and what sent them there; bounded.
+    pub bypasses: Vec<Bypass>,
+    /// Such connections beyond the bound.
+    pub bypasses_omitted: u64,
     /// What broke the claims; bounded.
     pub evidence: Vec<Evidence>,
     /// Evidence beyond the bound.

@@ -6,6 +6,7 @@
 mod bypass;
 mod carried;
 mod case;
+mod cause;
 mod chance;
 mod cleartext;
 mod control;
@@ -31,6 +32,7 @@ mod props;
 mod tests;
 
 pub use case::{Case, Rest, Source};
+pub use cause::{Bypass, Lead};
 pub use judge::judge;
 pub use judgement::{
     ControlCheck, DisruptionRow, Evidence, Explained, Fared, Judgement, Outcome, PhaseRow, Reason,

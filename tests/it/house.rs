@@ -14,8 +14,10 @@ const FLOOR: &[(&str, u8)] = &[
     ("tunnel", 2),
     ("target", 2),
     ("hosts", 2),
+    ("machine", 2),
     ("run", 3),
     ("report", 3),
+    ("diagnose", 3),
     ("lab", 3),
     ("cli", 4),
 ];

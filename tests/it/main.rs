@@ -16,6 +16,7 @@ mod carried_captures;
 mod cli;
 mod cost;
 mod derive_captures;
+mod diagnose;
 mod differential;
 mod evasion;
 mod fooling_captures;

@@ -21,7 +21,9 @@
 
 mod bypass;
 mod check;
+mod diagnose;
 mod disrupt;
+mod explained;
 mod external;
 mod gaps;
 mod hosts;

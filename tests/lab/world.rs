@@ -235,6 +235,19 @@ impl World {
         done
     }
 
+    /// Runs something while a file of the client's /etc, which is else the host's, says this.
+    pub(crate) fn with_client_file<T>(&self, name: &str, says: &str, act: impl FnOnce() -> T) -> T {
+        let path = Path::new("/etc/netns").join(self.netns(Host::Client)).join(name);
+        let before = fs::read(&path).ok();
+        fs::write(&path, says).unwrap();
+        let done = act();
+        match before {
+            Some(before) => fs::write(&path, before).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        done
+    }
+
     /// The hosts file of a host, as it lies outside; on the host it is bound over /etc/hosts.
     pub(crate) fn hosts_file(&self, host: Host) -> PathBuf {
         Path::new("/etc/netns").join(self.netns(host)).join("hosts")
@@ -457,6 +470,11 @@ impl Server {
         all
     }
 
+    /// Lets it read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        signal(&format!("-s HUP {}", self.child.id()));
+    }
+
     /// Stops it: it still takes connections, and never answers.
     pub(crate) fn freeze(&self) {
         signal(&format!("-s STOP {}", self.child.id()));
@@ -508,6 +526,18 @@ fn sweeper(prefix: &str, work: &Path) -> Result<ChildStdin, String> {
     let mut pipe = child.stdin.take().unwrap();
     pipe.flush().map_err(|error| error.to_string())?;
     Ok(pipe)
+}
+
+/// Whether a program that one test needs is there; where it is not, that is said, and is a failure where the lab must run.
+pub(crate) fn has(program: &str) -> bool {
+    let found = is_installed(program);
+    if !found {
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED a test of the lab: {program} is not installed");
+        let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
+        assert!(!required, "{REQUIRED} is set, and {program} is not installed");
+    }
+    found
 }
 
 fn is_installed(program: &str) -> bool {

@@ -50,6 +50,7 @@ const MX: u16 = 15;
 const AAAA: u16 = 28;
 const NETBIOS: [u16; 2] = [0x20, 0x21];
 const SRV: u16 = 33;
+const NAPTR: u16 = 35;
 
 fn probe(opening: &Opening<'_>) -> Fit {
     let first = opening.of(opening.first);
@@ -289,13 +290,13 @@ fn message(
     let mut addresses: Vec<(Vec<u8>, IpAddr)> = Vec::new();
     let mut aliases: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     while let Some(entry) = walker.next() {
-        let mut tell = |name: &Name| {
+        let mut tell_as = |name: &Name, field: Field| {
             if name.text.is_empty() {
                 return;
             }
             out(Event::Found(Found {
                 rule: Rule::Metadata,
-                field: Field::HOST,
+                field,
                 value: &name.text,
                 dir,
                 offset: offset.saturating_add(name.at as u64),
@@ -304,6 +305,7 @@ fn message(
                 encoding: Encoding::Dialect,
             }));
         };
+        let mut tell = |name: &Name| tell_as(name, Field::HOST);
         if entry.is_question {
             if NETBIOS.contains(&entry.kind)
                 && let Some(plain) = netbios(&entry.name.text)
@@ -335,7 +337,14 @@ fn message(
             }
             NS | PTR => inner(0).iter().for_each(tell),
             MX => inner(2).iter().for_each(tell),
-            SRV => inner(6).iter().for_each(tell),
+            SRV => inner(6).iter().for_each(|name| tell_as(name, Field::SRV_TARGET)),
+            NAPTR => {
+                let skip = naptr_replacement(data);
+                let name = skip.and_then(inner);
+                if let Some(name) = &name {
+                    tell_as(name, Field::NAPTR_REPLACEMENT);
+                }
+            }
             _ => {}
         }
     }
@@ -372,6 +381,15 @@ fn answers(
             out(Event::Name(NameAnswer { name, address, at }));
         }
     }
+}
+
+/// Where the replacement of a NAPTR record begins: behind order, preference, and three strings (RFC 3403 s4.1).
+fn naptr_replacement(data: &[u8]) -> Option<usize> {
+    let mut at = 4;
+    for _ in 0..3 {
+        at += 1 + usize::from(*data.get(at)?);
+    }
+    Some(at)
 }
 
 /// Undoes NetBIOS's half-octet letters and its padding (RFC 1001 s14.1).
@@ -509,6 +527,22 @@ mod tests {
         let mut message = QUERY[..12].to_vec();
         message.extend_from_slice(b"\x20ENEBEJEMCACACACACACACACACACACACA\x00\x00\x20\x00\x01");
         assert_eq!(fields(&play(&SPEC, &[(C, &message)])), ["metadata host=MAIL"]);
+    }
+
+    #[test]
+    fn hosts_that_srv_and_naptr_records_lead_to_have_fields_of_their_own() {
+        let mut message = b"\x12\x34\x81\x80\x00\x00\x00\x02\x00\x00\x00\x00".to_vec();
+        message.extend_from_slice(b"\x05_imap\x02ex\x00\x00\x21\x00\x01\x00\x00\x0e\x10\x00\x11");
+        message.extend_from_slice(b"\x00\x00\x00\x01\x00\x8f\x06dasher\x02ex\x00");
+        message.extend_from_slice(b"\x02ex\x00\x00\x23\x00\x01\x00\x00\x0e\x10\x00\x1a");
+        message.extend_from_slice(b"\x00\x0a\x00\x0a\x01s\x07SIP+D2U\x00\x06dasher\x02ex\x00");
+        assert_eq!(
+            fields(&play(&SPEC, &[(S, &message)])),
+            ["metadata dns.srv.target=dasher.ex", "metadata dns.naptr.replacement=dasher.ex"]
+        );
+        for end in 12..message.len() {
+            let _ = play(&SPEC, &[(S, &message[..end])]);
+        }
     }
 
     #[test]

@@ -3,21 +3,19 @@
 //! The system's own answer is not enough: the hosts file is expected to send the services' names to loopback, so that
 //! the client uses the tunnel. Where it does, the name servers are asked directly.
 
+use super::files::parse_name_servers;
 use crate::model::Target;
-use crate::run::annotation::add;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
 /// How long a name server has for its answer.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// Name servers that are asked, as many as the system's own resolver asks.
-const MAX_SERVERS: usize = 3;
 /// Records of one answer that are looked at.
 const MAX_RECORDS: usize = 64;
 
 /// Fills the addresses of a target that its file leaves out. A name that nobody knows stays without: the judgement
 /// then says so.
-pub(super) fn fill_addresses(target: &mut Target) {
+pub fn fill_addresses(target: &mut Target) {
     if target.gateway_addresses.is_empty()
         && let Some(host) = &target.gateway_host
     {
@@ -56,20 +54,14 @@ fn addresses_of(host: &str, loopback_counts: bool) -> Vec<IpAddr> {
         found.retain(|ip| !ip.is_loopback());
         if aliased || found.is_empty() {
             let servers = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-            add(&mut found, &ask(host, &name_servers(&servers)));
+            add(&mut found, &ask(host, &parse_name_servers(&servers)));
         }
     }
     found
 }
 
-/// The `nameserver` lines of resolv.conf(5).
-fn name_servers(text: &str) -> Vec<IpAddr> {
-    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    lines.filter_map(|rest| rest.trim().parse().ok()).take(MAX_SERVERS).collect()
-}
-
 /// Asks each server for A and AAAA, and takes the first that answers.
-fn ask(host: &str, servers: &[IpAddr]) -> Vec<IpAddr> {
+pub fn ask(host: &str, servers: &[IpAddr]) -> Vec<IpAddr> {
     for server in servers {
         let mut found = Vec::new();
         let mut answered = false;
@@ -86,11 +78,30 @@ fn ask(host: &str, servers: &[IpAddr]) -> Vec<IpAddr> {
     Vec::new()
 }
 
+/// Whether any of these name servers answers at all, whatever it says. Without servers nobody needs to.
+#[must_use]
+pub fn is_answering(host: &str, servers: &[IpAddr]) -> bool {
+    servers.is_empty()
+        || servers.iter().any(|server| {
+            exchange(host, A, *server)
+                .is_some_and(|(message, id)| message.starts_with(&id) && message.len() >= HEADER)
+        })
+}
+
+/// Octets of a message's header (RFC 1035 s4.1.1).
+const HEADER: usize = 12;
+
 /// Record types (RFC 1035 s3.2.2, RFC 3596 s2.1).
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
 fn query(host: &str, record_type: u16, server: IpAddr) -> Option<Vec<IpAddr>> {
+    let (message, id) = exchange(host, record_type, server)?;
+    parse_answer(&message, id)
+}
+
+/// Sends a question and waits for whatever comes back; gives also the number that the answer must bear.
+fn exchange(host: &str, record_type: u16, server: IpAddr) -> Option<(Vec<u8>, [u8; 2])> {
     let mut id = [0_u8; 2];
     getrandom::fill(&mut id).ok()?;
     let any: SocketAddr =
@@ -99,9 +110,10 @@ fn query(host: &str, record_type: u16, server: IpAddr) -> Option<Vec<IpAddr>> {
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     socket.connect((server, 53)).ok()?;
     socket.send(&question(host, record_type, id)?).ok()?;
-    let mut answer = [0_u8; 4096];
+    let mut answer = vec![0_u8; 4096];
     let len = socket.recv(&mut answer).ok()?;
-    parse_answer(answer.get(..len)?, id)
+    answer.truncate(len);
+    Some((answer, id))
 }
 
 /// A question with recursion desired (RFC 1035 s4.1).
@@ -120,14 +132,14 @@ fn question(host: &str, record_type: u16, id: [u8; 2]) -> Option<Vec<u8>> {
 
 /// The addresses of an answer to our question; none where it is no such answer.
 fn parse_answer(message: &[u8], id: [u8; 2]) -> Option<Vec<IpAddr>> {
-    let header = message.get(..12)?;
+    let header = message.get(..HEADER)?;
     let is_answer = header.starts_with(&id) && header.get(2)? & 0x80 != 0;
     if !is_answer || header.get(3)? & 0x0F != 0 {
         return None;
     }
     let questions = u16::from_be_bytes([*header.get(4)?, *header.get(5)?]);
     let records = u16::from_be_bytes([*header.get(6)?, *header.get(7)?]);
-    let mut at = 12;
+    let mut at = HEADER;
     for _ in 0..questions {
         at = skip_name(message, at)? + 4;
     }
@@ -163,6 +175,14 @@ fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+fn add(known: &mut Vec<IpAddr>, more: &[IpAddr]) {
+    for address in more {
+        if !known.contains(address) {
+            known.push(*address);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,12 +198,6 @@ mod tests {
         let expected = Some(vec![IpAddr::from([10, 77, 1, 30])]);
         assert_eq!(parse_answer(&message, [1, 2]), expected);
         assert_eq!(parse_answer(&message, [1, 3]), None);
-    }
-
-    #[test]
-    fn name_servers_are_read_from_resolv_conf() {
-        let text = "# x\nsearch a.b\nnameserver 10.0.0.1\n nameserver\t::1\nnameserver bad\n";
-        assert_eq!(name_servers(text).len(), 2);
     }
 
     proptest! {
