@@ -1,6 +1,6 @@
 //! The frame of a dialect made of lines: two readers, who is client and who is server, the upgrade to TLS.
 
-use crate::inspect::dialect::{Codings, Dialect, Event, Found, Part, What, tls};
+use crate::inspect::dialect::{Codings, Dialect, Event, Found, Part, What};
 use crate::inspect::lines::{Ends, Input, Item, Line, LineReader, Raw, Span};
 use crate::model::{Chunk, Direction, Encoding, Field, Rule};
 use std::collections::VecDeque;
@@ -96,17 +96,19 @@ impl<G: Grammar> Talk<G> {
             Direction::RespToOrig => (resp, orig),
         };
         *at_mut(&mut memo.seen, dir) = input.offset.saturating_add(input.bytes.len() as u64);
-        if memo.asked_at == Some(input.offset) && *client == Some(dir) && tls::is_hello(input.bytes)
-        {
-            // The answer that it waited for is yet to come, by another queue of the capture.
-            *at_mut(&mut memo.silent, dir) = true;
-            return out(Event::Handover { dir, offset: input.offset, to: "tls" });
-        }
         let tls_at = other.half().filter(|half| is_tls(half.bytes)).map(|half| half.offset);
         if tls_at.is_some() {
             at_mut(&mut memo.tls_at, dir.reverse()).get_or_insert(tls_at.unwrap_or_default());
         }
-        while let Some(item) = reader.next(&mut input) {
+        loop {
+            let begins = input.bytes.first() == Some(&HANDSHAKE);
+            if memo.asked_at == Some(input.offset) && *client == Some(dir) && begins {
+                // The answer that it waited for is yet to come, by another queue of the capture. One octet must do, or it
+                // would depend on the pieces: no command begins with it.
+                *at_mut(&mut memo.silent, dir) = true;
+                return out(Event::Handover { dir, offset: input.offset, to: "tls" });
+            }
+            let Some(item) = reader.next(&mut input) else { return };
             if let (None, Item::Line(line)) = (*client, item) {
                 *client = grammar.role_of(line.bytes).map(|role| match role {
                     Role::Client => dir,
@@ -350,9 +352,12 @@ fn asks_for_tls(line: &[u8]) -> bool {
         .any(|word| last.eq_ignore_ascii_case(word))
 }
 
+/// The first octet of a TLS record of a handshake (RFC 8446 s5.1).
+const HANDSHAKE: u8 = 0x16;
+
 /// TLS record header of a handshake (RFC 8446 s5.1).
 fn is_tls(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x16, 0x03])
+    bytes.starts_with(&[HANDSHAKE, 0x03])
 }
 
 /// Whether a line of a text protocol holds octets that no text holds: C0 controls other than BEL, BS, HT, FF, CR and ESC.

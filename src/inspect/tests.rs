@@ -393,6 +393,16 @@ fn a_hello_that_was_captured_before_the_answer_it_waited_for_begins_the_upgrade(
         play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, grants);
         let conn = play.all(&talk[1..]).conn();
         assert_eq!((conn.class, conn.basis), (Class::Upgraded, Basis::Handshake), "{conn:?}");
+        // In pieces it is the same.
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, asks);
+        for octet in &talk[0].1 {
+            play.say(C, &[*octet]);
+        }
+        assert_eq!(play.say(S, grants).all(&talk[1..]).conn().class, Class::Upgraded);
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, &[asks, &talk[0].1].concat()).say(S, grants);
+        assert_eq!(play.all(&talk[1..]).conn().class, Class::Upgraded);
         // Without the rest, or refused, nothing was hidden.
         let mut play = Play::tcp(9110);
         play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, b"-ERR no\r\n");

@@ -18,11 +18,20 @@ enum Keeps {
 /// The changes that roll dice.
 const RANDOM: [&str; 5] = ["order", "copies", "segments", "fragments", "split"];
 
+/// The changes that put a tag, a label or a tunnel around packets.
+const AROUND: [&str; 7] = ["vlan", "qinq", "mpls", "pppoe", "gre", "ip in ip", "vxlan"];
+
+/// The capture of a loopback device: with something around its packets they were on a wire.
+const LOCAL: &str = "inside-only";
+
 /// Applies a change to every base and holds what is seen then against what was seen before.
 fn assert_same(name: &str, keeps: Keeps, change: impl Fn(&Base, u64) -> Option<Vec<Vec<u8>>>) {
     let is_random = RANDOM.contains(&name);
     let (mut wrong, mut done) = (Vec::new(), 0);
     for base in bases() {
+        if base.name == LOCAL && AROUND.contains(&name) {
+            continue;
+        }
         let before = base.seen(&[base.wire.pcap()]);
         // What rolls no dice is done once.
         for case in 0..if is_random { cases() } else { 1 } {
