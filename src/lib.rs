@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod decode;
 pub mod flow;
+pub mod hosts;
 pub mod inspect;
 #[cfg(feature = "lab")]
 pub mod lab;

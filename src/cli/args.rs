@@ -136,6 +136,10 @@ pub(super) struct Common {
     #[arg(long, global = true)]
     pub(super) show_secrets: bool,
 
+    /// Threads that read a recording. Default: one for each core. The answer is the same for any number.
+    #[arg(long, value_name = "N", global = true)]
+    pub(super) threads: Option<std::num::NonZeroUsize>,
+
     /// Colour.
     #[arg(long, value_enum, default_value_t = ColorArg::Auto, global = true)]
     pub(super) color: ColorArg,
@@ -204,6 +208,11 @@ pub(super) enum Sub {
         #[command(subcommand)]
         action: TargetAction,
     },
+    /// The names of a target in the hosts file, so that clients come to the mouths of its tunnel.
+    Hosts(super::hosts::HostsArgs),
+    /// Bring the tunnel up and keep it up.
+    #[cfg(feature = "tunnel")]
+    Tunnel(super::tunnel::TunnelArgs),
     /// The whole story on an embedded gateway and mail server: FAIL beside the tunnel, PASS through it, FAIL again.
     #[cfg(feature = "lab")]
     Demo {
@@ -311,7 +320,7 @@ fn parse_forward(text: &str) -> Result<(SocketAddr, String, u16), String> {
 }
 
 /// `SHA256:` and 43 digits of base64, as `ssh-keygen -lf` shows it; the prefix may be missing.
-fn parse_fingerprint(text: &str) -> Result<String, String> {
+pub(super) fn parse_fingerprint(text: &str) -> Result<String, String> {
     const DIGITS: usize = 43; // 32 octets in base64, without padding
     let digest = match text.split_at_checked("SHA256:".len()) {
         Some((head, digest)) if head.eq_ignore_ascii_case("SHA256:") => digest,
@@ -327,7 +336,7 @@ fn parse_fingerprint(text: &str) -> Result<String, String> {
 }
 
 /// `60`, `60s`, `5m`, `1h`, `500ms`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let wrong = || format!("{text:?} is no time; write 500ms, 60s, 5m or 1h");

@@ -2,10 +2,10 @@
 
 use super::args::{Check, Common, TunnelArg};
 use super::exit::Exit;
-use super::output::{deliver, format, options, say};
+use super::output::{deliver, format, options, say, threads};
 use crate::model::{TunnelMode, Verdict};
 use crate::report::{self, CommandRun, Document, Facts};
-use crate::run::{Outcome, judge_recording};
+use crate::run::{Outcome, judge_recording_in};
 use crate::target::{Environment, Overrides, Plan, load};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(super) fn check(check: &Check, common: &Common) -> anyhow::Result<Exit> {
     let outcomes = if check.read.is_empty() {
         live(plans, check, common)?
     } else {
-        judge_recording(plans, &check.read, common.strict)?
+        judge_recording_in(plans, &check.read, common.strict, threads(common))?
     };
     let verdict = report(&outcomes, check.record.as_deref(), common)?;
     Ok(verdict.unwrap_or(Verdict::Inconclusive).into())

@@ -12,7 +12,7 @@ pub(super) enum Exit {
     Fail,
     /// 2: could not run: usage, configuration, file, permission, interface, host key.
     CouldNotRun,
-    /// 3: INCONCLUSIVE.
+    /// 3: INCONCLUSIVE; or a tunnel that is kept, and is not up at this moment.
     Inconclusive,
     /// 130: interrupted before a verdict.
     Interrupted,

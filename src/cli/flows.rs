@@ -2,11 +2,10 @@
 
 use super::args::{Common, FormatArg};
 use super::exit::Exit;
-use super::output::{format, options, sink};
+use super::output::{format, options, sink, threads};
 use crate::model::Identifier;
 use crate::report::{FlowsWriter, ReportError};
-use crate::run::analyze;
-use crate::source::Files;
+use crate::run::analyze_files;
 use std::path::PathBuf;
 
 /// Reads the captures, taken as one, and lists their conns. Judges nothing: the exit status is 0.
@@ -21,8 +20,7 @@ pub(super) fn flows(files: &[PathBuf], common: &Common) -> anyhow::Result<Exit> 
         .iter()
         .map(|text| Identifier { label: "identifier".to_owned(), text: text.clone() })
         .collect();
-    let mut source = Files::open(files).map_err(crate::run::RunError::from)?;
-    let mut analysis = analyze(&mut source, &identifiers, &[])?;
+    let mut analysis = analyze_files(files, &identifiers, threads(common))?;
     let options = options(common);
     let mut out = sink(common)?;
     let mut writer = FlowsWriter::new(format(common), &options, &mut out)?;

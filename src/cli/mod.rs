@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod exit;
 mod flows;
+mod hosts;
 #[cfg(feature = "lab")]
 mod lab;
 mod output;
@@ -18,6 +19,10 @@ mod screen;
 mod story;
 mod suite;
 mod targets;
+#[cfg(feature = "tunnel")]
+mod tunnel;
+#[cfg(feature = "tunnel")]
+mod unit;
 
 use crate::run::RunError;
 use crate::target::TargetError;
@@ -68,6 +73,9 @@ fn dispatch(args: &Args) -> anyhow::Result<Exit> {
         Some(Sub::Flows { files }) => flows::flows(files, &args.common),
         Some(Sub::Suite { paths }) => suite::suite(paths, &args.common),
         Some(Sub::Target { action }) => targets::target(action, &args.common),
+        #[cfg(feature = "tunnel")]
+        Some(Sub::Tunnel(tunnel)) => tunnel::tunnel(tunnel, &args.common),
+        Some(Sub::Hosts(hosts)) => hosts::hosts(hosts, &args.common),
         #[cfg(feature = "lab")]
         Some(Sub::Demo { role }) => demo::demo(*role, &args.common),
         #[cfg(feature = "lab")]
@@ -81,6 +89,9 @@ fn remedy(error: &anyhow::Error) -> Option<String> {
         return error.remedy();
     }
     if let Some(error) = error.downcast_ref::<TargetError>() {
+        return error.remedy();
+    }
+    if let Some(error) = error.downcast_ref::<crate::hosts::HostsError>() {
         return error.remedy();
     }
     #[cfg(feature = "lab")]

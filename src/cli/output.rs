@@ -2,8 +2,10 @@
 
 use super::args::{ColorArg, Common, FormatArg};
 use crate::report::{Format, Options, escape};
+use crate::run::Threads;
 use anyhow::Context as _;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
 
 /// Writes a finished report to where the user wants it.
 pub(super) fn deliver(report: &[u8], common: &Common) -> anyhow::Result<()> {
@@ -106,4 +108,11 @@ const MIN_WIDTH: u16 = 40;
 pub(super) fn deliver_line(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("cannot write to standard output")
+}
+
+/// Threads that read a recording.
+pub(super) fn threads(common: &Common) -> Threads {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let asked = common.threads.map(|threads| Threads::Exactly(threads.get()));
+    asked.unwrap_or_else(|| Threads::AtMost(cores()))
 }

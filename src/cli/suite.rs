@@ -2,7 +2,7 @@
 
 use super::args::{Common, FormatArg};
 use super::exit::Exit;
-use super::output::deliver;
+use super::output::{deliver, threads};
 use crate::model::Verdict;
 use crate::report::escape;
 use crate::run::{CaseResult, SuiteCase, find_cases, run_case};
@@ -16,7 +16,7 @@ pub(super) fn suite(paths: &[PathBuf], common: &Common) -> anyhow::Result<Exit> 
     let cases = find_cases(paths)?;
     let mut results = Vec::new();
     for case in &cases {
-        results.push((case, run_case(case)?));
+        results.push((case, run_case(case, threads(common))?));
     }
     let as_expected = results.iter().filter(|(case, result)| result.is_as_expected(case)).count();
     let text = match common.format {

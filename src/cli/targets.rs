@@ -4,6 +4,7 @@ use super::args::{Common, TargetAction};
 use super::check::overrides;
 use super::exit::Exit;
 use super::output::{deliver, say, text_alone};
+use crate::hosts::loopback_command;
 use crate::model::{Target, TunnelMode};
 use crate::report::escape;
 use crate::target::{Environment, KINDS, Plan, list, load, template};
@@ -142,5 +143,9 @@ fn describe_services(target: &Target, text: &mut String) {
             let _ = write!(text, "; at {}", list.join(", "));
         }
         text.push('\n');
+    }
+    let mouths = target.services.iter().filter_map(|service| Some(service.listen?.ip()));
+    for command in mouths.filter_map(loopback_command) {
+        let _ = writeln!(text, "address      {command}");
     }
 }

@@ -6,6 +6,7 @@
 mod defrag;
 mod link;
 mod net;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -13,8 +14,8 @@ mod tunnel;
 mod view;
 
 use crate::model::{
-    Coverage, Encapsulation, Frame, FrameRef, FrameSpan, Layer, MAX_OUTER, Mark, Proto, Segment,
-    Weird,
+    Coverage, Encapsulation, Frame, FrameRef, FrameSpan, Layer, LinkType, MAX_OUTER, Mark, Proto,
+    Segment, Weird,
 };
 use defrag::{Defragmenter, Fragment, Outcome};
 use link::Packet;
@@ -88,9 +89,19 @@ impl Decoder {
     /// Reads one frame. Ends in exactly one of: a segment, a held fragment, one more in `Coverage::link_only`,
     /// or one more in `Coverage::undecoded`. (A segment may come with a count in `undecoded` about a part of it.)
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
+        self.coverage.frames += 1;
+        self.coverage.bytes += frame.data.len() as u64;
+        let mut unread = Unread::new(frame.data);
+        match straight::read(frame, &mut unread) {
+            Some(segment) => Decoded { segment: Some(segment), is_held: false, unread },
+            None => self.walk(frame),
+        }
+    }
+
+    /// Reads one frame layer by layer.
+    #[inline(never)]
+    pub(super) fn walk<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {
         let Self { levels, path, coverage, has_late } = self;
-        coverage.frames += 1;
-        coverage.bytes += frame.data.len() as u64;
         if frame.cut() > 0 {
             coverage.truncated_frames += 1;
             coverage.truncated_bytes += u64::from(frame.cut());
@@ -101,6 +112,9 @@ impl Decoder {
         let Walk { mut unread, path, coverage, .. } = walk;
         match end {
             Ok(segment) => {
+                if segment.is_some_and(|it| is_stray(&it, frame, path)) {
+                    path.push(Layer::plain("ethernet"));
+                }
                 let in_payload = segment.map_or(0, |segment| segment.cut);
                 coverage.truncated_elsewhere += u64::from(frame.cut().saturating_sub(in_payload));
                 Decoded {
@@ -165,6 +179,19 @@ impl Decoder {
     pub const fn coverage(&self) -> &Coverage {
         &self.coverage
     }
+}
+
+/// Octets of both addresses of an Ethernet frame.
+const ADDRESSES: usize = 12;
+
+/// Whether a segment between loopback addresses stands in a frame with addresses of a link. No host sends one (RFC 1122
+/// s3.2.1.3), and the frames of a loopback device have none: it was on a wire all the same.
+fn is_stray(segment: &Segment<'_>, frame: &Frame<'_>, path: &Encapsulation) -> bool {
+    segment.src.ip.is_loopback()
+        && segment.dst.ip.is_loopback()
+        && frame.link_type == LinkType::ETHERNET
+        && path.layers().is_empty()
+        && frame.data.first_chunk::<ADDRESSES>().is_some_and(|pair| *pair != [0; ADDRESSES])
 }
 
 /// The way through the layers of one frame: what was left unread on it, the tunnels passed, and where to count.

@@ -384,6 +384,30 @@ fn a_chain_of_extension_headers_without_end_is_too_deep() {
 }
 
 #[test]
+fn a_subflow_of_multipath_tcp_is_read_and_counted() {
+    let syn = |flags: u8, options: &[u8]| {
+        let words = u8::try_from(5 + options.len() / 4).unwrap();
+        let head = [192, 6, 0, 110, 0, 0, 3, 233, 0, 0, 0, 0, words << 4, flags, 2, 0, 0, 0, 0, 0];
+        ip_of(6, 0, 0, &[&head, options, TEXT].concat())
+    };
+    let join = [&[2, 4, 5, 180, 1, 1, 1, 1, 30, 12, 0x10, 1][..], &[7; 8]].concat();
+    let capable = [&[2, 4, 5, 180][..], &[30, 4, 1, 0x81], &[0; 4]].concat();
+    for (flags, options, counted) in [
+        (2, &join, 1),
+        (18, &join, 1),
+        (16, &join, 0),
+        (2, &capable, 0),
+        (2, &vec![30, 0, 0, 1], 0),
+        (2, &vec![9, 200, 30, 0x10], 0),
+    ] {
+        let mut bench = Bench::default();
+        assert_eq!(bench.frame(LinkType::RAW, &syn(flags, options)).payload, TEXT);
+        let expected = vec![(Weird::TcpSubflow, 1); counted];
+        assert_eq!(bench.undecoded(), expected, "{flags} {options:?}");
+    }
+}
+
+#[test]
 fn udp_lengths_that_contradict_are_counted_and_what_is_there_is_read() {
     let udp = |length: u8| ip_of(17, 0, 0, &[&[0, 53, 0, 99, 0, length, 0, 0], TEXT].concat());
     for (length, expected, bad) in

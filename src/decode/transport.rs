@@ -63,7 +63,11 @@ fn tcp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
     }
     let payload = view.skip_wire(header_len).ok_or(bad)?;
     let captured = header_len.min(view.bytes.len());
-    walk.unread.push(view.bytes.get(20..captured).unwrap_or_default());
+    let options = view.bytes.get(20..captured).unwrap_or_default();
+    walk.unread.push(options);
+    if TcpFlags(flags).has(TcpFlags::SYN) && joins(options) {
+        walk.coverage.undecoded(Weird::TcpSubflow);
+    }
     let tcp = TcpHeader {
         seq: SeqNo(u32::from_be_bytes([q0, q1, q2, q3])),
         ack: SeqNo(u32::from_be_bytes([a0, a1, a2, a3])),
@@ -72,6 +76,23 @@ fn tcp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Header<'a>, Stop> 
         urgent: u16::from_be_bytes([u0, u1]),
     };
     Ok(((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), Some(tcp), payload))
+}
+
+/// Whether a SYN asks to join a conn of multipath TCP (RFC 8684 s3.2): option 30, subtype 1.
+pub(super) fn joins(options: &[u8]) -> bool {
+    let mut rest = options;
+    loop {
+        rest = match *rest {
+            [] | [0, ..] => return false,
+            [1, ref behind @ ..] => behind,
+            [30, _, subtype, ..] if subtype >> 4 == 1 => return true,
+            [_, len, ..] => match rest.get(usize::from(len)..) {
+                Some(behind) if len >= 2 => behind,
+                _ => return false,
+            },
+            [_] => return false,
+        };
+    }
 }
 
 /// RFC 768.

@@ -1,6 +1,6 @@
 //! Compact keys of conns and the index from key to slot.
 
-use crate::model::{Endpoint, Proto};
+use crate::model::{Endpoint, Proto, Segment};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
@@ -36,6 +36,26 @@ impl Key {
         let [a0, a1] = words(low.ip);
         let [b0, b1] = words(high.ip);
         Self::V6(WideKey([a0, a1, b0, b1, ports, realm]))
+    }
+}
+
+/// Whose conn a segment is of: the same for both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnKey(pub(super) Key);
+
+impl ConnKey {
+    /// Of a segment.
+    #[must_use]
+    pub fn of(segment: &Segment<'_>) -> Self {
+        Self(Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm()))
+    }
+
+    /// Which of `shares` equal shares of all conns it is in. It is the same in every run, and has no secret: who knows it can
+    /// only make one share do all the work.
+    #[must_use]
+    pub fn share(self, shares: usize) -> usize {
+        let hash = Spread(3).hash_one(self.0) >> 32;
+        usize::try_from(hash).unwrap_or_default() % shares.max(1)
     }
 }
 

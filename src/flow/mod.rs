@@ -19,6 +19,7 @@ mod udp;
 mod versions;
 mod waiting;
 
+pub use key::ConnKey;
 pub use table::ConnTable;
 
 /// Bounds of a conn table. What a bound costs is counted in `Coverage`.
@@ -55,8 +56,30 @@ pub struct Limits {
     /// How long a closed TCP conn takes stray segments, in nanoseconds of capture time. One that was reset after it carried
     /// payload does not count as closed: the reset may not have been believed.
     pub linger_ns: i64,
-    /// How long a conn of another protocol may be silent, likewise.
+    /// How long a conn of another protocol must be silent, likewise, so that it counts as ended where it leaves for others' room.
     pub datagram_idle_ns: i64,
+    /// Words of 64 bits of each of the two filters that remember the ends of conns which left; a power of two.
+    pub gone_words: usize,
+}
+
+impl Limits {
+    /// The limits of one of so many tables that share the conns of a capture: what is bounded in all is divided.
+    #[must_use]
+    pub fn share(self, tables: usize) -> Self {
+        let tables = tables.max(1);
+        Self {
+            max_conns: self.max_conns / tables,
+            max_closed: self.max_closed / tables,
+            max_datagram: self.max_datagram / tables,
+            state_bytes_total: self.state_bytes_total / tables,
+            out_of_order_bytes_total: self.out_of_order_bytes_total / tables,
+            tail_bytes_total: self.tail_bytes_total / tables,
+            version_bytes_total: self.version_bytes_total / tables,
+            search_budget: self.search_budget / tables as u64,
+            gone_words: self.gone_words / tables,
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {
@@ -65,17 +88,18 @@ impl Default for Limits {
             max_conns: 1 << 18,                 // about 70 MiB of conns
             max_closed: 1 << 13,                // some hundred ms of the busiest server
             max_datagram: 1 << 13,              // a name is asked for from a port of its own
-            state_bytes_total: 80 << 20, // a third of all memory; 50,000 short conns with payload
-            out_of_order_bytes: 4 << 20, // a large window after one loss
-            out_of_order_bytes_total: 24 << 20, // a flood of holes stays within 24 MiB
-            tail_bytes: 1 << 20,         // 80 ms of 100 Mbit/s on their way
-            tail_bytes_total: 24 << 20,  // 24 streams at their most, or 30,000 at their least
-            context: 512,                // an identifier of 40 characters, two escapes deep
+            state_bytes_total: 80 << 20,        // 50,000 short conns with payload; decoders count
+            out_of_order_bytes: 4 << 20,        // a large window after one loss
+            out_of_order_bytes_total: 16 << 20, // four streams at their most
+            tail_bytes: 1 << 20,                // 80 ms of 100 Mbit/s on their way
+            tail_bytes_total: 16 << 20, // 16 streams at their most, or 20,000 at their least
+            context: 512,               // an identifier of 40 characters, two escapes deep
             version_bytes_total: 8 << 20, // neighbourhoods of about 1,000 conflicts
-            search_budget: 64 << 20,     // a quarter of a second of search
+            search_budget: 64 << 20,    // a quarter of a second of search
             gap_patience: 8, // as many frames as two queues of one interface hand over at once
             linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
             datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn
+            gone_words: 1 << 19, // 4 MiB: when a million conns have left, six in a million others are taken for one of them
         }
     }
 }

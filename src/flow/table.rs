@@ -3,7 +3,7 @@
 use super::Limits;
 use super::conn::{Conn, Meta, conn_id};
 use super::gone::Gone;
-use super::key::{Index, Key};
+use super::key::{ConnKey, Index, Key};
 use super::list::{Kind, Link, Links, List};
 use super::out::{Out, Shared};
 use super::tcp::Tcp;
@@ -27,7 +27,7 @@ struct Slot {
 }
 
 /// Octets charged for a conn that holds nothing: its place here, in the index and in the sink's list.
-const PLACE: usize = size_of::<Slot>() + 16 + 64;
+const PLACE: usize = size_of::<Slot>() + 16 + 80;
 
 #[derive(Debug, Default)]
 struct Slots(Vec<Slot>);
@@ -111,16 +111,35 @@ impl ConnTable {
                 is_starved: false,
                 scratch: Vec::new(),
             },
-            gone: Gone::default(),
-            left: Gone::default(),
+            gone: Gone::of_words(limits.gone_words),
+            left: Gone::of_words(limits.gone_words),
         }
+    }
+
+    /// The number of the conn that is opened next: one more than the last, unless `number_from` says another.
+    pub const fn next_number(&self) -> u64 {
+        self.next_uid
+    }
+
+    /// Numbers conns that are opened from now on from here.
+    pub const fn number_from(&mut self, number: u64) {
+        self.next_uid = number;
     }
 
     /// Takes the next segment; hands what follows from it to `sink`.
     pub fn push<S: ChunkSink>(&mut self, segment: &Segment<'_>, sink: &mut S) {
+        self.push_of(ConnKey::of(segment), segment, sink);
+    }
+
+    /// The same, where the key of its conn is known already.
+    pub fn push_of<S: ChunkSink>(
+        &mut self,
+        ConnKey(key): ConnKey,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) {
         self.now = self.now.max(segment.at().time.as_nanos());
         self.expire(sink);
-        let key = Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm());
         let (index, slots) = (&self.index, &self.slots);
         let slot = index.get(key, |slot| slots.conn(slot).is_some_and(|it| it.meta.is_of(segment)));
         let mut goes_on = false;
@@ -305,17 +324,13 @@ impl ConnTable {
         sink.closed(ConnSlot(slot), meta.record(is_evicted));
     }
 
-    /// Closes the conns whose time is over.
+    /// Closes the closed conns whose time is over. Those of datagrams have no end: what goes on after hours, or by a clock
+    /// that was set back, is joined with what came before for as long as nobody needs the room.
     fn expire<S: ChunkSink>(&mut self, sink: &mut S) {
-        let limits = self.shared.limits;
-        for (kind, timeout) in
-            [(Kind::Closed, limits.linger_ns), (Kind::Datagram, limits.datagram_idle_ns)]
-        {
-            let deadline = self.now.saturating_sub(timeout);
-            while let Some(slot) = self.first_of(kind, deadline) {
-                if self.is_silent(slot, kind) {
-                    self.close(slot, End::Time, sink);
-                }
+        let deadline = self.now.saturating_sub(self.shared.limits.linger_ns);
+        while let Some(slot) = self.first_of(Kind::Closed, deadline) {
+            if self.is_silent(slot, Kind::Closed) {
+                self.close(slot, End::Time, sink);
             }
         }
     }
@@ -331,11 +346,19 @@ impl ConnTable {
                     self.requeue(slot, kind);
                     continue;
                 }
-                self.close(slot, End::Room, sink);
+                let why = if self.is_over(slot, kind) { End::Time } else { End::Room };
+                self.close(slot, why, sink);
                 return true;
             }
         }
         false
+    }
+
+    /// Whether a conn of datagrams was silent for so long that its conversation may be taken for ended.
+    fn is_over(&self, slot: u32, kind: Kind) -> bool {
+        let deadline = self.now.saturating_sub(self.shared.limits.datagram_idle_ns);
+        kind == Kind::Datagram
+            && self.slots.conn(slot).is_some_and(|conn| conn.meta.touched < deadline)
     }
 
     /// The front of a list, where it was put there before `deadline`.

@@ -331,13 +331,16 @@ impl Conn {
             }
             Chunk::Alternate { offset, bytes, disputed, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
-                // Text in the place of ciphertext is no ciphertext.
-                let mut look = Tally::default();
-                look.add(bytes.get(disputed.0..disputed.1).unwrap_or_default());
-                let random = offset > 0 && matches!(look.look(), Look::Random);
+                // Text in the place of ciphertext is no ciphertext. Asked for where something is found, which is seldom.
+                let is_random = || {
+                    let mut look = Tally::default();
+                    look.add(bytes.get(disputed.0..disputed.1).unwrap_or_default());
+                    offset > 0 && matches!(look.look(), Look::Random)
+                };
+                let mut random = None;
                 matcher.scan_alone(&mut alone, offset, bytes, frames, &mut |one| {
                     if touches(&one, offset, disputed) {
-                        found(one, true, random);
+                        found(one, true, *random.get_or_insert_with(is_random));
                     }
                 });
             }
@@ -671,13 +674,14 @@ impl Findings {
             }
             Chunk::Alternate { offset, bytes, disputed: (from, to), .. } => {
                 // Small pieces in the place of ciphertext may add up to a text; only a large one is seen to be none.
-                let mut look = Tally::default();
-                look.add(bytes.get(from..to).unwrap_or_default());
+                let is_random = || {
+                    let mut look = Tally::default();
+                    look.add(bytes.get(from..to).unwrap_or_default());
+                    look.look() == Look::Random && !look.has_text() && !look.is_mixed()
+                };
                 let is_sealed = sealed.is_some_and(|from| offset > 0 && offset >= from)
                     && to.saturating_sub(from) >= MIN_SEALED_ALTERNATE
-                    && look.look() == Look::Random
-                    && !look.has_text()
-                    && !look.is_mixed();
+                    && is_random();
                 if !is_sealed {
                     *pick_mut(&mut self.alternate_in_clear, dir) += bytes.len() as u64;
                 }

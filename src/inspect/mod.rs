@@ -7,6 +7,7 @@ mod blocks;
 mod classify;
 mod codes;
 mod conn;
+mod deferred;
 mod der;
 pub mod dialect;
 mod error;
@@ -38,11 +39,12 @@ use crate::model::{
     FrameSpan, Hit, NameAnswer, TokenSighting, Uid,
 };
 use conn::Conn;
+use deferred::Deferred;
 use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
 use spare::Spare;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ const MAX_NEWS: usize = 1024;
 const MAX_NAMES: usize = 1 << 18;
 
 /// Octets that they may take, likewise: a flood of long names ends earlier.
-const MAX_NAMES_OCTETS: usize = 32 << 20;
+const MAX_NAMES_OCTETS: usize = 8 << 20;
 
 /// Octets that an answer takes beside its name, which is held twice.
 const NAME_OCTETS: usize = 160;
@@ -116,6 +118,8 @@ pub struct Inspector {
     conns: Vec<Slot>,
     summaries: Vec<ConnSummary>,
     log: Log,
+    /// Conns that have said little are read later.
+    is_patient: bool,
 }
 
 /// A place for a conn. Half of a scan or a flood never says anything: such a conn takes no memory of its own.
@@ -125,15 +129,22 @@ enum Slot {
     Free,
     /// Nothing was said yet.
     Silent(Uid, ConnId),
+    /// Little was said, and nothing of it was read yet.
+    Deferred(Uid, ConnId, Deferred),
     Heard(Box<Conn>),
 }
 
 /// What outlives a conn.
 struct Log {
     raw: HitBook,
+    /// The names whose answers are kept; none: all.
+    hosts: Option<BTreeSet<String>>,
     names: Vec<NameAnswer>,
-    names_seen: HashSet<(String, IpAddr)>,
+    /// Where in `names` a pair stands.
+    names_seen: HashMap<(String, IpAddr), usize>,
     names_octets: usize,
+    most_names: usize,
+    most_names_octets: usize,
     sightings: Vec<TokenSighting>,
     coverage: Coverage,
     /// Octets searched behind the point from which their direction is ciphertext.
@@ -157,11 +168,15 @@ impl Inspector {
             matcher,
             conns: Vec::new(),
             summaries: Vec::new(),
+            is_patient: false,
             log: Log {
                 raw: HitBook::default(),
+                hosts: None,
                 names: Vec::new(),
-                names_seen: HashSet::new(),
+                names_seen: HashMap::new(),
                 names_octets: 0,
+                most_names: MAX_NAMES,
+                most_names_octets: MAX_NAMES_OCTETS,
                 sightings: Vec::new(),
                 coverage,
                 searched_sealed: 0,
@@ -171,6 +186,31 @@ impl Inspector {
                 spare: Spare::default(),
             },
         }
+    }
+
+    /// The same, where nobody waits for news: conns that have said little are read when they end. The order of hits
+    /// among conns changes, and nothing else.
+    #[must_use]
+    pub fn patient(matcher: Arc<Matcher>) -> Self {
+        Self { is_patient: true, ..Self::new(matcher) }
+    }
+
+    /// The same inspector as one of so many that share the conns of a capture: what is bounded in all is divided.
+    #[must_use]
+    pub fn share(mut self, inspectors: usize) -> Self {
+        let inspectors = inspectors.max(1);
+        self.log.bounds = Bounds::share(inspectors);
+        self.log.most_names = MAX_NAMES / inspectors;
+        self.log.most_names_octets = MAX_NAMES_OCTETS / inspectors;
+        self
+    }
+
+    /// Keeps the answers of these names only, and those with a wildcard: others' names are many and nobody asks for them.
+    /// Names are in lower case, without a trailing dot.
+    #[must_use]
+    pub fn for_hosts(mut self, hosts: BTreeSet<String>) -> Self {
+        self.log.hosts = Some(hosts);
+        self
     }
 
     /// Names the interface that saw the frame whose chunks come next; for the sightings of tokens.
@@ -213,23 +253,22 @@ impl Inspector {
 
     /// Ends the reading. Conns that were not closed are left out: flow closes every conn at the end of the input.
     #[must_use]
-    pub fn finish(mut self) -> Inspection {
+    pub fn finish(self) -> Inspection {
+        let mut inspection = self.finish_share();
+        inspection.scale();
+        inspection
+    }
+
+    /// The same for one of several inspectors: `Inspection::add` joins what they give, `Inspection::scale` ends it.
+    #[must_use]
+    pub fn finish_share(mut self) -> Inspection {
         self.summaries.sort_by_key(|summary| summary.record.uid);
         let log = &mut self.log;
         let open = log.coverage.searched_bytes.saturating_sub(log.searched_sealed)
             + log.coverage.searched_raw_bytes;
-        for summary in &mut self.summaries {
-            for hit in &mut summary.hits {
-                let searched = if hit.in_ciphertext { log.searched_sealed } else { open };
-                scale_chance(hit, searched);
-            }
-        }
-        let (mut raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
+        let (raw_hits, omitted) = std::mem::take(&mut log.raw).into_hits();
         log.coverage.hits_omitted += omitted;
-        for hit in &mut raw_hits {
-            scale_chance(hit, open);
-        }
-        Inspection {
+        let mut inspection = Inspection {
             conns: self.summaries,
             searched_sealed: log.searched_sealed,
             searched_open: open,
@@ -237,7 +276,46 @@ impl Inspector {
             names: std::mem::take(&mut log.names),
             sightings: std::mem::take(&mut log.sightings),
             coverage: std::mem::take(&mut log.coverage),
+        };
+        inspection.sort();
+        inspection
+    }
+}
+
+impl Inspection {
+    /// Adds what another inspector found in other conns of the same capture.
+    pub fn add(&mut self, other: Self) {
+        self.conns.extend(other.conns);
+        self.searched_sealed += other.searched_sealed;
+        self.searched_open += other.searched_open;
+        self.raw_hits.extend(other.raw_hits);
+        self.names.extend(other.names);
+        self.sightings.extend(other.sightings);
+        // What the search leaves out is the same for all.
+        let dropped = std::mem::take(&mut self.coverage.patterns_dropped);
+        self.coverage.add(&other.coverage);
+        self.coverage.patterns_dropped = dropped;
+        self.sort();
+    }
+
+    /// Turns the chance of one position of each hit into that of all that was searched. To be called once.
+    pub fn scale(&mut self) {
+        let (sealed, open) = (self.searched_sealed, self.searched_open);
+        for hit in self.conns.iter_mut().flat_map(|summary| &mut summary.hits) {
+            scale_chance(hit, if hit.in_ciphertext { sealed } else { open });
         }
+        for hit in &mut self.raw_hits {
+            scale_chance(hit, open);
+        }
+    }
+
+    /// In the order of the capture, each name and address once.
+    fn sort(&mut self) {
+        self.raw_hits.sort_by_key(|hit| hit.frames.first.number);
+        self.sightings.sort_by_key(|sighting| sighting.at.number);
+        self.names.sort_by_key(|answer| answer.at.number);
+        let mut seen = HashSet::new();
+        self.names.retain(|answer| seen.insert((answer.name.clone(), answer.address)));
     }
 }
 
@@ -269,9 +347,17 @@ impl ChunkSink for Inspector {
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>) {
         let Ok(index) = usize::try_from(slot.0) else { return };
         let Some(place) = self.conns.get_mut(index) else { return };
-        if let Slot::Silent(uid, id) = *place {
-            *place = Slot::Heard(Box::new(Conn::new(uid, id, &mut self.log.spare)));
+        if self.is_patient {
+            if let Slot::Silent(uid, id) = *place {
+                *place = Slot::Deferred(uid, id, Deferred::default());
+            }
+            if let Slot::Deferred(.., deferred) = place
+                && deferred.keep(dir, chunk, self.log.interface_id)
+            {
+                return;
+            }
         }
+        place.hear(&self.matcher, &mut self.log);
         if let Slot::Heard(conn) = place {
             conn.chunk(dir, chunk, &self.matcher, &mut self.log);
         }
@@ -280,20 +366,44 @@ impl ChunkSink for Inspector {
     fn held(&self, slot: ConnSlot) -> usize {
         match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
             Some(Slot::Heard(conn)) => conn.held(),
-            _ => 0,
+            Some(Slot::Deferred(.., deferred)) => deferred.held() + ALLOCATION,
+            Some(Slot::Free | Slot::Silent(..)) | None => 0,
         }
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
         let Ok(index) = usize::try_from(slot.0) else { return };
-        match self.conns.get_mut(index).map(std::mem::take) {
-            Some(Slot::Heard(conn)) => {
+        let Some(place) = self.conns.get_mut(index) else { return };
+        if matches!(place, Slot::Deferred(..)) {
+            place.hear(&self.matcher, &mut self.log);
+        }
+        match std::mem::take(place) {
+            Slot::Heard(conn) => {
                 let summary = conn.close(record, &self.matcher, &mut self.log);
                 self.summaries.push(summary);
             }
-            Some(Slot::Silent(..)) => self.summaries.push(Conn::silent(record)),
-            Some(Slot::Free) | None => {}
+            Slot::Silent(..) => self.summaries.push(Conn::silent(record)),
+            Slot::Free | Slot::Deferred(..) => {}
         }
+    }
+}
+
+impl Slot {
+    /// Reads what was deferred, and takes what follows as it comes.
+    fn hear(&mut self, matcher: &Matcher, log: &mut Log) {
+        let (uid, id, deferred) = match self {
+            Self::Silent(uid, id) => (*uid, *id, Deferred::default()),
+            Self::Deferred(uid, id, deferred) => (*uid, *id, std::mem::take(deferred)),
+            Self::Free | Self::Heard(_) => return,
+        };
+        let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));
+        let now_at = log.interface_id;
+        deferred.replay(&mut |interface_id, dir, chunk| {
+            log.interface_id = interface_id;
+            conn.chunk(dir, chunk, matcher, log);
+        });
+        log.interface_id = now_at;
+        *self = Self::Heard(conn);
     }
 }
 
@@ -329,17 +439,29 @@ impl Log {
 
     /// Keeps an answer, each pair of name and address once.
     fn named(&mut self, answer: NameAnswer) {
+        if let Some(hosts) = &self.hosts {
+            let name = answer.name.trim().trim_end_matches('.').to_ascii_lowercase();
+            if !hosts.contains(&name) && !name.starts_with("*.") {
+                return;
+            }
+        }
         let key = (answer.name.clone(), answer.address);
-        if self.names_seen.contains(&key) {
+        if let Some(known) = self.names_seen.get(&key).and_then(|&at| self.names.get_mut(at)) {
+            // A conn that is read late may have been the first to answer.
+            if answer.at.number < known.at.number {
+                known.at = answer.at;
+            }
             return;
         }
         let octets = NAME_OCTETS + 2 * answer.name.len();
-        if self.names.len() >= MAX_NAMES || self.names_octets + octets > MAX_NAMES_OCTETS {
+        if self.names.len() >= self.most_names
+            || self.names_octets + octets > self.most_names_octets
+        {
             self.coverage.hits_omitted += 1;
             return;
         }
         self.names_octets += octets;
-        self.names_seen.insert(key);
+        self.names_seen.insert(key, self.names.len());
         self.names.push(answer);
     }
 

@@ -161,12 +161,19 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
     let mut certain: Option<&'static Spec> = None;
     let mut plausible: Option<&'static Spec> = None;
     let mut waiting = false;
-    for spec in specs.iter().copied().filter(|spec| spec.proto == proto) {
-        let on_port = opening.on_port(spec.ports);
+    let of_proto = || specs.iter().copied().filter(|spec| spec.proto == proto);
+    // A certain one on its own port decides, whatever the others say: they need not be asked.
+    for spec in of_proto().filter(|spec| opening.on_port(spec.ports)) {
         match (spec.probe)(opening) {
-            Fit::Certain if on_port => return Choice::Taken(spec),
+            Fit::Certain => return Choice::Taken(spec),
+            Fit::Plausible => plausible = plausible.or(Some(spec)),
+            Fit::NeedMore => waiting = true,
+            Fit::No => {}
+        }
+    }
+    for spec in of_proto().filter(|spec| !opening.on_port(spec.ports)) {
+        match (spec.probe)(opening) {
             Fit::Certain => certain = certain.or(Some(spec)),
-            Fit::Plausible if on_port => plausible = plausible.or(Some(spec)),
             Fit::Plausible | Fit::NeedMore => waiting = true,
             Fit::No => {}
         }

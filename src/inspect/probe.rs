@@ -64,7 +64,8 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
     bytes.split_inclusive(|&b| b == b'\n').take(MAX_LINES).map(|line| {
         match line.strip_suffix(b"\n") {
             Some(whole) => (whole.strip_suffix(b"\r").unwrap_or(whole), true),
-            None => (line, false),
+            // Half of its end may be there.
+            None => (line.strip_suffix(b"\r").unwrap_or(line), false),
         }
     })
 }

@@ -4,7 +4,7 @@ use super::matcher::Scanner;
 use super::opening::OpeningBuffer;
 
 /// Pieces kept of each kind.
-const MAX_KEPT: usize = 1024;
+const MAX_KEPT: usize = 512;
 
 /// Octets that a scanner holds when it is kept: the longest encodings of a long text fit.
 const MAX_SCANNER: usize = 8 << 10;

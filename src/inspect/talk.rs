@@ -1,6 +1,6 @@
 //! The frame of a dialect made of lines: two readers, who is client and who is server, the upgrade to TLS.
 
-use crate::inspect::dialect::{Codings, Dialect, Event, Found, Part, What};
+use crate::inspect::dialect::{Codings, Dialect, Event, Found, Part, What, tls};
 use crate::inspect::lines::{Ends, Input, Item, Line, LineReader, Raw, Span};
 use crate::model::{Chunk, Direction, Encoding, Field, Rule};
 use std::collections::VecDeque;
@@ -59,6 +59,8 @@ struct Memo {
     remarks: Vec<&'static str>,
     /// Offset of the octet after the last one seen.
     seen: [u64; 2],
+    /// The octet behind a line of the client that asks for TLS.
+    asked_at: Option<u64>,
     /// First octet of a line that begins like a TLS record.
     tls_at: [Option<u64>; 2],
     orders: [Option<RawOrder>; 2],
@@ -94,6 +96,12 @@ impl<G: Grammar> Talk<G> {
             Direction::RespToOrig => (resp, orig),
         };
         *at_mut(&mut memo.seen, dir) = input.offset.saturating_add(input.bytes.len() as u64);
+        if memo.asked_at == Some(input.offset) && *client == Some(dir) && tls::is_hello(input.bytes)
+        {
+            // The answer that it waited for is yet to come, by another queue of the capture.
+            *at_mut(&mut memo.silent, dir) = true;
+            return out(Event::Handover { dir, offset: input.offset, to: "tls" });
+        }
         let tls_at = other.half().filter(|half| is_tls(half.bytes)).map(|half| half.offset);
         if tls_at.is_some() {
             at_mut(&mut memo.tls_at, dir.reverse()).get_or_insert(tls_at.unwrap_or_default());
@@ -110,6 +118,9 @@ impl<G: Grammar> Talk<G> {
             let mut say = Say { out: &mut *out, client, memo: &mut *memo };
             match item {
                 Item::Line(line) => {
+                    if role == Role::Client {
+                        say.memo.asked_at = asks_for_tls(line.bytes).then_some(line.end);
+                    }
                     if is_tls(line.bytes) {
                         at_mut(&mut say.memo.tls_at, dir).get_or_insert(line.offset);
                     }
@@ -284,16 +295,19 @@ impl Say<'_> {
     /// handed over. What the client sent in between in the clear stays here.
     pub(crate) fn upgrade(&mut self, asked: u64, granted: u64) {
         let client = self.dir(Role::Client);
+        let has_begun = *at_mut(&mut self.memo.silent, client);
         let seen = *at_mut(&mut self.memo.seen, client);
         let impatient = *at_mut(&mut self.memo.tls_at, client);
-        let from = if seen > asked && impatient != Some(asked) {
+        let from = if seen > asked && impatient != Some(asked) && !has_begun {
             self.remark(INJECTED);
             seen
         } else {
             asked
         };
         for (dir, offset) in [(client, from), (client.reverse(), granted)] {
-            *at_mut(&mut self.memo.silent, dir) = true;
+            if std::mem::replace(at_mut(&mut self.memo.silent, dir), true) {
+                continue;
+            }
             (self.out)(Event::Handover { dir, offset, to: "tls" });
         }
     }
@@ -325,6 +339,15 @@ fn at_mut<T>(pair: &mut [T; 2], dir: Direction) -> &mut T {
         Direction::OrigToResp => orig,
         Direction::RespToOrig => resp,
     }
+}
+
+/// Whether a line asks for TLS: `STLS`, `a1 STARTTLS`, `AUTH TLS` (RFC 2595 s3.1 and s4, RFC 3207, RFC 4642, RFC 4217 s4).
+fn asks_for_tls(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let last = line.rsplit(|octet| *octet == b' ').next().unwrap_or_default();
+    [b"STLS".as_slice(), b"STARTTLS", b"TLS", b"SSL", b"TLS-C", b"TLS-P"]
+        .iter()
+        .any(|word| last.eq_ignore_ascii_case(word))
 }
 
 /// TLS record header of a handshake (RFC 8446 s5.1).

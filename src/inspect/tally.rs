@@ -519,7 +519,26 @@ pub(super) fn is_compressed(start: &[u8]) -> bool {
         b"\x1a\x45\xdf\xa3",   // Matroska
         b"Rar!\x1a\x07",       // RAR
     ];
-    MAGIC.iter().any(|magic| start.starts_with(magic))
+    let may_begin = |octet: u8| {
+        matches!(
+            octet,
+            0x04 | 0x1a
+                | 0x1f
+                | 0x28
+                | b'7'
+                | b'B'
+                | b'G'
+                | b'O'
+                | b'P'
+                | b'R'
+                | 0x78
+                | 0x89
+                | 0xfd
+                | 0xff
+        )
+    };
+    start.first().is_some_and(|octet| may_begin(*octet))
+        && MAGIC.iter().any(|magic| start.starts_with(magic))
 }
 
 #[cfg(test)]

@@ -381,6 +381,28 @@ fn an_upgrade_keeps_what_was_readable_before() {
 }
 
 #[test]
+fn a_hello_that_was_captured_before_the_answer_it_waited_for_begins_the_upgrade() {
+    for (greeting, asks, grants) in [
+        (&b"+OK POP3 ready\r\n"[..], &b"STLS\r\n"[..], &b"+OK begin\r\n"[..]),
+        (b"* OK IMAP4rev1 ready\r\n", b"a1 STARTTLS\r\n", b"a1 OK begin\r\n"),
+        (b"220 mail ESMTP\r\n", b"STARTTLS\r\n", b"220 go\r\n"),
+        (b"200 NNTP ready\r\n", b"STARTTLS\r\n", b"382 go\r\n"),
+    ] {
+        let talk = recorded(TLS12);
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, grants);
+        let conn = play.all(&talk[1..]).conn();
+        assert_eq!((conn.class, conn.basis), (Class::Upgraded, Basis::Handshake), "{conn:?}");
+        // Without the rest, or refused, nothing was hidden.
+        let mut play = Play::tcp(9110);
+        play.say(S, greeting).say(C, asks).all(&talk[..1]).say(S, b"-ERR no\r\n");
+        let conn = play.say(C, b"USER jsmith\r\nPASS sesame\r\n").say(S, b"+OK\r\n").conn();
+        assert_eq!(conn.class, Class::Cleartext, "{conn:?}");
+        assert_eq!(hits(&conn, Rule::Identifier), ["jsmith"]);
+    }
+}
+
+#[test]
 fn an_upgrade_that_never_comes_is_cleartext() {
     let mut play = Play::tcp(110);
     play.say(S, b"+OK POP3 server ready\r\n").say(C, b"STLS\r\n").say(S, b"+OK begin\r\n");
@@ -494,6 +516,25 @@ fn cipher_none_is_read_on() {
     assert_eq!(found(Field::PASSWORD).value, b"hunter2");
     let identifier = conn.hits.iter().find(|hit| hit.rule == Rule::Identifier).unwrap();
     assert_eq!(identifier.offset, found(Field::USERNAME).offset);
+}
+
+#[test]
+fn answers_of_names_that_nobody_asks_for_are_not_kept() {
+    let message = |name: &str| {
+        let (len, rest) = (u8::try_from(name.len()).unwrap(), b"\x03org\0\0\x01\0\x01");
+        let head = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0";
+        let tail = b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x0a\0\0\x09";
+        [head, &[len][..], name.as_bytes(), rest, tail].concat()
+    };
+    for (hosts, kept) in [(&["mail.org"][..], 1), (&[], 0), (&["other.org"], 0)] {
+        let mut play = Play::new(9053, Proto::UDP);
+        let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        play.inspector = play.inspector.for_hosts(hosts);
+        let inspection = play.say(S, &message("MAIL")).say(S, &message("far")).end();
+        let names: Vec<_> = inspection.names.iter().map(|answer| answer.name.as_str()).collect();
+        assert_eq!(names, vec!["mail.org"; kept]);
+        assert_eq!(inspection.coverage.hits_omitted, 0);
+    }
 }
 
 #[test]
@@ -782,5 +823,5 @@ fn a_request_longer_than_the_opening_is_http_in_any_pieces() {
 fn a_conn_stays_small() {
     // Six tallies, two scanners and the opening lie behind pointers, made on first need.
     assert!(size_of::<Conn>() <= 816, "{}", size_of::<Conn>());
-    assert!(size_of::<Slot>() <= 56, "{}", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 80, "{}", size_of::<Slot>());
 }

@@ -32,6 +32,8 @@ pub enum Weird {
     LinkFragment,
     /// Several packets in one frame of the link: all but the first are not read.
     LinkAggregate,
+    /// A conn that is a part of another one (multipath TCP, RFC 8684 s3.2): their octets are not put together.
+    TcpSubflow,
     /// The frame or datagram ends inside an IP header or one of its extensions.
     ShortIpHeader,
     /// An IP header whose lengths contradict each other.
@@ -66,6 +68,7 @@ impl fmt::Display for Weird {
             Self::BadLinkHeader => f.write_str("bad-link-header"),
             Self::LinkFragment => f.write_str("link-fragment"),
             Self::LinkAggregate => f.write_str("link-aggregate"),
+            Self::TcpSubflow => f.write_str("tcp-subflow"),
             Self::ShortIpHeader => f.write_str("short-ip-header"),
             Self::BadIpLength => f.write_str("bad-ip-length"),
             Self::ShortTransportHeader => f.write_str("short-transport-header"),

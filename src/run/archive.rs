@@ -5,11 +5,11 @@
 
 mod pack;
 
-use crate::model::{ConnId, ConnSummary, Hit};
+use crate::model::{ConnId, ConnSummary, Hit, Uid};
 use crate::run::RunError;
 use pack::{Names, ends, pack, unpack};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
@@ -26,9 +26,18 @@ const READ_MOST: usize = 256 << 10;
 /// Octets in front of a packed summary in a run: its uid and its length, little endian.
 const HEAD: usize = 12;
 
-/// The conns that have ended.
+/// The conns that have ended: one shelf for each share of them.
 #[derive(Debug, Default)]
 pub struct Archive {
+    shelves: Vec<Shelf>,
+    /// See `scale`.
+    scale: Scale,
+}
+
+/// The conns of one share that have ended. Their uids are in the order of their first frames among all shares, and need not
+/// follow each other closely: an archive counts them anew.
+#[derive(Debug)]
+pub(super) struct Shelf {
     names: Names,
     /// Packed summaries, one after the other.
     packed: Vec<u8>,
@@ -38,10 +47,10 @@ pub struct Archive {
     file: Option<File>,
     runs: Vec<Run>,
     conns: u64,
+    /// Octets that `packed` and `places` may take.
+    room: usize,
     /// The first failure; told by `read`, since conns end where no error can be told.
     failed: Option<io::Error>,
-    /// See `scale`.
-    scale: Scale,
 }
 
 /// Octets searched: what turns the chance of one position into the number of hits to be expected.
@@ -66,20 +75,9 @@ struct Run {
 }
 
 impl Archive {
-    /// Keeps a conn.
-    pub(super) fn add(&mut self, conn: &ConnSummary) {
-        let start = self.packed.len();
-        pack(conn, &mut self.names, &mut self.packed);
-        self.places.push(Place { uid: conn.record.uid.0, start, len: self.packed.len() - start });
-        self.is_sorted = false;
-        self.conns += 1;
-        if self.held() >= BUFFER
-            && let Err(error) = self.spill()
-        {
-            self.failed.get_or_insert(error);
-            self.packed.clear();
-            self.places.clear();
-        }
+    /// An archive of these shelves.
+    pub(super) fn of(shelves: Vec<Shelf>) -> Self {
+        Self { shelves, scale: Scale::default() }
     }
 
     /// Tells how many octets were searched behind the sealing of ciphertext, and everywhere else. Until then the chance of
@@ -91,13 +89,13 @@ impl Archive {
     /// Conns kept.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.conns
+        self.shelves.iter().map(|shelf| shelf.conns).sum()
     }
 
     /// Whether there was none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.conns == 0
+        self.len() == 0
     }
 
     /// Hands every conn to `take`, in the order of their first frame, until it fails. May be repeated.
@@ -120,52 +118,175 @@ impl Archive {
         wanted: impl Fn(&ConnId) -> bool,
         mut take: impl FnMut(ConnSummary) -> Result<(), E>,
     ) -> Result<(), E> {
-        let failed = |source: io::Error| E::from(RunError::Archive { source });
-        if let Some(error) = &self.failed {
-            return Err(failed(io::Error::new(error.kind(), error.to_string())));
+        let scale = self.scale;
+        self.walk(|_, uid, bytes, names| {
+            let conn = unpack_wanted(bytes, names, &wanted);
+            let conn = conn.map_err(|source| E::from(RunError::Archive { source }))?;
+            let Some(mut conn) = conn else { return Ok(()) };
+            conn.record.uid = uid;
+            for hit in &mut conn.hits {
+                scale.apply(hit);
+                hit.uid = hit.uid.map(|_| uid);
+            }
+            take(conn)
+        })
+    }
+
+    /// The uids that `read` gives for those that the conns were filed with.
+    ///
+    /// # Errors
+    /// `RunError::Archive` as `read`.
+    pub(super) fn uids(&mut self, filed: &BTreeSet<Uid>) -> Result<BTreeMap<Uid, Uid>, RunError> {
+        let mut known = BTreeMap::new();
+        if !filed.is_empty() {
+            self.walk(|old, new, _, _| {
+                if filed.contains(&old) {
+                    known.insert(old, new);
+                }
+                Ok::<_, RunError>(())
+            })?;
         }
-        self.sort();
-        let share = READ_TOTAL / self.runs.len().max(1);
-        let room = share.clamp(READ_LEAST, READ_MOST);
-        let mut readers = Vec::new();
+        Ok(known)
+    }
+
+    /// Shows every conn, in the order of their first frame: the uid with which it was filed, the one that it has, and what is
+    /// to be unpacked with which names.
+    fn walk<E: From<RunError>>(
+        &mut self,
+        mut show: impl FnMut(Uid, Uid, &[u8], &Names) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |source: io::Error| E::from(RunError::Archive { source });
+        let runs: usize = self.shelves.iter().map(|shelf| shelf.runs.len()).sum();
+        let room = (READ_TOTAL / runs.max(1)).clamp(READ_LEAST, READ_MOST);
+        let mut cursors = Vec::new();
         let mut heap = BinaryHeap::new();
-        for run in &self.runs {
+        for (index, shelf) in self.shelves.iter_mut().enumerate() {
+            let cursor = Cursor::new(shelf, room).map_err(failed)?;
+            if let Some(uid) = cursor.uid() {
+                heap.push(Reverse((uid, index)));
+            }
+            cursors.push(cursor);
+        }
+        let mut count = 0;
+        while let Some(Reverse((uid, index))) = heap.pop() {
+            let Some(cursor) = cursors.get_mut(index) else { continue };
+            count += 1;
+            let (bytes, names) = cursor.conn();
+            show(Uid(uid), Uid(count), bytes, names)?;
+            cursor.advance().map_err(failed)?;
+            if let Some(uid) = cursor.uid() {
+                heap.push(Reverse((uid, index)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes through the conns of one shelf in order.
+struct Cursor<'s> {
+    names: &'s Names,
+    packed: &'s [u8],
+    places: &'s [Place],
+    file: Option<&'s mut File>,
+    readers: Vec<Reader>,
+    /// The next uid of each run that has one.
+    heap: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+impl<'s> Cursor<'s> {
+    fn new(shelf: &'s mut Shelf, room: usize) -> io::Result<Self> {
+        if let Some(error) = &shelf.failed {
+            return Err(io::Error::new(error.kind(), error.to_string()));
+        }
+        shelf.sort();
+        let Shelf { names, packed, places, file, runs, .. } = shelf;
+        let (mut readers, mut heap) = (Vec::new(), BinaryHeap::new());
+        let mut file = file.as_mut();
+        for (index, run) in runs.iter().enumerate() {
             let mut reader = Reader { at: run.start, end: run.end, room, ..Reader::default() };
-            if let (Some(file), Ok(index)) = (&mut self.file, u32::try_from(readers.len()))
-                && let Some(uid) = reader.advance(file).map_err(failed)?
+            if let Some(file) = &mut file
+                && let Some(uid) = reader.advance(file)?
             {
                 heap.push(Reverse((uid, index)));
             }
             readers.push(reader);
         }
-        let mut places = self.places.iter().peekable();
-        loop {
-            let on_disk = heap.peek().map(|Reverse((uid, _))| *uid);
-            let conn = match (on_disk, places.peek()) {
-                (None, None) => return Ok(()),
-                (Some(uid), place) if place.is_none_or(|place| uid < place.uid) => {
-                    let Some(Reverse((_, index))) = heap.pop() else { return Ok(()) };
-                    let Some(reader) = readers.get_mut(index as usize) else { return Ok(()) };
-                    let conn = unpack_wanted(reader.body(), &self.names, &wanted);
-                    if let Some(file) = &mut self.file
-                        && let Some(uid) = reader.advance(file).map_err(failed)?
-                    {
-                        heap.push(Reverse((uid, index)));
-                    }
-                    conn
-                }
-                _ => {
-                    let Some(place) = places.next() else { return Ok(()) };
-                    let bytes = self.packed.get(place.start..place.start + place.len);
-                    unpack_wanted(bytes.unwrap_or_default(), &self.names, &wanted)
-                }
-            };
-            let conn = conn.map_err(failed)?;
-            let Some(mut conn) = conn else { continue };
-            for hit in &mut conn.hits {
-                self.scale.apply(hit);
-            }
-            take(conn)?;
+        Ok(Self { names, packed, places, file, readers, heap })
+    }
+
+    /// The run that holds the next conn; none where it is in memory.
+    fn run(&self) -> Option<usize> {
+        let Reverse((uid, run)) = self.heap.peek()?;
+        self.places.first().is_none_or(|place| *uid < place.uid).then_some(*run)
+    }
+
+    /// The uid of the next conn.
+    fn uid(&self) -> Option<u64> {
+        let on_disk = self.heap.peek().map(|Reverse((uid, _))| *uid);
+        let in_memory = self.places.first().map(|place| place.uid);
+        match (on_disk, in_memory) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The next conn, as it is packed.
+    fn conn(&self) -> (&[u8], &Names) {
+        let bytes = match self.run().and_then(|run| self.readers.get(run)) {
+            Some(reader) => reader.body(),
+            None => self
+                .places
+                .first()
+                .and_then(|place| self.packed.get(place.start..place.start + place.len))
+                .unwrap_or_default(),
+        };
+        (bytes, self.names)
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        let Some(run) = self.run() else {
+            self.places = self.places.get(1..).unwrap_or_default();
+            return Ok(());
+        };
+        self.heap.pop();
+        if let (Some(reader), Some(file)) = (self.readers.get_mut(run), &mut self.file)
+            && let Some(uid) = reader.advance(file)?
+        {
+            self.heap.push(Reverse((uid, run)));
+        }
+        Ok(())
+    }
+}
+
+impl Shelf {
+    /// One of so many shelves.
+    pub(super) fn share(shelves: usize) -> Self {
+        Self {
+            names: Names::default(),
+            packed: Vec::new(),
+            places: Vec::new(),
+            is_sorted: false,
+            file: None,
+            runs: Vec::new(),
+            conns: 0,
+            room: BUFFER / shelves.max(1),
+            failed: None,
+        }
+    }
+
+    /// Keeps a conn.
+    pub(super) fn add(&mut self, conn: &ConnSummary) {
+        let start = self.packed.len();
+        pack(conn, &mut self.names, &mut self.packed);
+        self.places.push(Place { uid: conn.record.uid.0, start, len: self.packed.len() - start });
+        self.is_sorted = false;
+        self.conns += 1;
+        if self.held() >= self.room
+            && let Err(error) = self.spill()
+        {
+            self.failed.get_or_insert(error);
+            self.packed.clear();
+            self.places.clear();
         }
     }
 
@@ -372,47 +493,66 @@ mod tests {
         found
     }
 
+    /// An archive of conns on one shelf.
+    fn archive(uids: impl Iterator<Item = u64>) -> Archive {
+        let mut shelf = Shelf::share(1);
+        uids.for_each(|uid| shelf.add(&conn(uid)));
+        Archive::of(vec![shelf])
+    }
+
     #[test]
-    fn a_summary_comes_back_as_it_was() {
-        for uid in 0..30 {
-            let mut archive = Archive::default();
-            archive.add(&conn(uid));
+    fn a_summary_comes_back_as_it_was_but_for_its_number() {
+        for uid in 1..30 {
+            let mut archive = archive(std::iter::once(uid));
             archive.scale(1, 1);
-            assert_eq!(format!("{:?}", all(&mut archive)), format!("{:?}", vec![conn(uid)]));
-            let hits = all(&mut archive).remove(0).hits;
-            assert_eq!(hits, conn(uid).hits, "Debug leaves values out");
+            let mut expected = conn(uid);
+            expected.record.uid = Uid(1);
+            expected.hits[0].uid = Some(Uid(1));
+            let found = all(&mut archive);
+            assert_eq!(format!("{found:?}"), format!("{:?}", vec![expected.clone()]));
+            assert_eq!(found[0].hits, expected.hits, "Debug leaves values out");
         }
     }
 
     #[test]
-    fn conns_come_in_the_order_of_their_uid_from_memory_and_disk() {
+    fn conns_of_all_shelves_come_in_the_order_of_their_uid_from_memory_and_disk() {
         const CONNS: u64 = 100_000;
-        let mut archive = Archive::default();
-        // 7919 is prime to CONNS: every uid once, far from sorted.
+        const SHELVES: usize = 3;
+        let mut shelves: Vec<Shelf> = (0..SHELVES).map(|_| Shelf::share(SHELVES)).collect();
+        // 7919 is prime to CONNS: every uid once, far from sorted, and eight in nine numbers are nobody's.
         for n in 0..CONNS {
-            archive.add(&conn(n * 7919 % CONNS));
-            assert!(archive.held() < BUFFER + 4096, "{} octets in memory", archive.held());
+            let shelf = &mut shelves[usize::try_from(n * n % 3).unwrap()];
+            shelf.add(&conn(n * 7919 % CONNS * 9));
+            assert!(shelf.held() < BUFFER / SHELVES + 4096, "{} octets in memory", shelf.held());
         }
-        assert!(archive.runs.len() > 2 && !archive.places.is_empty(), "{}", archive.runs.len());
+        for shelf in shelves.iter().filter(|shelf| shelf.conns > 0) {
+            let runs = shelf.runs.len();
+            assert!(runs > 2 && !shelf.places.is_empty(), "{runs}");
+        }
+        let mut archive = Archive::of(shelves);
         archive.scale(4, 8);
         for _ in 0..2 {
-            let mut next = 0;
+            let mut count = 0;
             let read = archive.read(|found| {
-                assert_eq!(found.record.uid.0, next);
-                let expected = if next % 2 == 1 { 2.0 } else { 1.0 };
+                assert_eq!(found.record.first, conn(count * 9).record.first);
+                let expected = if count % 2 == 1 { 2.0 } else { 1.0 };
                 assert_eq!(found.hits[0].chance, Some(expected), "scaled by where it lies");
-                next += 1;
+                count += 1;
+                assert_eq!((found.record.uid, found.hits[0].uid), (Uid(count), Some(Uid(count))));
                 Ok::<_, RunError>(())
             });
             read.unwrap();
-            assert_eq!((next, archive.len()), (CONNS, CONNS));
+            assert_eq!((count, archive.len()), (CONNS, CONNS));
         }
+        let asked = BTreeSet::from([Uid(0), Uid(63), Uid(71), Uid(899_991)]);
+        let known = archive.uids(&asked).unwrap();
+        let expected = [(Uid(0), Uid(1)), (Uid(63), Uid(8)), (Uid(899_991), Uid(100_000))];
+        assert_eq!(known, BTreeMap::from(expected));
     }
 
     #[test]
     fn those_whose_ends_are_wanted_are_read_alone() {
-        let mut archive = Archive::default();
-        (0..9).for_each(|uid| archive.add(&conn(uid)));
+        let mut archive = archive(0..9);
         let (asked, mut read) = (std::cell::Cell::new(0_u32), Vec::new());
         let third = |id: &ConnId| {
             assert_eq!(*id, conn(0).record.id);
@@ -424,14 +564,13 @@ mod tests {
             Ok::<_, RunError>(())
         };
         archive.read_those(third, take).unwrap();
-        assert_eq!((asked.get(), read), (9, vec![2, 5, 8]));
+        assert_eq!((asked.get(), read), (9, vec![3, 6, 9]));
     }
 
     #[test]
     fn a_disk_that_fails_is_told() {
-        let mut archive = Archive::default();
-        archive.add(&conn(1));
-        archive.failed = Some(io::Error::from(io::ErrorKind::StorageFull));
+        let mut archive = archive(std::iter::once(1));
+        archive.shelves[0].failed = Some(io::Error::from(io::ErrorKind::StorageFull));
         let error = archive.read(|_| Ok::<_, RunError>(())).unwrap_err();
         assert!(matches!(error, RunError::Archive { .. }), "{error}");
     }

@@ -90,6 +90,9 @@ pub enum RunError {
         /// Which.
         thread: &'static str,
     },
+    /// The threads that read a recording did not read the same.
+    #[error("a capture changed while it was read")]
+    Changed,
     /// A manifest of a suite cannot be used.
     #[error("{}: {detail}", path.display())]
     Manifest {
@@ -104,6 +107,20 @@ pub enum RunError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// Another process keeps the tunnel up.
+    #[error("the tunnel of {target:?} is kept up already{}", by_process(*pid))]
+    AlreadyKept {
+        /// The target.
+        target: String,
+        /// That process.
+        pid: Option<u32>,
+    },
+    /// There is no tunnel of ours to bring up.
+    #[error("target {target:?} has no tunnel that tunnelcheck could bring up")]
+    NotBuiltin {
+        /// The target.
+        target: String,
     },
     /// The user ended the run before there was a verdict.
     #[error("interrupted before a verdict")]
@@ -135,6 +152,13 @@ impl RunError {
             Self::Manifest { .. } => Some(
                 "docs/target.md and docs/verdicts.md describe the keys of a manifest".to_owned(),
             ),
+            Self::AlreadyKept { target, .. } => Some(format!(
+                "`tunnelcheck tunnel {target} --status` shows its state; end that process first"
+            )),
+            Self::NotBuiltin { .. } => Some(
+                "say tunnel = \"builtin\" and a gateway in the target, or --tunnel builtin"
+                    .to_owned(),
+            ),
             Self::Archive { .. } => Some(
                 "make room in the temporary folder, or name another one: TMPDIR=/var/tmp"
                     .to_owned(),
@@ -142,4 +166,8 @@ impl RunError {
             _ => None,
         }
     }
+}
+
+fn by_process(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
 }

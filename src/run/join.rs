@@ -6,8 +6,7 @@
 use crate::model::{ConnId, ConnSummary, Direction, Endpoint, InterfaceRecord, Vantage};
 use crate::run::RunError;
 use crate::run::archive::Archive;
-use crate::run::pipeline::{Analysis, Pipeline};
-use crate::source::Losses;
+use crate::run::pipeline::Analysis;
 use std::collections::HashSet;
 
 /// Hits in ciphertext remembered, to tell a second sight of the same octets from a second hit by chance.
@@ -59,16 +58,13 @@ pub(super) struct Others {
     twice: HashSet<(ConnId, Direction, u64, String)>,
 }
 
-/// Ends the pipelines of all vantages; the first one's analysis takes over what the others found outside of conns.
-pub(super) fn finish(pipelines: Vec<Pipeline>, losses: &Losses) -> Option<(Analysis, Others)> {
-    let mut all = pipelines.into_iter();
-    let mut first = all.next()?.finish(losses);
+/// Puts the analyses of all vantages side by side; the first one's takes over what the others found outside of conns.
+pub(super) fn side_by_side(analyses: Vec<Analysis>) -> Option<(Analysis, Others)> {
+    let mut all = analyses.into_iter();
+    let mut first = all.next()?;
     let mut others = Others::default();
     let mut conns = first.conns.len();
-    // What was lost on the way is one account for all.
-    let counted = Losses { channel_dropped: 0, inputs_cut: Vec::new(), ..losses.clone() };
-    for pipeline in all {
-        let one = pipeline.finish(&counted);
+    for one in all {
         first.coverage.add(&one.coverage);
         first.inspection.raw_hits.extend(one.inspection.raw_hits);
         first.inspection.names.extend(one.inspection.names);

@@ -7,6 +7,7 @@ use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
 use crate::run::disrupt::{Disrupt, Driver, Scene, recover};
 use crate::run::phases::Phases;
+use crate::run::pipeline::unite_all;
 use crate::run::recorded::conclude;
 use crate::run::remote::Elsewhere;
 use crate::run::resolve::fill_addresses;
@@ -212,7 +213,8 @@ pub fn watch(
     let outcomes = plans.into_iter().zip(seen.pipelines).zip(tunnels);
     outcomes
         .map(|((plan, pipelines), tunnel)| {
-            let mut outcome = conclude(plan, pipelines, &losses, &facts, tunnel)?;
+            let closed = pipelines.into_iter().map(|pipeline| vec![pipeline.close()]).collect();
+            let mut outcome = conclude(plan, unite_all(closed, &losses)?, &facts, tunnel)?;
             outcome.command.clone_from(&command);
             Ok(outcome)
         })

@@ -7,12 +7,14 @@ mod annotation;
 mod archive;
 #[cfg(feature = "live")]
 mod control;
-#[cfg(feature = "live")]
+#[cfg(feature = "tunnel")]
 mod dial;
 #[cfg(feature = "live")]
 mod disrupt;
 mod error;
 mod join;
+#[cfg(feature = "tunnel")]
+mod keep;
 #[cfg(feature = "live")]
 mod live;
 #[cfg(feature = "live")]
@@ -28,18 +30,22 @@ mod sniffer;
 mod suite;
 #[cfg(feature = "live")]
 mod vantage;
+mod walkers;
 
 pub use archive::Archive;
 #[cfg(feature = "live")]
 pub use disrupt::{Disrupt, Step, undo_disruptions};
 pub use error::RunError;
+#[cfg(feature = "tunnel")]
+pub use keep::{Keep, KeepNews, KeepState, KeepStatus, Keeper, Running, Stop, keep, running};
 #[cfg(feature = "live")]
 pub use live::{Observer, Progress, Watch, watch};
 pub use pipeline::{Analysis, analyze};
-pub use recorded::judge_recording;
+pub use recorded::{judge_recording, judge_recording_in};
 #[cfg(feature = "live")]
 pub use remote::Elsewhere;
 pub use suite::{CaseResult, SuiteCase, find_cases, run_case};
+pub use walkers::{Threads, analyze_files};
 
 use crate::model::{ConnSummary, ControlRecord, InterfaceRecord, TunnelRecord, WindowRecord};
 use crate::target::Plan;

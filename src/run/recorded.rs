@@ -3,14 +3,15 @@
 use crate::model::{ConnSummary, TunnelRecord};
 use crate::run::annotation::{Head, Tail};
 use crate::run::join::{self, Lanes, Others};
-use crate::run::pipeline::{Analysis, Pipeline};
+use crate::run::pipeline::{Analysis, Search};
+use crate::run::walkers::{self, Threads};
 use crate::run::{Outcome, RunError, SourceFacts, case};
-use crate::source::{Files, Losses, Next, Source as _};
+use crate::source::{Files, Source as _};
 use crate::target::Plan;
-use crate::verdict::{Rest, Sieve, Source, judge};
+use crate::verdict::{Rest, Sieve, Source, hosts, judge};
 use std::path::PathBuf;
 
-/// Judges the files, taken as one capture, for each plan.
+/// Judges the files, taken as one capture, for each plan, in this thread.
 ///
 /// # Errors
 /// `RunError::Source` where a file cannot be opened or is no capture, `RunError::Inspect` where an identifier cannot
@@ -20,29 +21,53 @@ pub fn judge_recording(
     files: &[PathBuf],
     strict: bool,
 ) -> Result<Vec<Outcome>, RunError> {
+    judge_with(plans, files, strict, 1)
+}
+
+/// The same with threads beside this one.
+///
+/// # Errors
+/// As `judge_recording`; `RunError::Thread` where a thread panicked.
+pub fn judge_recording_in(
+    plans: Vec<Plan>,
+    files: &[PathBuf],
+    strict: bool,
+    threads: Threads,
+) -> Result<Vec<Outcome>, RunError> {
+    let threads = threads.reading(files);
+    if threads == 1 {
+        return judge_with(plans, files, strict, 1);
+    }
+    match judge_with(plans.clone(), files, strict, threads) {
+        // It is still being written: one thread reads it up to one place.
+        Err(RunError::Changed) => judge_with(plans, files, strict, 1),
+        judged => judged,
+    }
+}
+
+fn judge_with(
+    plans: Vec<Plan>,
+    files: &[PathBuf],
+    strict: bool,
+    threads: usize,
+) -> Result<Vec<Outcome>, RunError> {
     let mut source = Files::open(files)?;
     let head: Head = annotation(source.head_annotation());
     let tokens = head.tokens();
+    let hosts: Vec<_> = plans.iter().map(|plan| hosts(&plan.target)).collect();
+    let searches: Vec<_> = plans
+        .iter()
+        .zip(&hosts)
+        .map(|(plan, hosts)| Search {
+            identifiers: &plan.target.identifiers,
+            tokens: &tokens,
+            hosts,
+        })
+        .collect();
     let lanes = Lanes::of(head.vantages());
-    let mut pipelines = Vec::new();
-    for plan in &plans {
-        pipelines.push(pipelines_of(plan, &tokens, lanes.count())?);
-    }
-    loop {
-        match source.next()? {
-            Next::Frame(frame) => {
-                let lane = lanes.lane(frame.interface_id);
-                for pipeline in pipelines.iter_mut().filter_map(|of| of.get_mut(lane)) {
-                    pipeline.frame(&frame);
-                }
-            }
-            Next::Idle => {}
-            Next::End => break,
-        }
-    }
+    let analyses = walkers::read(&mut source, files, &searches, &lanes, threads)?;
     let own = source.is_own();
     let closed = source.is_closed();
-    let losses = source.losses();
     let tail: Option<Tail> =
         source.tail_annotation().and_then(|text| serde_json::from_str(text).ok());
     let control = tail.as_ref().map_or_else(|| head.control(), Tail::control);
@@ -56,23 +81,14 @@ pub fn judge_recording(
         window: tail.as_ref().map(Tail::window).unwrap_or_default(),
         strict,
     };
-    let outcomes = plans.into_iter().zip(pipelines).map(|(mut plan, pipelines)| {
+    let outcomes = plans.into_iter().zip(analyses).map(|(mut plan, analyses)| {
         let tunnel = tail.as_ref().and_then(|tail| {
             tail.add_addresses(&mut plan.target);
             tail.tunnel(&plan.target.name)
         });
-        conclude(plan, pipelines, &losses, &facts, tunnel)
+        conclude(plan, analyses, &facts, tunnel)
     });
     outcomes.collect()
-}
-
-/// A pipeline for each vantage.
-pub(super) fn pipelines_of(
-    plan: &Plan,
-    tokens: &[String],
-    vantages: usize,
-) -> Result<Vec<Pipeline>, RunError> {
-    (0..vantages).map(|_| Pipeline::new(&plan.target.identifiers, tokens)).collect()
 }
 
 /// The judgement over what the pipelines of all vantages found.
@@ -81,13 +97,12 @@ pub(super) fn pipelines_of(
 /// `RunError::Archive` where the list of conns cannot be read.
 pub(super) fn conclude(
     plan: Plan,
-    pipelines: Vec<Pipeline>,
-    losses: &Losses,
+    by_vantage: Vec<Analysis>,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Result<Outcome, RunError> {
     let (mut analysis, mut others) =
-        join::finish(pipelines, losses).ok_or(RunError::Thread { thread: "analysis" })?;
+        join::side_by_side(by_vantage).ok_or(RunError::Thread { thread: "analysis" })?;
     analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
     let (conns, rest) = sift(&plan, &mut analysis, &mut others, facts, tunnel.as_ref())?;
     let judgement = judge(&case(&plan, (&conns, &rest), &analysis, facts, tunnel.as_ref()));

@@ -47,7 +47,8 @@ fn addresses_of(host: &str, loopback_counts: bool) -> Vec<IpAddr> {
     }
     let mut found: Vec<IpAddr> = Vec::new();
     if let Ok(system) = (host, 0).to_socket_addrs() {
-        let system: Vec<IpAddr> = system.map(|address| address.ip()).collect();
+        // `tunnelcheck hosts` writes mapped addresses, too: they are loopback like the ones that they map.
+        let system: Vec<IpAddr> = system.map(|address| address.ip().to_canonical()).collect();
         add(&mut found, &system);
     }
     let aliased = found.iter().any(IpAddr::is_loopback);

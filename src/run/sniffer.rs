@@ -8,12 +8,12 @@ use crate::run::control::Control;
 use crate::run::join::Lanes;
 use crate::run::live::Watch;
 use crate::run::phases::{FrameCounter, Phases};
-use crate::run::pipeline::Pipeline;
-use crate::run::recorded::pipelines_of;
+use crate::run::pipeline::{Pipeline, Search};
 use crate::source::{
     Capture, Live, LiveOptions, Losses, Next, Recorder, Source as _, Stopper, Stream,
 };
 use crate::target::Plan;
+use crate::verdict::hosts;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -74,7 +74,10 @@ impl Sniffer {
         let tokens = control.texts();
         let mut pipelines = Vec::new();
         for plan in plans {
-            pipelines.push(pipelines_of(plan, &tokens, lanes.count())?);
+            let hosts = hosts(&plan.target);
+            let search =
+                Search { identifiers: &plan.target.identifiers, tokens: &tokens, hosts: &hosts };
+            pipelines.push(Pipeline::live(search, lanes.count())?);
         }
         let mut names = chosen.to_vec();
         names.extend(streams.iter().map(|stream| stream.interface().name.clone()));

@@ -1,7 +1,7 @@
 //! A folder of captures with the verdicts that they must have. MISSION section 5.3.
 
 use crate::model::Verdict;
-use crate::run::{Outcome, RunError, judge_recording};
+use crate::run::{Outcome, RunError, Threads, judge_recording_in};
 use crate::target::{Environment, Overrides, Plan, load, parse_target_value};
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
@@ -95,8 +95,8 @@ pub fn find_cases(paths: &[PathBuf]) -> Result<Vec<SuiteCase>, RunError> {
 /// Judges the capture of a case.
 ///
 /// # Errors
-/// As `judge_recording`; `RunError::Manifest` where the capture is not the one that the manifest was written for.
-pub fn run_case(case: &SuiteCase) -> Result<CaseResult, RunError> {
+/// As `judge_recording_in`; `RunError::Manifest` where the capture is not the one that the manifest was written for.
+pub fn run_case(case: &SuiteCase, threads: Threads) -> Result<CaseResult, RunError> {
     let digest = sha256_of(&case.capture)?;
     if digest != case.sha256 {
         return Err(manifest_error(
@@ -105,7 +105,7 @@ pub fn run_case(case: &SuiteCase) -> Result<CaseResult, RunError> {
         ));
     }
     let files = std::slice::from_ref(&case.capture);
-    let mut outcomes = judge_recording(vec![case.plan.clone()], files, case.strict)?;
+    let mut outcomes = judge_recording_in(vec![case.plan.clone()], files, case.strict, threads)?;
     let Some(outcome) = outcomes.pop() else {
         return Err(manifest_error(&case.manifest, "the capture gave no judgement"));
     };

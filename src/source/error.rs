@@ -54,7 +54,9 @@ pub enum SourceError {
         found: String,
     },
     /// The file is packed in a way that is not read here.
-    #[error("\"{name}\" is packed with {packing}; only gzip and zstd are read")]
+    #[error(
+        "\"{name}\" is packed with {packing}; only gzip and zstd (windows up to 32 MiB) are read"
+    )]
     Packed {
         /// File.
         name: String,

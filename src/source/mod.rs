@@ -20,7 +20,7 @@ pub use error::SourceError;
 #[cfg(feature = "live")]
 pub use live::{Interface, Live, LiveOptions, interface_towards, interfaces};
 pub use record::Recorder;
-pub use savefile::{Files, Savefile};
+pub use savefile::{Files, Savefile, is_cheap_to_read};
 #[cfg(feature = "live")]
 pub use stream::Stream;
 

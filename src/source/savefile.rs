@@ -17,7 +17,7 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use files::Files;
+pub use files::{Files, is_cheap_to_read};
 
 use super::octets::ByteOrder;
 use super::{Losses, Next, Source, SourceError, Tally};
@@ -65,6 +65,11 @@ pub struct Savefile {
 }
 
 impl Savefile {
+    /// Whether it is compressed.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packing != Packing::None
+    }
+
     /// Finds out how `reader` is packed and which format it has, and reads its first header.
     ///
     /// # Errors
@@ -309,6 +314,11 @@ fn not_a_capture(
 ) -> SourceError {
     match end {
         Err(Stop::Failed(source)) => return SourceError::Read { name, at: 0, source },
+        Err(Stop::Cut { why: Some(why), .. }) if why == unpack::LARGE_WINDOW => {
+            let (packing, command) =
+                ("zstd and a window of more than 32 MiB", "zstd -dc --long=31");
+            return SourceError::Packed { name, packing, command };
+        }
         Err(Stop::Cut { why: Some(why), .. }) if packing != Packing::None => {
             return SourceError::DamagedPacking {
                 name,

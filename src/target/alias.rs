@@ -6,8 +6,8 @@ use super::error::{Place, SshFault, TargetError};
 use super::gate::Gate;
 use super::login::{User, jump_list};
 use super::paths::Environment;
-use super::plan::{ForwardPlan, Overrides, Plan};
-use super::ssh_config::{LocalForward, Settings, Source};
+use super::plan::{ForwardPlan, Overrides, Plan, WrittenNames};
+use super::ssh_config::{Forward, LocalForward, Settings, Source};
 use crate::model::{Service, Target, TunnelMode};
 use std::net::IpAddr;
 
@@ -120,7 +120,8 @@ pub(super) fn build(
     } else {
         None
     };
-    Ok(Plan { target, ssh, origin, warnings })
+    let names = written_names(settings, &target);
+    Ok(Plan { target, ssh, origin, warnings, file: None, names })
 }
 
 /// One service for each `LocalForward`, named after its mouth.
@@ -170,6 +171,16 @@ fn services(
         forwards.push(ForwardPlan { service: name, listen, host, port: forward.port });
     }
     Ok((services, forwards))
+}
+
+/// The hosts of the forwards as ssh_config writes them.
+fn written_names(settings: &Settings, target: &Target) -> Vec<WrittenNames> {
+    let written = settings.forwards.iter().filter_map(|line| line.forward.as_ref().ok());
+    let names = |(service, forward): (&Service, &Forward)| WrittenNames {
+        service: service.name.clone(),
+        names: vec![forward.host.clone()],
+    };
+    target.services.iter().zip(written).map(names).collect()
 }
 
 fn same_mouth(line: &LocalForward, first: &LocalForward, other: &ForwardPlan) -> TargetError {

@@ -106,7 +106,8 @@ impl Builder<'_> {
             _ => None,
         };
         let origin = format!("{} [{}]", self.place(raw.line), raw.table);
-        Ok(Plan { target, ssh, origin, warnings: self.warnings })
+        let names = self.written_names(&target);
+        Ok(Plan { target, ssh, origin, warnings: self.warnings, file: None, names })
     }
 
     pub(super) fn place(&self, line: usize) -> Place {

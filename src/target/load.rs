@@ -27,10 +27,9 @@ pub fn load(name: &str, overrides: &Overrides, env: &Environment) -> Result<Plan
         if let Some(raw) = file.targets.iter().find(|raw| raw.name == name) {
             let base = file.path.parent().unwrap_or(Path::new("/"));
             let shown = file.shown.clone();
-            return build::build(
-                raw,
-                &Context { file: shown, base, overrides, env, ssh: Some(&ssh) },
-            );
+            let context = Context { file: shown, base, overrides, env, ssh: Some(&ssh) };
+            let plan = build::build(raw, &context)?;
+            return Ok(Plan { file: Some(file.path.clone()), ..plan });
         }
     }
     let settings = settings_of(name, &ssh, env)?;

@@ -22,7 +22,9 @@ pub use error::{Fault, Place, SshFault, TargetError};
 pub use init::{KINDS, template};
 pub use load::{list, load, login, parse_target_value};
 pub use paths::Environment;
-pub use plan::{AddressFamily, ForwardPlan, Hop, Listed, Overrides, Plan, SERVICE_KINDS, SshPlan};
+pub use plan::{
+    AddressFamily, ForwardPlan, Hop, Listed, Overrides, Plan, SERVICE_KINDS, SshPlan, WrittenNames,
+};
 
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,19 @@ pub struct Plan {
     pub origin: String,
     /// What the user should know; each names its file and line where it has one.
     pub warnings: Vec<String>,
+    /// The target file that it was found in; none for a block of ssh_config and for a manifest.
+    pub file: Option<PathBuf>,
+    /// The names of each service's host as they were written, in the order of the services.
+    pub names: Vec<WrittenNames>,
+}
+
+/// The names of a service's host as somebody wrote them: case and trailing dot are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenNames {
+    /// The service.
+    pub service: String,
+    /// Host and aliases, as written.
+    pub names: Vec<String>,
 }
 
 /// How to bring the tunnel up.

@@ -4,8 +4,8 @@ use super::build::Builder;
 use super::check;
 use super::error::{Fault, TargetError};
 use super::file::{At, RawExempt, RawService};
-use super::plan::ForwardPlan;
-use crate::model::{Exempt, Service};
+use super::plan::{ForwardPlan, WrittenNames};
+use crate::model::{Exempt, Service, Target};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Loopback addresses that are tried for a mouth that nobody placed: 127.0.0.1 to 127.0.0.254.
@@ -42,6 +42,18 @@ impl Builder<'_> {
             services.push(service);
         }
         Ok(services)
+    }
+
+    /// Host and aliases of every service, as they were written.
+    pub(super) fn written_names(&self, target: &Target) -> Vec<WrittenNames> {
+        let names = |(service, raw): (&Service, &RawService)| WrittenNames {
+            service: service.name.clone(),
+            names: std::iter::once(&raw.host)
+                .chain(&raw.aliases)
+                .map(|at| at.value.clone())
+                .collect(),
+        };
+        target.services.iter().zip(&self.raw.services).map(names).collect()
     }
 
     fn service(&self, raw: &RawService, every: bool) -> Result<Service, TargetError> {
@@ -97,7 +109,8 @@ impl Builder<'_> {
         Ok(addresses)
     }
 
-    /// `127.0.0.1:PORT` for every TCP service without a mouth; the next loopback address where that one is taken.
+    /// `127.0.0.1:PORT` for every TCP service without a mouth; the next loopback address where that one is taken. All
+    /// services of a host get the same address, as far as can be: a name leads to one address alone.
     pub(super) fn default_mouths(
         &mut self,
         services: &mut [Service],
@@ -111,42 +124,47 @@ impl Builder<'_> {
                 Some((service.listen?, service.name.clone(), line))
             })
             .collect();
-        for (service, raw) in services.iter_mut().zip(&self.raw.services) {
+        for index in 0..services.len() {
+            let (Some(service), Some(raw)) = (services.get(index), self.raw.services.get(index))
+            else {
+                continue;
+            };
             if service.is_udp || service.listen.is_some() {
                 continue;
             }
-            let last = if every { 1 } else { LAST_LOOPBACK };
-            let mut candidates = (1..=last).map(|host| {
-                let ip = if every { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(127, 0, 0, host) };
-                SocketAddr::from((ip, service.port))
-            });
-            let first = candidates.clone().next();
-            let free = candidates
-                .find(|mouth| !taken.iter().any(|(other, ..)| check::same_mouth(*mouth, *other)));
+            let is_free = |mouth| !taken.iter().any(|(other, ..)| check::same_mouth(mouth, *other));
+            let first = loopback(1, every, service.port);
+            let free = candidates(services, service, every, &is_free);
             let Some(mouth) = free else {
-                let clash = taken
-                    .iter()
-                    .find(|(other, ..)| first.is_some_and(|own| check::same_mouth(own, *other)));
+                let clash = taken.iter().find(|(other, ..)| check::same_mouth(first, *other));
                 let (_, other, line) = clash.cloned().unwrap_or_else(|| {
                     (SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), String::new(), raw.line)
                 });
                 return Err(TargetError::SameMouth {
                     place: self.place(raw.line),
                     key: self.key("service.listen"),
-                    value: first.map(|mouth| mouth.to_string()).unwrap_or_default(),
+                    value: first.to_string(),
                     other,
                     first_line: line,
                 });
             };
-            if Some(mouth) != first {
+            if mouth != first {
+                let why = if is_free(first) {
+                    "as the other services of its host do"
+                } else {
+                    "since its port on 127.0.0.1 is another service's"
+                };
                 self.warnings.push(format!(
-                    "{}: service {:?} listens on {mouth}, since its port on 127.0.0.1 is another service's: point its clients there (an alias in the hosts file)",
+                    "{}: service {:?} listens on {mouth}, {why}: point its clients there, as `tunnelcheck hosts {} --apply` does",
                     self.place(raw.line),
-                    service.name
+                    service.name,
+                    self.raw.name
                 ));
             }
-            service.listen = Some(mouth);
             taken.push((mouth, service.name.clone(), raw.line));
+            if let Some(service) = services.get_mut(index) {
+                service.listen = Some(mouth);
+            }
         }
         Ok(())
     }
@@ -198,6 +216,47 @@ impl Builder<'_> {
             host,
         })
     }
+}
+
+/// The mouth that a service gets: on an address that its host has already, else on the first one on which every port of
+/// its host is free, else on the first one on which its own is.
+fn candidates(
+    services: &[Service],
+    service: &Service,
+    every: bool,
+    is_free: &impl Fn(SocketAddr) -> bool,
+) -> Option<SocketAddr> {
+    let kin: Vec<&Service> =
+        services.iter().filter(|other| !other.is_udp && share_a_name(service, other)).collect();
+    let last = if every { 1 } else { LAST_LOOPBACK };
+    let of_kin = kin
+        .iter()
+        .filter_map(|other| other.listen)
+        .map(|listen| SocketAddr::new(listen.ip(), service.port));
+    let for_all = (1..=last).filter(|host| {
+        kin.iter()
+            .filter(|other| other.listen.is_none())
+            .all(|other| is_free(loopback(*host, every, other.port)))
+    });
+    of_kin
+        .chain(for_all.map(|host| loopback(host, every, service.port)))
+        .chain((1..=last).map(|host| loopback(host, every, service.port)))
+        .find(|mouth| is_free(*mouth))
+}
+
+/// `127.0.0.HOST:PORT`, or every address.
+fn loopback(host: u8, every: bool, port: u16) -> SocketAddr {
+    let ip = if every { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(127, 0, 0, host) };
+    SocketAddr::from((ip, port))
+}
+
+/// Whether a client may call both by the same name.
+fn share_a_name(one: &Service, other: &Service) -> bool {
+    let names = |service: &Service| -> Vec<String> {
+        std::iter::once(&service.host).chain(&service.aliases).cloned().collect()
+    };
+    let others = names(other);
+    names(one).iter().any(|name| others.contains(name))
 }
 
 /// The forwards of the services that have a mouth, each to the host as the gateway knows it.

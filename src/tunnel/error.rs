@@ -283,6 +283,41 @@ pub enum TunnelError {
 }
 
 impl TunnelError {
+    /// Whether another attempt would end the same way until a person does something: keys, mouths, algorithms. What the
+    /// network and the gateway's restart bring about passes by itself.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::MouthTaken { .. }
+            | Self::MouthTwice { .. }
+            | Self::Mouth { .. }
+            | Self::Runtime { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::BadAlgorithms { .. }
+            | Self::NoProtection { .. }
+            | Self::KnownHosts { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyNotAccepted { .. }
+            | Self::HostKeyChanged(_)
+            | Self::HostKeyOtherType(_)
+            | Self::HostKeyRevoked { .. }
+            | Self::HostKeyAuthorityOnly { .. }
+            | Self::Denied { .. }
+            | Self::NoForward { .. }
+            | Self::Interrupted => true,
+            Self::AuthCut { reason, .. } => reason.contains(TOO_MANY),
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::Jump { .. }
+            | Self::Handshake { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::NotUp { .. }
+            | Self::NoAnswer { .. }
+            | Self::Exec { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
@@ -306,7 +341,10 @@ impl TunnelError {
                     u32::from(listen.port()) + 10_000
                 ),
                 io::ErrorKind::AddrNotAvailable => {
-                    "this machine does not have that address: mend `listen` (macOS: `sudo ifconfig lo0 alias ADDRESS`)".to_owned()
+                    format!(
+                        "this machine does not have that address: mend `listen` (on macOS: `sudo ifconfig lo0 alias {} up`)",
+                        listen.ip()
+                    )
                 }
                 _ => return None,
             },
@@ -347,7 +385,7 @@ impl TunnelError {
                 "check the user name, the password, and the key: `identity_file` in the target, IdentityFile in ~/.ssh/config, or `ssh-add`"
                     .to_owned()
             }
-            Self::AuthCut { reason, .. } if reason.contains("Too many authentication failures") => {
+            Self::AuthCut { reason, .. } if reason.contains(TOO_MANY) => {
                 "name one key with `identity_file` and set IdentitiesOnly yes".to_owned()
             }
             _ => return None,
@@ -355,6 +393,9 @@ impl TunnelError {
         Some(text)
     }
 }
+
+/// In OpenSSH's words when it has refused every key.
+const TOO_MANY: &str = "Too many authentication failures";
 
 fn taken_by(holder: Option<&str>) -> String {
     holder.map_or_else(|| "it is taken".to_owned(), |who| format!("{who} listens there"))

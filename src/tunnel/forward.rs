@@ -16,10 +16,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 const COPY_BYTES: usize = 64 << 10; // per direction and conn; twice the largest SSH packet
 const MAX_CONNS: usize = 512; // at one mouth at a time; further ones wait in the listener's queue
+const AFTER_LOSS: Duration = Duration::from_millis(200); // for what the gateway had sent before to reach the client
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100); // after a failed accept, such as no free descriptor
 
 /// One forward with its mouth open.
@@ -30,6 +31,7 @@ pub(super) struct Forward {
     opened: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    open: AtomicU64,
     last_error: Mutex<Option<String>>,
 }
 
@@ -109,6 +111,7 @@ impl Forward {
             opened: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            open: AtomicU64::new(0),
             last_error: Mutex::new(None),
         }
     }
@@ -139,12 +142,17 @@ impl Forward {
         }
     }
 
+    /// Connections that are open at this moment.
+    pub(super) fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
     fn failed(&self, error: String) {
         *lock(&self.last_error) = Some(error);
     }
 
-    /// Takes connections in for as long as the mouth is open. While the tunnel is not up they are closed at once: a
-    /// conn never waits for a tunnel, and never goes anywhere else.
+    /// Takes connections in for as long as the mouth is open. While the tunnel is not up they are reset at once: a conn
+    /// never waits for a tunnel, and never goes anywhere else.
     pub(super) async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
@@ -165,6 +173,7 @@ impl Forward {
             self.conns.fetch_add(1, Ordering::Relaxed);
             let Some(gateway) = link.gateway() else {
                 self.failed(format!("the tunnel is not up: {}", link.why_down()));
+                reset(&stream);
                 continue;
             };
             let (forward, link) = (Arc::clone(&self), Arc::clone(&link));
@@ -177,12 +186,14 @@ impl Forward {
 
     async fn carry(
         self: Arc<Self>,
-        stream: TcpStream,
+        mut stream: TcpStream,
         peer: SocketAddr,
         link: &Arc<Link>,
         gateway: Gateway,
         channel_timeout: Duration,
     ) {
+        let mut losses = link.losses();
+        let _open = Open::new(&self);
         let _ = stream.set_nodelay(true); // a conn that is gone already fails at its first octet
         let (host, port) = (self.spec.host.clone(), self.spec.port);
         let origin = (peer.ip().to_string(), peer.port());
@@ -193,14 +204,59 @@ impl Forward {
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         let counted = Counted { inner: channel, forward: Arc::clone(&self) };
-        // Errors here are resets of either side, or the loss of the tunnel, which the link reports itself.
-        let _ = copy_both(stream, counted, watch).await;
+        let seen = losses.clone();
+        {
+            let copying = copy_both(&mut stream, counted, watch, &seen);
+            tokio::pin!(copying);
+            // Errors here are resets of either side, or the loss of the tunnel, which the link reports itself.
+            tokio::select! {
+                _ = &mut copying => {}
+                _ = losses.changed() => {
+                    let _ = tokio::time::timeout(AFTER_LOSS, &mut copying).await;
+                }
+            }
+        }
+        if is_lost(&seen) {
+            reset(&stream);
+        }
     }
 }
 
+/// Counts a conn for as long as it is open.
+struct Open(Arc<Forward>);
+
+impl Open {
+    fn new(forward: &Arc<Forward>) -> Self {
+        forward.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(forward))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Lets the conn end with a reset: a client must not take what was cut off for the whole.
+fn reset(stream: &TcpStream) {
+    // Where this is refused, the conn ends in the ordinary way.
+    let _ = stream.set_zero_linger();
+}
+
+/// Whether the tunnel was lost since `losses` was handed out.
+fn is_lost(losses: &watch::Receiver<u64>) -> bool {
+    losses.has_changed().unwrap_or(true)
+}
+
 /// Copies both ways until both sides have said their last, or the gateway has closed the channel.
-async fn copy_both(stream: TcpStream, channel: Counted, mut watch: Watch) -> io::Result<()> {
-    let (from_client, mut to_client) = stream.into_split();
+async fn copy_both(
+    stream: &mut TcpStream,
+    channel: Counted,
+    mut watch: Watch,
+    losses: &watch::Receiver<u64>,
+) -> io::Result<()> {
+    let (from_client, mut to_client) = stream.split();
     let (from_tunnel, mut to_tunnel) = tokio::io::split(channel);
     let up = async {
         let mut from_client = BufReader::with_capacity(COPY_BYTES, from_client);
@@ -210,6 +266,9 @@ async fn copy_both(stream: TcpStream, channel: Counted, mut watch: Watch) -> io:
     let down = async {
         let mut from_tunnel = BufReader::with_capacity(COPY_BYTES, from_tunnel);
         tokio::io::copy_buf(&mut from_tunnel, &mut to_client).await?;
+        if is_lost(losses) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
         to_client.shutdown().await
     };
     tokio::pin!(up, down);

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 const MAX_WORDS: usize = 64; // refusals whose words nobody has fetched; the oldest goes
 const MAX_EARLY: usize = 64; // closed channels that nobody watches yet; one that falls out ends with its client
@@ -29,6 +29,8 @@ pub(super) struct Link {
     why_down: Mutex<String>,
     words: Mutex<VecDeque<(ChannelOpenFailure, String)>>,
     channels: Mutex<Channels>,
+    /// Counts the losses; conns that were open then are at their end.
+    losses: watch::Sender<u64>,
 }
 
 impl Link {
@@ -64,6 +66,27 @@ impl Link {
             lock(&self.why_down).replace_range(.., reason);
         }
         lock(&self.channels).watched.clear();
+        self.losses.send_modify(|count| *count += 1);
+    }
+
+    /// The caller gives the connection up: whatever is still open on it ends.
+    pub(super) fn give_up(&self, reason: &str) -> Option<Gateway> {
+        let gateway = lock(&self.gateway).take()?;
+        *lock(&self.lost) = Some((now(), reason.to_owned()));
+        lock(&self.why_down).replace_range(.., reason);
+        lock(&self.channels).watched.clear();
+        self.losses.send_modify(|count| *count += 1);
+        Some(gateway)
+    }
+
+    /// A dialing came to nothing.
+    pub(super) fn not_up(&self, reason: &str) {
+        lock(&self.why_down).replace_range(.., reason);
+    }
+
+    /// Changes at every loss from here on.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
     }
 
     /// The caller cuts it, to dial again later: no loss. What still runs through it ends.

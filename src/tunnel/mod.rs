@@ -24,6 +24,6 @@ mod spec;
 pub use error::{HostKeyConflict, TunnelError};
 pub use exec::{Exec, ExecEnd, ExecOutput};
 pub use hostkey::HostKeyQuestion;
-pub use open::{BoundTunnel, Tunnel};
+pub use open::{Attempt, BoundTunnel, Tunnel};
 pub use prompt::{NoPrompt, Prompt, TerminalPrompt};
 pub use spec::{AgentChoice, Algorithms, ForwardSpec, HopSpec, TunnelSpec};

@@ -36,6 +36,15 @@ pub struct BoundTunnel {
     mouths: Vec<JoinHandle<()>>, // one task for each of `forwards`; none while they are shut
 }
 
+/// What came of bringing a tunnel up.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is up.
+    Up(Tunnel),
+    /// It is not; its mouths are still open, and refuse.
+    Down(BoundTunnel, TunnelError),
+}
+
 /// A tunnel that came up.
 pub struct Tunnel {
     bound: BoundTunnel,
@@ -87,6 +96,15 @@ impl BoundTunnel {
         Ok(Tunnel { bound: self, dialed, earlier: Vec::new() })
     }
 
+    /// As `up_unless`, but the mouths stay open where it does not come up.
+    #[must_use]
+    pub fn attempt(self, prompt: &mut dyn Prompt, stop: &AtomicBool) -> Attempt {
+        match self.dial(prompt, stop).and_then(|dialed| self.install(dialed)) {
+            Ok(dialed) => Attempt::Up(Tunnel { bound: self, dialed, earlier: Vec::new() }),
+            Err(error) => Attempt::Down(self, error),
+        }
+    }
+
     /// The mouths as they were really bound.
     #[must_use]
     pub fn forwards(&self) -> Vec<ForwardRecord> {
@@ -113,6 +131,9 @@ impl BoundTunnel {
             match questions.recv_timeout(STOP_CHECK) {
                 Ok(ask) => {
                     if let Some(result) = Ask::put(ask, prompt) {
+                        if let Err(error) = &result {
+                            self.link.not_up(&error.to_string());
+                        }
                         return result;
                     }
                 }
@@ -331,6 +352,39 @@ impl Tunnel {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.bound.link.gateway().is_some()
+    }
+
+    /// Connections that are open in the forwards at this moment.
+    #[must_use]
+    pub fn open_conns(&self) -> u64 {
+        self.bound.forwards.iter().map(|forward| forward.open()).sum()
+    }
+
+    /// Closes the mouths; what is open in the forwards goes on.
+    pub fn close_mouths(&self) {
+        self.bound.mouths.iter().for_each(JoinHandle::abort);
+    }
+
+    /// Whether the gateway answers within `limit`.
+    #[must_use]
+    pub fn answers(&self, limit: Duration) -> bool {
+        let Some(gateway) = self.bound.link.gateway() else { return false };
+        let asked = self.bound.block_on(async {
+            tokio::time::timeout(limit, gateway.send_ping()).await.is_ok_and(|it| it.is_ok())
+        });
+        asked.unwrap_or(false) && self.is_up()
+    }
+
+    /// Gives the connection to the gateway up, so that it can be dialed again: what is open in the forwards is reset.
+    pub fn give_up(&self, reason: &str) {
+        let Some(gateway) = self.bound.link.give_up(reason) else { return };
+        // On a line that is dead nothing of this arrives, and nobody waits for it.
+        let goodbye = async move {
+            let _ = gateway.disconnect(Disconnect::ByApplication, "", "en").await;
+        };
+        if let Some(runtime) = &self.bound.runtime {
+            runtime.spawn(goodbye);
+        }
     }
 
     /// Our end and the far end of the TCP connection to the gateway, or to the first jump host.

@@ -36,4 +36,5 @@ pub use judgement::{
     ControlCheck, DisruptionRow, Evidence, Explained, Fared, Judgement, Outcome, PhaseRow, Reason,
     Role, Row, ScopedConn, VantageRow,
 };
+pub use scope::hosts;
 pub use sieve::Sieve;

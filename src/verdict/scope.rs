@@ -503,16 +503,27 @@ pub(super) fn is_inner_interface(case: &Case<'_>, interface_id: u32) -> bool {
         .is_some_and(|interface| is_inner(interface.vantage))
 }
 
-/// Whether a conn was seen inside the tunnel only: between loopback addresses, or on inner interfaces alone.
+/// Whether a conn was seen inside the tunnel only: between loopback addresses of this machine, or on inner interfaces alone.
 fn is_inside(case: &Case<'_>, conn: &ConnSummary) -> bool {
     if case.target.any_vantage {
         return false;
     }
     let record = &conn.record;
+    // Such addresses in a tunnel, or in a frame with addresses of a link, were on a wire.
     let loopback = |end: Endpoint| plain(end.ip).is_loopback();
-    loopback(record.id.orig) && loopback(record.id.resp)
+    record.carriage.is_none() && loopback(record.id.orig) && loopback(record.id.resp)
         || !record.interfaces.is_empty()
             && record.interfaces.iter().all(|id| is_inner_interface(case, *id))
+}
+
+/// The names whose answers in a capture a judgement asks for, in lower case and without a trailing dot.
+#[must_use]
+pub fn hosts(target: &Target) -> BTreeSet<String> {
+    let services = target.services.iter();
+    let services = services.flat_map(|it| std::iter::once(&it.host).chain(&it.aliases));
+    let exempts = target.exempts.iter().map(|it| &it.host);
+    let all = target.gateway_host.iter().chain(services).chain(exempts);
+    all.map(|host| host.trim().trim_end_matches('.').to_ascii_lowercase()).collect()
 }
 
 fn service_addresses(

@@ -151,7 +151,8 @@ fn first_difference(golden: &str, now: &str) -> String {
 #[test]
 fn the_library_answers_as_the_manifests_say() {
     for case in tunnelcheck::run::find_cases(&[PathBuf::from("captures")]).unwrap() {
-        let result = tunnelcheck::run::run_case(&case).unwrap();
+        let result =
+            tunnelcheck::run::run_case(&case, tunnelcheck::run::Threads::Exactly(1)).unwrap();
         assert!(
             result.is_as_expected(&case),
             "{}: {} {:?} {:?}",

@@ -51,6 +51,18 @@ fn wrong_usage_is_status_2_and_help_is_0() {
         &["--expect-encrypted", "dasher", "-r", "captures/empty.pcap", "--for", "5s"],
         &["--expect-encrypted", "dasher", "--for", "soon"],
         &["target", "init", "carrier-pigeon", "--file", "-"],
+        &["hosts", "dasher"],
+        &["hosts", "--show"],
+        &["hosts", "dasher", "--apply", "--revert"],
+        &["hosts", "no-such-target", "--apply", "--hosts-file", "Cargo.toml"],
+        &["hosts", "dasher", "--revert", "--hosts-file", "/nowhere/hosts"],
+        &["--format", "junit", "hosts", "dasher", "--revert", "--hosts-file", "/nowhere/hosts"],
+        &["tunnel"],
+        &["tunnel", "no-such-target"],
+        &["tunnel", "dasher", "--status", "--print-unit", "systemd"],
+        &["tunnel", "dasher", "--print-unit", "upstart"],
+        &["tunnel", "dasher", "--accept-host-key", "yes"],
+        &["--format", "junit", "tunnel", "dasher", "--status"],
     ] {
         let ran = run(wrong);
         assert_eq!(ran.status, 2, "{wrong:?}: {}{}", ran.out, ran.err);

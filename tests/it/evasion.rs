@@ -12,7 +12,7 @@ use crate::wire::{ACK, FIN, PSH, RST, SYN, Shot, Tcp, Wire};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tunnelcheck::model::Verdict;
-use tunnelcheck::run::judge_recording;
+use tunnelcheck::run::{Outcome, Threads, judge_recording_in};
 use tunnelcheck::target::{Environment, parse_target_value};
 
 mod base;
@@ -24,6 +24,7 @@ mod hidden;
 mod noise;
 mod octets;
 mod order;
+mod outside;
 mod overlap;
 mod silent;
 
@@ -104,8 +105,19 @@ fn judged(target: &str, files: &[Vec<u8>]) -> (Verdict, String) {
         .collect();
     let env = Environment::of_home(folder.path(), "jsmith");
     let plan = parse_target_value(target, Path::new("case.toml"), "case", &env).unwrap();
-    let outcomes = judge_recording(vec![plan], &paths, false).unwrap();
-    let judgement = &outcomes[0].judgement;
+    let by = |threads| {
+        let judged =
+            judge_recording_in(vec![plan.clone()], &paths, false, Threads::Exactly(threads));
+        said(&judged.unwrap()[0])
+    };
+    let (one, three) = (by(1), by(3));
+    assert_eq!(one, three, "threads change no answer");
+    one
+}
+
+/// The verdict and the reasons.
+fn said(outcome: &Outcome) -> (Verdict, String) {
+    let judgement = &outcome.judgement;
     let rows = judgement.rows.iter().flat_map(|row| row.reasons.iter().map(|it| it.text.clone()));
     let spoils = judgement.coverage.iter().map(|it| it.text.clone());
     (judgement.verdict, rows.chain(spoils).collect::<Vec<_>>().join("; "))

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tunnelcheck::decode::Decoder;
 use tunnelcheck::flow::{ConnTable, Limits};
+use tunnelcheck::hosts::{Alias, put};
 use tunnelcheck::inspect::dialect;
 use tunnelcheck::model::{
     Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, Direction, FrameRef, Uid,
@@ -246,6 +247,17 @@ fn texts(seeds: &mut Seeds) {
     {
         let seed = [run(b"nimbus"), vec![0], line.into_bytes()].concat();
         seeds.insert(("known_hosts", format!("lines-{at}")), seed);
+    }
+    let alias = Alias::new([127, 0, 0, 9].into(), "other");
+    let block = put(b"127.0.0.1 localhost", "t", std::slice::from_ref(&alias)).unwrap();
+    let both = put(&block, "u", &[alias]).unwrap();
+    for (name, file) in [
+        ("none", b"127.0.0.1 localhost\r\n::1 x # y".to_vec()),
+        ("in-the-way", b"10.0.0.1 other DASHER.dartmouth.edu.\n".to_vec()),
+        ("block", block),
+        ("both", both),
+    ] {
+        seeds.insert(("hosts_file", name.to_owned()), [run(b"t"), file].concat());
     }
 }
 

@@ -29,6 +29,7 @@ mod program;
 mod props;
 #[cfg(feature = "tunnel")]
 mod sshd;
+mod threads;
 #[cfg(feature = "tunnel")]
 mod tunnel_russh;
 #[cfg(feature = "tunnel")]

@@ -24,6 +24,8 @@ mod check;
 mod disrupt;
 mod external;
 mod gaps;
+mod hosts;
+mod keep;
 mod keys;
 mod mail;
 mod recorded;

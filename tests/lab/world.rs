@@ -1,5 +1,6 @@
 //! The network, its servers, and what takes it all away again.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -234,6 +235,11 @@ impl World {
         done
     }
 
+    /// The hosts file of a host, as it lies outside; on the host it is bound over /etc/hosts.
+    pub(crate) fn hosts_file(&self, host: Host) -> PathBuf {
+        Path::new("/etc/netns").join(self.netns(host)).join("hosts")
+    }
+
     /// The folder whose files lie over those of `/etc` on a host.
     pub(crate) fn etc(&self, host: Host) -> PathBuf {
         Path::new("/etc/netns").join(self.netns(host))
@@ -421,15 +427,34 @@ impl Server {
 
     /// Ends the processes that serve this server's connections, and leaves the one that listens.
     pub(crate) fn cut_connections(&self) {
+        signal(&format!("-s KILL {}", self.connections()));
+    }
+
+    /// Stops the processes that serve this server's connections: they are there, and say nothing more.
+    pub(crate) fn freeze_connections(&self) {
+        signal(&format!("-s STOP {}", self.connections()));
+    }
+
+    /// Ends it, and with it the processes that serve its connections: those are of sessions of their own.
+    pub(crate) fn end_with_connections(self) {
+        let connections = self.connections();
+        drop(self);
+        signal(&format!("-s KILL {connections}"));
+    }
+
+    /// The processes that serve this server's connections.
+    fn connections(&self) -> String {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         assert!(!children.trim().is_empty(), "the server has no connection");
+        let mut all = String::new();
         for child in children.split_whitespace() {
             // Of a session of its own, the monitor's child goes with the monitor.
             let below = fs::read_to_string(format!("/proc/{child}/task/{child}/children"))
                 .unwrap_or_default();
-            signal(&format!("-s KILL {child} {below}"));
+            write!(all, "{child} {below} ").unwrap();
         }
+        all
     }
 
     /// Stops it: it still takes connections, and never answers.

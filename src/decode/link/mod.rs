@@ -26,8 +26,8 @@ const MAX_LINK_LAYERS: usize = 16;
 /// Up to this the third field of an Ethernet header is a length (IEEE 802.3 s3.2.6).
 const MAX_LENGTH_FIELD: u16 = 1500;
 
-const ETHER_IPV4: u16 = 0x0800;
-const ETHER_IPV6: u16 = 0x86dd;
+pub(super) const ETHER_IPV4: u16 = 0x0800;
+pub(super) const ETHER_IPV6: u16 = 0x86dd;
 
 /// An IP packet, by its announced version.
 #[derive(Clone, Copy, Debug)]

@@ -384,6 +384,62 @@ fn ip_in_udp_is_taken_for_it_only_where_everything_agrees() {
 }
 
 #[test]
+fn ip_is_found_behind_what_nobody_announced() {
+    let inner = ip();
+    let frame = ether(0x0800, &inner);
+    let padded = [frame.as_slice(), &[0; 6]].concat();
+    let ping = [&[8, 0, 0, 0, 0, 1, 0, 1][..], &inner].concat();
+    let ether_ip = checked(&outer(97, &[&[0x30, 0][..], &frame].concat()));
+    let vxlan = [&[8, 0, 0, 0, 0, 1, 2, 0][..], &frame].concat();
+    let cases = [
+        ("ip-inside", udp(40_000, 14_789, &vxlan)),
+        ("ip-inside", udp(40_000, 40_001, &[&[0x30][..], &inner].concat())),
+        ("ip-inside", udp(40_000, 40_001, &[&[7; 20][..], &padded].concat())),
+        ("ip-inside", outer(1, &ping)),
+        ("ip-inside/etherip", udp(40_000, 40_001, &[&[7][..], &ether_ip].concat())),
+        ("ip-inside", outer(200, &[&[0; 48][..], &inner].concat())),
+    ];
+    for (path, packet) in cases {
+        let seen = one(LinkType::RAW, &packet);
+        assert_eq!((seen.payload.as_slice(), seen.encap.as_str()), (TEXT, path));
+    }
+    // An error quotes a packet that was seen elsewhere; too far behind, or with something else behind it, it is none.
+    let quoted = [&[3, 3, 0, 0, 0, 0, 0, 0][..], &inner].concat();
+    let after = [&[9; 8][..], &inner, &[1]].concat();
+    for packet in
+        [outer(1, &quoted), udp(1, 2, &after), outer(200, &[&[0; 49][..], &inner].concat())]
+    {
+        assert_eq!(one(LinkType::RAW, &packet).encap, "", "{packet:?}");
+    }
+    for at in [0, 2, 3, 8, 10, 12] {
+        let mut other = inner.clone();
+        other[at] ^= 0x10;
+        let seen = one(LinkType::RAW, &udp(40_000, 40_001, &[&[7][..], &other].concat()));
+        assert_eq!(seen.encap, "", "octet {at}");
+    }
+}
+
+#[test]
+fn esp_that_hides_nothing_is_read_and_other_esp_is_not() {
+    let inner = ip();
+    let esp = |padding: u8, next: u8, check: usize| {
+        let counted: Vec<u8> = (1..=padding).collect();
+        let head = [0, 0, 0, 7, 0, 0, 0, 1];
+        [&head[..], &inner, &counted, &[padding, next], &vec![0xaa; check]].concat()
+    };
+    for (padding, check) in [(0, 0), (2, 12), (2, 16), (6, 32)] {
+        let body = esp(padding, 4, check);
+        for packet in [outer(50, &body), udp(4500, 4500, &body)] {
+            let seen = one(LinkType::RAW, &packet);
+            assert_eq!((seen.payload.as_slice(), seen.encap.as_str()), (TEXT, "esp-null"));
+        }
+    }
+    for body in [esp(2, 17, 12), esp(2, 4, 13)] {
+        assert_eq!(one(LinkType::RAW, &outer(50, &body)).encap, "");
+    }
+}
+
+#[test]
 fn networks_are_told_apart_and_tunnels_are_not() {
     let mut decoder = Decoder::default();
     let mut realm = |packet: &[u8]| {

@@ -1,12 +1,14 @@
 //! Tunnels: from the payload of an IP or UDP datagram to the IP packet in it.
 //!
-//! A tunnel over UDP is known by its port and by its first octets together: the port alone may be any client's.
+//! A tunnel over UDP is known by its port and by its first octets together: the port alone may be any client's. Without either, by
+//! a whole IP packet that its payload ends with.
 
 mod gre;
 mod gtp;
 mod l2tp;
 mod shape;
 mod udp;
+mod within;
 
 use super::link::{self, Packet};
 use super::view::View;
@@ -23,7 +25,7 @@ const SHORT: Stop = Stop::Undecoded(Weird::ShortLinkHeader);
 
 /// How a datagram is to be opened; none where it carries no tunnel that is known (IANA protocol-numbers).
 pub(super) fn of(segment: &Segment<'_>) -> Option<Open> {
-    match segment.proto {
+    let known: Option<Open> = match segment.proto {
         Proto::UDP => udp::of(segment),
         Proto(4 | 94) => Some(ip_in_ip),
         Proto(41) => Some(ipv6_in_ip),
@@ -35,7 +37,8 @@ pub(super) fn of(segment: &Segment<'_>) -> Option<Open> {
         // ENCAP, IPComp, ROHC, AGGFRAG.
         Proto(98 | 108 | 142 | 144) => Some(unread),
         _ => None,
-    }
+    };
+    known.or_else(|| within::of(segment))
 }
 
 /// A tunnel for which there is no reader.

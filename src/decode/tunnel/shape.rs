@@ -5,10 +5,33 @@ use crate::decode::view::View;
 
 /// IP protocols that a packet inside UDP may begin with, where nothing else names them.
 const fn is_usual(proto: u8) -> bool {
-    // Extension headers, ICMP, IGMP, IP-in-IP, TCP, UDP, DCCP, 6in4, GRE, ESP, AH, ICMPv6, none, OSPF, SCTP, UDP-Lite.
+    // Extension headers, ICMP, IGMP, IP-in-IP, TCP, UDP, DCCP, 6in4, GRE, ESP, AH, minimal encapsulation, ICMPv6, none, OSPF,
+    // EtherIP, L2TP, SCTP, UDP-Lite, MPLS, Ethernet.
     matches!(
         proto,
-        0 | 1 | 2 | 4 | 6 | 17 | 33 | 41 | 43 | 44 | 47 | 50 | 51 | 58 | 59 | 60 | 89 | 132 | 136
+        0 | 1
+            | 2
+            | 4
+            | 6
+            | 17
+            | 33
+            | 41
+            | 43
+            | 44
+            | 47
+            | 50
+            | 51
+            | 55
+            | 58
+            | 59
+            | 60
+            | 89
+            | 97
+            | 115
+            | 132
+            | 136
+            | 137
+            | 143
     )
 }
 

@@ -68,17 +68,28 @@ fn an_endpoint_that_talks_to_itself_is_harmless() {
 }
 
 #[test]
-fn a_silent_datagram_conn_ends_after_its_time() {
+fn a_silent_datagram_conn_goes_on_for_as_long_as_there_is_room() {
     let mut talk = Talk::new();
-    talk.udp(client(), server(), b"a");
-    talk.millis += 299_000;
-    talk.udp(client(), server(), b"b");
-    talk.millis += 301_000;
-    talk.udp(client(), server(), b"c");
-    let (recorder, coverage) = talk.finish();
-    assert_eq!(recorder.conns.len(), 2);
-    assert_eq!(recorder.conns[0].orig(), "ab");
-    assert_eq!(coverage.conns_evicted, 0);
+    for wait in [0, 299_000, 301_000, 86_400_000] {
+        talk.millis += wait;
+        talk.udp(client(), server(), b"a");
+    }
+    assert_eq!(talk.only().orig(), "aaaa");
+}
+
+#[test]
+fn a_datagram_conn_that_leaves_for_room_is_evicted_unless_it_was_silent_long() {
+    for (wait, evicted) in [(299_000, true), (301_000, false)] {
+        let mut talk = Talk::with(Limits { max_datagram: 1, ..Limits::default() });
+        talk.udp(client(), server(), b"a");
+        talk.millis += wait;
+        talk.udp(end(9, 1), server(), b"b");
+        talk.udp(client(), server(), b"c");
+        let (recorder, coverage) = talk.finish();
+        assert_eq!(recorder.conns[0].record().evicted, evicted);
+        assert_eq!(recorder.conns[2].record().conflict_bytes, [u64::from(evicted), 0]);
+        assert_eq!(coverage.conns_evicted, 1 + u64::from(evicted));
+    }
 }
 
 #[test]

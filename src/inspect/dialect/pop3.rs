@@ -389,6 +389,7 @@ mod tests {
         assert_eq!(fit(&SPEC, b"*1\r\n$4\r\nPING\r\n", b"+OK\r\n", C, 6379), Fit::No);
         assert_ne!(fit(&SPEC, b"", b"+OK\r\n", S, 6379), Fit::Certain);
         assert_ne!(fit(&SPEC, b"", b"+OK \r", S, 6379), Fit::Certain);
+        assert_eq!(fit(&SPEC, b"QUIT\r", b"", C, 6379), Fit::NeedMore);
         assert_refuses_others(&SPEC);
     }
 

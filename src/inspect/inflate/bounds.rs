@@ -21,8 +21,14 @@ const MAX_RATIO_IN_ALL: u64 = 16;
 /// Octets that may come out of a capture beyond that; small captures are never stopped by it.
 const FREE_OCTETS_IN_ALL: u64 = 64 << 20;
 
-/// Octets of memory that all decoders hold together: a thousand windows of deflate, or eight of zstd at its largest.
-const MAX_MEMORY: usize = 64 << 20;
+/// Octets of memory that all decoders hold together: a thousand windows of deflate, or five of zstd at its largest. They are
+/// also told to flow with all else that a conn holds, so that conns leave where the sum is too much.
+const MAX_MEMORY: usize = 48 << 20;
+
+/// The least of both where inspectors share them: one window of Brotli at its largest with what belongs to it, and half of
+/// what a whole capture has.
+const LEAST_MEMORY: usize = 20 << 20;
+const LEAST_FREE_OCTETS: u64 = 32 << 20;
 
 /// What a body could not be read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +86,15 @@ impl Work {
 }
 
 /// What all conns of a capture share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in crate::inspect) struct Bounds {
     all: Arc<All>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct All {
+    most_memory: usize,
+    free_octets: u64,
     memory: AtomicUsize,
     input: AtomicU64,
     output: AtomicU64,
@@ -99,7 +107,34 @@ pub(super) struct Permit {
     all: Arc<All>,
 }
 
+impl Permit {
+    /// Octets that may be held.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::share(1)
+    }
+}
+
 impl Bounds {
+    /// The bounds of one of so many inspectors that share the conns of a capture.
+    pub(in crate::inspect) fn share(inspectors: usize) -> Self {
+        let inspectors = inspectors.max(1);
+        Self {
+            all: Arc::new(All {
+                most_memory: (MAX_MEMORY / inspectors).max(LEAST_MEMORY),
+                free_octets: (FREE_OCTETS_IN_ALL / inspectors as u64).max(LEAST_FREE_OCTETS),
+                memory: AtomicUsize::new(0),
+                input: AtomicU64::new(0),
+                output: AtomicU64::new(0),
+            }),
+        }
+    }
+
     /// Octets of the wire went in.
     pub(super) fn input(&self, octets: usize) {
         self.all.input.fetch_add(octets as u64, Ordering::Relaxed);
@@ -108,7 +143,7 @@ impl Bounds {
     fn output(&self, octets: u64) -> bool {
         let output = self.all.output.fetch_add(octets, Ordering::Relaxed).saturating_add(octets);
         let input = self.all.input.load(Ordering::Relaxed);
-        output <= input.saturating_mul(MAX_RATIO_IN_ALL).saturating_add(FREE_OCTETS_IN_ALL)
+        output <= input.saturating_mul(MAX_RATIO_IN_ALL).saturating_add(self.all.free_octets)
     }
 
     /// Whether no more octets may come out. A decoder that keeps its window back is not begun then: it would fill it first.
@@ -129,7 +164,11 @@ impl Bounds {
     pub(super) fn hold(&self, octets: usize) -> Result<Permit, Fault> {
         let held = self.all.memory.fetch_add(octets, Ordering::Relaxed);
         let permit = Permit { octets, all: Arc::clone(&self.all) };
-        if held.saturating_add(octets) <= MAX_MEMORY { Ok(permit) } else { Err(Fault::Stopped) }
+        if held.saturating_add(octets) <= self.all.most_memory {
+            Ok(permit)
+        } else {
+            Err(Fault::Stopped)
+        }
     }
 
     /// Octets of memory that are held.

@@ -26,6 +26,11 @@ impl Brotli {
         }
     }
 
+    /// Octets of memory held.
+    pub(super) fn held(&self) -> usize {
+        size_of_val(&*self.state) + self.memory.as_ref().map_or(0, Permit::octets)
+    }
+
     pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
         if self.memory.is_none() {
             let Some(&first) = bytes.first() else { return Ok(State::More) };

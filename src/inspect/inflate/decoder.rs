@@ -119,6 +119,17 @@ impl Decoder {
         if let Self::Zstd(zstd) = self { zstd.finish(out) } else { Ok(()) }
     }
 
+    /// Octets of memory held beside its own.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::AsIs | Self::Either { .. } => 0,
+            Self::Gzip(gzip) => gzip.held(),
+            Self::Zlib(deflate) | Self::Bare(deflate) | Self::Raw(deflate) => deflate.held(),
+            Self::Brotli(brotli) => brotli.held(),
+            Self::Zstd(zstd) => size_of::<Zstd>() + zstd.held(),
+        }
+    }
+
     /// Whether it stands behind a whole unit, after which more of them may follow.
     pub(super) fn is_whole(&self) -> bool {
         match self {
@@ -137,13 +148,18 @@ impl Decoder {
 /// RFC 1951, or RFC 1950 with its checksum.
 pub(super) struct Deflate {
     state: Decompress,
-    _memory: Permit,
+    memory: Permit,
 }
 
 impl Deflate {
     pub(super) fn new(zlib: bool, bounds: &Bounds) -> Result<Self, Fault> {
         let memory = bounds.hold(INFLATE_MEMORY)?;
-        Ok(Self { state: Decompress::new(zlib), _memory: memory })
+        Ok(Self { state: Decompress::new(zlib), memory })
+    }
+
+    /// Octets of memory held.
+    pub(super) const fn held(&self) -> usize {
+        self.memory.octets()
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {

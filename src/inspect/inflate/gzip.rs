@@ -57,6 +57,11 @@ impl Gzip {
         })
     }
 
+    /// Octets of memory held.
+    pub(super) fn held(&self) -> usize {
+        size_of::<Self>() + self.body.held()
+    }
+
     /// Whether it stands behind a whole member.
     pub(super) fn is_whole(&self) -> bool {
         self.members > 0 && self.part == Part::Fixed(0)

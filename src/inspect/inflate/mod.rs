@@ -307,7 +307,7 @@ impl Inflate {
         }
     }
 
-    /// Octets of memory held beside its own, those of the decoders aside: they have a bound of their own.
+    /// Octets of memory held beside its own, those of the decoders among them.
     pub(super) fn held(&self) -> usize {
         let sides = self.sides.iter().map(|side| {
             let lanes = side.bodies.as_ref().map_or(0, |lanes| {

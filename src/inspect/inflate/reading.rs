@@ -90,13 +90,15 @@ struct Mark {
 }
 
 impl Body {
-    /// Octets of memory held beside its own, those of the decoders aside.
+    /// Octets of memory held beside its own.
     pub(super) fn held(&self) -> usize {
         let Self { stages, sink, .. } = self;
         let doubt = sink.doubt.as_ref().map_or(0, |doubt| {
             size_of::<Doubt>() + doubt.held.capacity() * (size_of::<Hit>() + Excerpt::MAX)
         });
+        let decoders: usize = stages.iter().map(|stage| stage.decoder.held()).sum();
         stages.capacity() * size_of::<Stage>()
+            + decoders
             + sink.scanner.memory()
             + sink.marks.capacity() * size_of::<Mark>()
             + sink.sniffer.held()

@@ -163,11 +163,16 @@ impl Zstd {
         }
         let window = window(piece).filter(|&window| window <= MAX_WINDOW).ok_or(Fault::Stopped)?;
         self.memory = None;
-        self.memory = Some(self.bounds.hold(usize::try_from(window).unwrap_or(0) + BESIDE)?);
+        self.memory = Some(self.bounds.hold(held(window))?);
         self.decoder.reset(piece).map_err(|_| Fault::Damaged)?;
         self.has_checksum = piece.get(4).is_some_and(|descriptor| descriptor & 4 != 0);
         self.in_frame = true;
         Ok(())
+    }
+
+    /// Octets of memory held.
+    pub(super) fn held(&self) -> usize {
+        self.pending.capacity() + self.memory.as_ref().map_or(0, Permit::octets)
     }
 
     fn blocks(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
@@ -244,6 +249,11 @@ fn window(header: &[u8]) -> Option<u64> {
     size.get_mut(..content)?.copy_from_slice(header.get(from..from + content)?);
     let size = u64::from_le_bytes(size);
     Some(if content == 2 { size + 256 } else { size })
+}
+
+/// Octets of memory of a decoder with such a window: its ring is a power of two.
+fn held(window: u64) -> usize {
+    usize::try_from(window.next_power_of_two()).unwrap_or(usize::MAX).saturating_add(BESIDE)
 }
 
 #[cfg(test)]

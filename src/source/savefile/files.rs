@@ -155,6 +155,12 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Whether a capture can be read several times at little cost: it is a plain file that is not compressed.
+pub fn is_cheap_to_read(path: &Path) -> bool {
+    let is_plain = !is_stdin(path) && std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    is_plain && open(path).is_ok_and(|file| !file.is_packed())
+}
+
 /// Checks a file that is read later. A pipe is left alone: what is read from it to look is lost.
 fn check(path: &Path) -> Result<(), SourceError> {
     if is_stdin(path) {

@@ -353,7 +353,10 @@ fn what_is_no_capture_is_refused_in_words_that_help() {
     assert!(remedy.unwrap().contains("tcpdump -i IFACE"));
     assert!(refuse(&gzip(b"text, packed")).0.contains("once unpacked (gzip)"));
     let (said, remedy) = refuse(b"\xfd7zXZ\0\0\x04 and so on");
-    assert_eq!(said, "\"t.pcap\" is packed with xz; only gzip and zstd are read");
+    assert_eq!(
+        said,
+        "\"t.pcap\" is packed with xz; only gzip and zstd (windows up to 32 MiB) are read"
+    );
     assert!(remedy.unwrap().contains("xz -dc 't.pcap' | tunnelcheck"));
     let (said, remedy) = refuse(b"snoop\0\0\0\0\0\0\x02");
     assert!(said.contains("in the format snoop"));

@@ -58,6 +58,13 @@ pub(super) fn unpack(
     ))
 }
 
+/// Octets of the largest window of zstd that is held; every level up to 20 keeps to it (RFC 8878 s3.1.1.1.2 asks for 8 MiB).
+/// A larger one would take as much memory as all tables of conns together.
+const MAX_WINDOW: u64 = 32 << 20;
+
+/// What is said of a frame whose window is larger.
+pub(super) const LARGE_WINDOW: &str = "the zstd stream asks for a window of more than 32 MiB";
+
 /// The content of one zstd frame after the other; skippable frames are skipped.
 struct Zstd<R> {
     packed: R,
@@ -72,7 +79,9 @@ const EMPTY_LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 
 impl<R: BufRead> Zstd<R> {
     fn new(packed: R) -> Self {
-        Self { packed, decoder: FrameDecoder::new(), in_frame: false, failure: None }
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(MAX_WINDOW);
+        Self { packed, decoder, in_frame: false, failure: None }
     }
 
     /// Begins the next frame; false at the end of the input.
@@ -115,7 +124,7 @@ impl<R: BufRead> Read for Zstd<R> {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 let one = BlockDecodingStrategy::UptoBlocks(1);
                 if let Err(error) = self.decoder.decode_blocks(&mut self.packed, one) {
-                    // The decoder keeps the last window (up to 128 MiB) back until the frame ends: end it.
+                    // The decoder keeps the last window (up to 32 MiB) back until the frame ends: end it.
                     let one = BlockDecodingStrategy::UptoBlocks(1);
                     self.decoder
                         .decode_blocks(EMPTY_LAST_BLOCK, one)
@@ -144,5 +153,9 @@ impl<R: BufRead> Read for Zstd<R> {
 
 /// The decoder hides failures of the file below it in its own words: they count as damage, which is as loud.
 fn damaged(error: &FrameDecoderError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the zstd stream is damaged: {error}"))
+    let why = match error {
+        FrameDecoderError::WindowSizeTooBig { .. } => LARGE_WINDOW.to_owned(),
+        _ => format!("the zstd stream is damaged: {error}"),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }

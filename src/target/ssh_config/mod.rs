@@ -11,7 +11,7 @@ mod settings;
 mod value;
 
 pub(super) use settings::{LocalForward, Proxy, Settings};
-pub(super) use value::{Login, expand_tokens, expand_variables, jumps, login, time};
+pub(super) use value::{Forward, Login, expand_tokens, expand_variables, jumps, login, time};
 
 use super::error::{Place, SshFault, TargetError};
 use super::nearest::nearest;

@@ -139,6 +139,74 @@ fn a_file_that_is_not_utf8_is_refused_with_its_line() {
     assert!(refused(home.load("t")).0.contains("tunnelcheck.toml:3: not TOML: not UTF-8"));
 }
 
+/// `[[target.t.service]]`, with more lines.
+fn service(name: &str, host: &str, port: u16, more: &str) -> String {
+    format!(
+        "[[target.t.service]]\nname = \"{name}\"\nkind = \"generic\"\nhost = \"{host}\"\nport = {port}\n{more}\n"
+    )
+}
+
+fn mouths(plan: &Plan) -> Vec<String> {
+    let mouth = |it: &ForwardPlan| it.listen.to_string();
+    plan.ssh.as_ref().unwrap().forwards.iter().map(mouth).collect()
+}
+
+#[test]
+fn services_of_one_host_share_a_loopback_address() {
+    let text = [
+        HEAD,
+        &service("a", "dasher.example", 110, ""),
+        &service("b", "dancer.example", 143, ""),
+        &service("c", "dancer.example", 110, ""),
+        &service("d", "x.example", 25, "aliases = [\"dancer.example\"]"),
+        &service("e", "prancer.example", 110, ""),
+    ]
+    .concat();
+    let plan = toml(&text).unwrap();
+    let wanted =
+        ["127.0.0.1:110", "127.0.0.2:143", "127.0.0.2:110", "127.0.0.2:25", "127.0.0.3:110"];
+    assert_eq!(mouths(&plan), wanted);
+    assert!(
+        plan.warnings.iter().any(|w| w.contains("service \"b\" listens on 127.0.0.2:143, as the")),
+        "{:?}",
+        plan.warnings
+    );
+    // Where somebody chose an address for the host, the others of the host go there.
+    let text = text.replace("port = 143\n", "port = 143\nlisten = \"127.0.0.9:143\"\n");
+    let plan = toml(&text).unwrap();
+    let wanted =
+        ["127.0.0.1:110", "127.0.0.9:143", "127.0.0.9:110", "127.0.0.9:25", "127.0.0.2:110"];
+    assert_eq!(mouths(&plan), wanted);
+}
+
+#[test]
+fn names_are_kept_as_they_were_written() {
+    let text = [
+        HEAD,
+        &service(
+            "a",
+            "dasher.Dartmouth.EDU",
+            110,
+            "aliases = [\"Dasher\", \"dasher.dartmouth.edu.\"]",
+        ),
+    ]
+    .concat();
+    let home = Home::new(&[("tunnelcheck.toml", &text)]);
+    let plan = home.load("t").unwrap();
+    assert_eq!(plan.file, Some(home.dir.path().join("tunnelcheck.toml")));
+    let wanted = ["dasher.Dartmouth.EDU", "Dasher", "dasher.dartmouth.edu."];
+    assert_eq!(
+        (plan.names[0].service.as_str(), &plan.names[0].names[..]),
+        ("a", &wanted.map(str::to_owned)[..])
+    );
+    let home = Home::new(&[(
+        ".ssh/config",
+        "Host m\n HostName g.example\n User u\n LocalForward 2003 POP.Example.net:110\n",
+    )]);
+    let plan = home.load("m").unwrap();
+    assert_eq!((plan.names[0].names[0].as_str(), plan.file), ("POP.Example.net", None));
+}
+
 #[test]
 fn default_mouths_stand_beside_one_another() {
     let text = format!(

@@ -3,6 +3,7 @@
 use crate::judged::{file, frames, plan};
 use crate::script::Script;
 use std::path::Path;
+use tunnelcheck::hosts::{self, Alias, HostsError};
 use tunnelcheck::model::{Drops, Frame, InterfaceRecord, LinkType, Timestamp, Verdict};
 use tunnelcheck::run::{find_cases, judge_recording};
 use tunnelcheck::source::{Losses, Recorder};
@@ -111,6 +112,42 @@ pub fn known_hosts(octets: &[u8]) {
     assert!(found.matching <= found.entries);
     let upper = door::known_hosts(text, &name.to_ascii_uppercase(), port);
     assert_eq!(found.matching, upper.matching, "names of hosts have no case");
+}
+
+/// `[target: run][hosts file]`. What is put in is taken out again octet for octet, twice is once, and no line of somebody
+/// else is lost.
+pub fn hosts_file(octets: &[u8]) {
+    let mut script = Script(bounded(octets));
+    let target = String::from_utf8_lossy(script.run()).into_owned();
+    let file = script.rest();
+    let aliases = [
+        Alias::new([127, 0, 0, 1].into(), "dasher.Dartmouth.EDU"),
+        Alias::new([127, 0, 0, 2].into(), "dancer"),
+    ];
+    let taken = match hosts::take(file, &target) {
+        Ok(taken) => taken,
+        Err(error) => {
+            assert!(error.remedy().is_some(), "{error}");
+            assert!(hosts::put(file, &target, &aliases).is_err(), "put where nothing can be taken");
+            return;
+        }
+    };
+    assert_eq!(hosts::take(&taken, &target).expect("it was taken"), taken, "taken twice");
+    match hosts::put(&taken, &target, &aliases) {
+        Err(HostsError::Foreign { conflicts }) => assert!(!conflicts.is_empty()),
+        Err(error) => panic!("it was taken, and cannot be put: {error}"),
+        Ok(once) => {
+            assert!(once.starts_with(&taken), "something in front of the block has changed");
+            assert_eq!(
+                hosts::put(&once, &target, &aliases).expect("it was put"),
+                once,
+                "put twice"
+            );
+            assert_eq!(hosts::take(&once, &target).expect("it was put"), taken, "not what it was");
+            let state = hosts::state(&once, &target, &aliases).expect("it was put");
+            assert_eq!(state, hosts::State::Applied);
+        }
+    }
 }
 
 /// A manifest of a suite.

@@ -47,7 +47,14 @@ pub(crate) fn plan() -> Plan {
         exempts: Vec::new(),
         any_vantage: false,
     };
-    Plan { target, ssh: None, origin: String::new(), warnings: Vec::new() }
+    Plan {
+        target,
+        ssh: None,
+        origin: String::new(),
+        warnings: Vec::new(),
+        file: None,
+        names: Vec::new(),
+    }
 }
 
 /// A file of this process alone, in memory where there is such a place.

@@ -25,7 +25,7 @@ mod matcher;
 mod reassembly;
 mod script;
 
-pub use config::{annotation, known_hosts, manifest, ssh_config, target_file};
+pub use config::{annotation, hosts_file, known_hosts, manifest, ssh_config, target_file};
 pub use containers::containers;
 pub use dialects::{dialect, inspect};
 pub use frames::{defrag, ip, link};

@@ -173,19 +173,23 @@ pub(super) fn datagrams(frames: usize) -> Vec<u8> {
 pub(super) fn answers(frames: usize) -> Vec<u8> {
     let mut pcap = Pcap::new();
     for n in 0..frames {
-        let mut message = vec![0, 1, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
-        let first = format!("{n:0>60}");
-        for label in [first.as_str(), &"b".repeat(63), &"c".repeat(63), "example"] {
-            message.push(u8::try_from(label.len()).unwrap());
-            message.extend(label.as_bytes());
-        }
-        message.extend([0, 0, 1, 0, 1]);
-        for last in [1, 2] {
-            message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, last]);
-        }
-        pcap.ip(0x0a00_0035, CLIENT, 17, &udp((53, 5353), &message));
+        pcap.ip(0x0a00_0035, CLIENT, 17, &udp((53, 5353), &answer(n)));
     }
     pcap.octets
+}
+
+fn answer(n: usize) -> Vec<u8> {
+    let mut message = vec![0, 1, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0];
+    let first = format!("{n:0>60}");
+    for label in [first.as_str(), &"b".repeat(63), &"c".repeat(63), "example"] {
+        message.push(u8::try_from(label.len()).unwrap());
+        message.extend(label.as_bytes());
+    }
+    message.extend([0, 0, 1, 0, 1]);
+    for last in [1, 2] {
+        message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, last]);
+    }
+    message
 }
 
 /// Another ether type each.
@@ -277,4 +281,83 @@ pub(super) fn swelling(frames: usize) -> Vec<u8> {
         gzip.write_all(&std::mem::take(&mut pcap.octets)).unwrap();
     }
     gzip.finish().unwrap()
+}
+
+/// A half conn: the client's side of a handshake and what both say, the request first, then the answer.
+fn half(pcap: &mut Pcap, n: usize, port: u16, request: &[u8], answer: &[u8]) {
+    let (src, own) = host(n);
+    pcap.ip(src, MAIL, 6, &tcp((own, port), 1000, 0, SYN, b""));
+    pcap.ip(MAIL, src, 6, &tcp((port, own), 5000, 1001, SYN | ACK, b""));
+    if !request.is_empty() {
+        pcap.ip(src, MAIL, 6, &tcp((own, port), 1001, 5001, ACK, request));
+    }
+    let said = u32::try_from(request.len()).unwrap();
+    for (part, seq) in answer.chunks(1400).zip((0..).step_by(1400)) {
+        pcap.ip(MAIL, src, 6, &tcp((port, own), 5001 + seq, 1001 + said, ACK, part));
+    }
+}
+
+/// Everything at once, so that every table is full at the same time: conns that stay open in the midst of a login, of a
+/// request and of a hello; half bodies of gzip and zstd; holes and conflicts in many streams; datagrams, answers with long names,
+/// first fragments, whole fragments in two versions, and a hit in every other.
+pub(super) fn mixture(frames: usize) -> Vec<u8> {
+    let text: Vec<u8> =
+        (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&text).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let head = |coding: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: 900000\r\n\r\n")
+    };
+    let gzip = [head("gzip").as_bytes(), &gzip[..2600]].concat();
+    // RFC 8878 s3.1.1.1: a window of 8 MiB, a raw block of 2000 octets that is not the last.
+    let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x68, 0x80, 0x3e, 0][..], &text[..2000]].concat();
+    let zstd = [head("zstd").as_bytes(), &zstd].concat();
+    let hello = [&[22, 3, 1, 8, 0, 1, 0, 7, 252, 3, 3][..], &text[..1200], b"jsmith"].concat();
+    let request = [b"POST /jsmith HTTP/1.1\r\nX: ".as_slice(), &[b'a'; 1200]].concat();
+    let mut pcap = Pcap::new();
+    let mut n = 0;
+    while usize::try_from(pcap.frames).unwrap() < frames {
+        n += 1;
+        let (src, port) = host(n);
+        match n % 10 {
+            0 => half(&mut pcap, n, 110, b"", b"+OK POP3\r\n+OK\r\n+OK jsmith\r\n"),
+            1 => {
+                half(&mut pcap, n, 8110, b"USER jsmith\r\nPASS hunter2\r\n", b"+OK POP3 ready\r\n");
+            }
+            2 => half(&mut pcap, n, 8080, b"GET / HTTP/1.1\r\n\r\n", &gzip),
+            3 => half(&mut pcap, n, 8080, &request, b""),
+            4 => half(&mut pcap, n, 8443, &hello, b""),
+            5 if n % 200 == 5 => half(&mut pcap, n, 8080, b"GET / HTTP/1.1\r\n\r\n", &zstd),
+            // A stream of which every other segment is missing; 32 of them in turn.
+            5 => {
+                let at = u32::try_from(n / 320).unwrap().wrapping_mul(2800) + 1400;
+                let ends = (2000 + u16::try_from(n / 10 % 32).unwrap(), 8110);
+                pcap.ip(CLIENT, MAIL, 6, &tcp(ends, at, 1, ACK, &text[n % 1000..][..1400]));
+            }
+            // A stream that is said again in another way; nothing of it is acknowledged.
+            6 => {
+                let ends = (3000 + u16::try_from(n / 10 % 512).unwrap(), 8110);
+                let at = u32::try_from(n / 5120).unwrap().wrapping_mul(1400);
+                pcap.ip(CLIENT, MAIL, 6, &tcp(ends, at, 1, ACK, &text[n % 1000..][..1400]));
+                pcap.ip(CLIENT, MAIL, 6, &tcp(ends, at + 10, 1, ACK, &text[n % 900..][..600]));
+            }
+            7 => {
+                pcap.ip(src, MAIL, 17, &udp((port, 9999), b"a datagram that says jsmith"));
+                pcap.ip(src, MAIL, 17, &udp((port, 9998), &text[n % 1000..][..900]));
+            }
+            8 => {
+                let answer = answer(n);
+                pcap.ip(0x0a00_0035, CLIENT, 17, &udp((53, port), &answer));
+            }
+            _ => {
+                let id = u32::try_from(n % 65_536).unwrap() << 16 | 0x2000;
+                let whole = udp((1, 2), &text[n % 1000..][..1392]);
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id, &whole));
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id + 40, &text[n % 999..][..1400]));
+                pcap.frame(0x0800, &ipv4(src, MAIL, 17, id + 40, &text[n % 998..][..1400]));
+            }
+        }
+    }
+    pcap.octets
 }

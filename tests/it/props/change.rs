@@ -85,6 +85,11 @@ fn each(base: &Base, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Wire> 
     Some(wire)
 }
 
+/// The same, but for the capture whose name is excused by loopback addresses: behind a tag, a label or a tunnel it was on a wire.
+fn each_wired(base: &Base, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Wire> {
+    if base.name == "inside-only" { None } else { each(base, change) }
+}
+
 #[test]
 fn the_order_of_neighbours_changes_nothing() {
     // A fragment or datagram that passes another, or a SYN that comes after what follows it, is another matter.
@@ -226,10 +231,10 @@ fn tags_labels_and_tunnels_around_change_nothing() {
     let inserted =
         |frame: &[u8], octets: &[u8]| Some([&frame[..12], octets, &frame[12..]].concat());
     assert_same("vlan", Keeps::All, |base, _| {
-        file(&each(base, |frame| inserted(frame, &[0x81, 0, 0, 5]))?)
+        file(&each_wired(base, |frame| inserted(frame, &[0x81, 0, 0, 5]))?)
     });
     assert_same("qinq", Keeps::All, |base, _| {
-        file(&each(base, |frame| inserted(frame, &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 5]))?)
+        file(&each_wired(base, |frame| inserted(frame, &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 5]))?)
     });
     // What stands behind the packet (padding) would become part of it.
     let packet = |frame: &[u8]| {
@@ -239,13 +244,13 @@ fn tags_labels_and_tunnels_around_change_nothing() {
         is_whole.then(|| (frame[at..].to_vec(), kind))
     };
     assert_same("mpls", Keeps::All, |base, _| {
-        file(&each(base, |frame| {
+        file(&each_wired(base, |frame| {
             let (packet, _) = packet(frame)?;
             Some([&frame[..12], &[0x88, 0x47, 0, 1, 0x11, 64], &packet].concat())
         })?)
     });
     assert_same("pppoe", Keeps::All, |base, _| {
-        file(&each(base, |frame| {
+        file(&each_wired(base, |frame| {
             let (packet, kind) = packet(frame)?;
             let len = u16::try_from(packet.len() + 2).unwrap().to_be_bytes();
             let proto = if kind == 0x0800 { 0x21 } else { 0x57 };
@@ -262,19 +267,19 @@ fn tags_labels_and_tunnels_around_change_nothing() {
         [&[2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 8, 0][..], &octets].concat()
     };
     assert_same("gre", Keeps::All, |base, _| {
-        file(&each(base, |frame| {
+        file(&each_wired(base, |frame| {
             let (packet, kind) = packet(frame)?;
             Some(outer(47, &[&[0, 0][..], &kind.to_be_bytes(), &packet].concat()))
         })?)
     });
     assert_same("ip in ip", Keeps::All, |base, _| {
-        file(&each(base, |frame| {
+        file(&each_wired(base, |frame| {
             let (packet, kind) = packet(frame)?;
             Some(outer(if kind == 0x0800 { 4 } else { 41 }, &packet))
         })?)
     });
     assert_same("vxlan", Keeps::All, |base, _| {
-        file(&each(base, |frame| {
+        file(&each_wired(base, |frame| {
             let len = u16::try_from(16 + frame.len()).unwrap().to_be_bytes();
             let head = [0x20, 0, 0x12, 0xb5, len[0], len[1], 0, 0, 8, 0, 0, 0, 0, 0, 1, 0];
             network(frame).filter(|(_, kind)| ip(*kind))?;

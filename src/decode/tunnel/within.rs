@@ -1,0 +1,99 @@
+//! IP inside of what nobody announced: tunnels at ports of their own, in pings, in protocols that are not known, in ESP that hides
+//! nothing. A guess is made only where chance does not explain what is seen; the octets in front are searched as they are.
+
+use super::{Open, ip, shape};
+use crate::decode::link::Packet;
+use crate::decode::view::View;
+use crate::decode::{Stop, Walk};
+use crate::model::{Layer, Proto, Segment};
+
+/// Octets in front of an inner packet that are looked through: the headers of VXLAN, Ethernet with tags, GTP, STT fit.
+const MAX_FRONT: usize = 48;
+
+/// Octets of zeros behind an inner packet that may be the padding of a short Ethernet frame.
+const MAX_PADDING: usize = 26;
+
+/// Octets in front of what ESP carries: SPI and sequence number (RFC 4303 s2).
+const ESP_HEADER: usize = 8;
+
+/// Octets of the integrity check that ESP may end with (RFC 8221 s6, RFC 2410 s2 has none of its own).
+const ESP_CHECKS: [usize; 5] = [0, 12, 16, 24, 32];
+
+/// How a datagram of no tunnel that is known is to be opened; none where there is no IP in it.
+pub(super) fn of(segment: &Segment<'_>) -> Option<Open> {
+    let view = View::of_segment(segment);
+    match segment.proto {
+        // Errors quote the packet that they are about; only echoes carry what somebody put there (RFC 792, RFC 4443 s4).
+        Proto::ICMP if !matches!(view.u8(0), Some(0 | 8)) => None,
+        Proto::ICMPV6 if !matches!(view.u8(0), Some(128 | 129)) => None,
+        Proto::TCP | Proto::SCTP => None,
+        Proto(50) => esp_payload(view).map(|_| esp as Open),
+        Proto::UDP if is_nat_port(segment) && esp_payload(view).is_some() => Some(esp),
+        _ => front(view).map(|_| inside as Open),
+    }
+}
+
+/// UDP encapsulation of ESP (RFC 3948 s2.1).
+fn is_nat_port(segment: &Segment<'_>) -> bool {
+    segment.src.port == 4500 || segment.dst.port == 4500
+}
+
+/// Octets in front of the one IP packet that ends where the view ends.
+fn front(view: View<'_>) -> Option<usize> {
+    (1..=MAX_FRONT.min(view.bytes.len())).find(|&at| {
+        let may_be = |first: &u8| *first == 0x45 || *first >> 4 == 6;
+        view.bytes.get(at).is_some_and(may_be)
+            && view.skip(at).is_some_and(|rest| shape::is_exactly_ip(unpadded(view, at, rest)))
+    })
+}
+
+/// An inner packet without the padding of the Ethernet frame that it may stand in.
+fn unpadded<'a>(view: View<'a>, at: usize, rest: View<'a>) -> View<'a> {
+    let is_framed = at.checked_sub(2).and_then(|kind| view.be16(kind)) == Some(0x0800);
+    let total = rest.be16(2).map_or(0, usize::from);
+    let (packet, padding) = rest.limit(total);
+    let is_padding = packet.wire < rest.wire
+        && rest.wire - packet.wire <= MAX_PADDING
+        && padding.len() == rest.wire - packet.wire
+        && padding.iter().all(|octet| *octet == 0);
+    if is_framed && is_padding { packet } else { rest }
+}
+
+fn inside<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Option<Packet<'a>>, Stop> {
+    let Some(at) = front(view) else { return Ok(None) };
+    let (header, _) = view.limit(at);
+    let Some(body) = view.skip(at) else { return Ok(None) };
+    walk.unread.push(header.bytes);
+    walk.layer(Layer::plain("ip-inside"))?;
+    ip(body).map(Some)
+}
+
+/// The packet in an ESP datagram whose cipher is NULL: a header with the right checksum, behind it padding that counts up, its
+/// length, the protocol, a check (RFC 4303 s2.4, RFC 2410).
+fn esp_payload(view: View<'_>) -> Option<View<'_>> {
+    let rest = view.skip(ESP_HEADER)?;
+    let total = match rest.u8(0)? {
+        0x45 => usize::from(rest.be16(2)?),
+        first if first >> 4 == 6 => usize::from(rest.be16(4)?) + 40,
+        _ => return None,
+    };
+    let (packet, _) = rest.limit(total);
+    let behind = rest.wire.checked_sub(total)?;
+    let fits = ESP_CHECKS.iter().any(|check| {
+        let Some(padding) = behind.checked_sub(check + 2) else { return false };
+        let told = rest.array::<2>(total + padding);
+        padding < 256
+            // Cut by the snaplen: the header alone must do.
+            && told.is_none_or(|[len, next]| usize::from(len) == padding && matches!(next, 4 | 41))
+    });
+    (fits && shape::is_exactly_ip(packet)).then_some(packet)
+}
+
+fn esp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Option<Packet<'a>>, Stop> {
+    let Some(packet) = esp_payload(view) else { return Ok(None) };
+    let (header, rest) = view.limit(ESP_HEADER);
+    walk.unread.push(header.bytes);
+    walk.unread.push(rest.get(packet.wire..).unwrap_or_default());
+    walk.layer(Layer::plain("esp-null"))?;
+    ip(packet).map(Some)
+}
