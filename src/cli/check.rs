@@ -195,3 +195,24 @@ fn live(plans: Vec<Plan>, _: &Check, _: &Common) -> anyhow::Result<Vec<Outcome>>
     let target = plans.first().map(|plan| plan.target.name.clone()).unwrap_or_default();
     Err(crate::run::RunError::Feature { target, feature: "live" }.into())
 }
+
+#[cfg(all(test, feature = "live"))]
+mod tests {
+    use super::split_interface;
+
+    #[test]
+    fn an_interface_stands_behind_the_host() {
+        for (text, place, interface) in [
+            ("jsmith@laptop:eth0", "jsmith@laptop", Some("eth0")),
+            ("laptop", "laptop", None),
+            ("laptop:", "laptop", Some("")),
+            ("a@[fd77::99]:eth0:1", "a@[fd77::99]", Some("eth0:1")),
+            ("[fd77::99]", "[fd77::99]", None),
+            ("a@fd77::99", "a@fd77::99", None),
+            ("a:b@host:any", "a:b@host", Some("any")),
+            ("", "", None),
+        ] {
+            assert_eq!(split_interface(text), (place, interface), "{text}");
+        }
+    }
+}

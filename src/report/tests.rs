@@ -62,6 +62,51 @@ fn leaking() -> World {
     world
 }
 
+/// A client that fell back while the tunnel was cut, watched from two places.
+fn disrupted() -> World {
+    let mut world = leaking();
+    let time = fixture::time;
+    let stretch = |stage, what: &str, start, end| Stretch {
+        stage,
+        what: what.to_owned(),
+        start: time(start),
+        end: time(end),
+        frames: 250,
+    };
+    world.window.stretches = vec![
+        stretch(Stage::Before, "", 0, 2),
+        stretch(Stage::Up, "", 2, 9),
+        stretch(Stage::Disrupted, "cut", 9, 13),
+        stretch(Stage::Down, "the tunnel was lost\u{1b}[2J", 13, 14),
+    ];
+    world.window.disruptions = vec![Disruption {
+        step: "cut".to_owned(),
+        what: "the connection was ended".to_owned(),
+        done: true,
+        start: time(9),
+        end: time(13),
+        tries: Vec::new(),
+        not_undone: None,
+    }];
+    world.interfaces.push(InterfaceRecord {
+        name: "root@\u{202e}snooper:eth0".to_owned(),
+        vantage: Some(Vantage::Remote),
+        ..world.interfaces[0].clone()
+    });
+    let vantage = |name: &str, id, clock_ahead_ns| VantageRecord {
+        name: name.to_owned(),
+        interfaces: vec![id],
+        remote: id > 0,
+        lost: None,
+        clock_ahead_ns,
+    };
+    world.window.vantages = vec![
+        vantage("this machine", 0, 0),
+        vantage("root@\u{202e}snooper:eth0", 1, -3_600_123_000_000),
+    ];
+    world
+}
+
 /// A run that nobody used, with loss.
 fn lossy() -> World {
     let mut world = fixture::recorded();
@@ -95,6 +140,30 @@ fn json_of_a_fail() {
 #[test]
 fn ndjson_of_an_inconclusive() {
     insta::assert_snapshot!(written(&lossy(), Format::Ndjson, &Options::default()));
+}
+
+#[test]
+fn text_of_a_disrupted_run() {
+    insta::assert_snapshot!(written(&disrupted(), Format::Text, &Options::default()));
+}
+
+#[test]
+fn a_disrupted_run_is_told_in_every_form_without_a_character_that_moves_the_cursor() {
+    for format in [Format::Text, Format::Json, Format::Ndjson, Format::Junit] {
+        let said = written(&disrupted(), format, &Options::default());
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
+        if format != Format::Junit {
+            assert!(said.contains("disrupted: cut") && said.contains("leaked"), "{said}");
+        }
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&written(&disrupted(), Format::Json, &Options::default())).unwrap();
+    let target = &json["targets"][0];
+    assert_eq!(target["vantages"][1]["clock_ahead_s"], -3600.123);
+    assert_eq!(target["disruptions"][0]["verdict"], "leaked");
+    assert_eq!(target["phases"][2]["phase"], "disrupted: cut");
+    let evidence = target["evidence"].as_array().unwrap();
+    assert!(!evidence.is_empty() && evidence.iter().all(|it| it["phase"] == "disrupted: cut"));
 }
 
 #[test]

@@ -459,13 +459,10 @@ impl During<'_> {
             for said in remotes.just_ended() {
                 observer.progress(&Progress::Said(&said));
             }
-            let up = scene.tunnels.iter().flatten().map(Tunnel::record);
-            let (mut forwards, mut lost): (Vec<ForwardRecord>, bool) = (Vec::new(), false);
-            for record in up {
-                lost |= record.lost.is_some();
-                forwards.extend(record.forwards);
-            }
-            if lost && !driver.is_holding() {
+            let tunnels = || scene.tunnels.iter().flatten();
+            let forwards: Vec<ForwardRecord> =
+                tunnels().flat_map(|tunnel| tunnel.record().forwards).collect();
+            if !driver.is_holding() && tunnels().any(|tunnel| !tunnel.is_up()) {
                 scene.phases.begin(Stage::Down, "the tunnel was lost");
             }
             observer.progress(&Progress::Tick {

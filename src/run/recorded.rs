@@ -98,12 +98,12 @@ fn judge_with(
 /// `RunError::Archive` where the list of conns cannot be read.
 pub(super) fn conclude(
     plan: Plan,
-    analyses: Vec<Analysis>,
+    by_vantage: Vec<Analysis>,
     facts: &SourceFacts,
     tunnel: Option<TunnelRecord>,
 ) -> Result<Outcome, RunError> {
     let (mut analysis, mut others) =
-        join::side_by_side(analyses).ok_or(RunError::Thread { thread: "analysis" })?;
+        join::side_by_side(by_vantage).ok_or(RunError::Thread { thread: "analysis" })?;
     analysis.coverage.unwatched_routes.clone_from(&facts.unwatched);
     let (conns, rest) = sift(&plan, &mut analysis, &mut others, facts, tunnel.as_ref())?;
     let judgement = judge(&case(&plan, (&conns, &rest), &analysis, facts, tunnel.as_ref()));

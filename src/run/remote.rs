@@ -162,10 +162,13 @@ impl Session {
 
     fn begin(self, mut exec: Exec) -> Result<(Remote, Stream), RunError> {
         let name = format!("{}:{}", self.place, self.interface);
-        let broken = |reason: String| RunError::Vantage {
+        let broken = |reason: String| {
+            RunError::Vantage {
             place: self.place.clone(),
             reason,
-            remedy: String::new(),
+            remedy: "what the login shell there prints by itself comes before the frames: see that `ssh HOST true` is silent"
+                .to_owned(),
+        }
         };
         let output = exec.take_output().ok_or_else(|| broken("it gave no output".to_owned()))?;
         let vantage = words::vantage(&self.interface);

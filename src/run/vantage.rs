@@ -109,6 +109,10 @@ impl Remotes {
                 });
             }
             if let Some(losses) = seen.losses_each.get_mut(index) {
+                // A stream that broke off is told once, in words that a recording keeps.
+                for cut in losses.inputs_cut.drain(..) {
+                    lost.get_or_insert(cut);
+                }
                 losses.drops = ended.losses.drops;
                 losses.interface_drops = ended.losses.interface_drops;
             }

@@ -116,6 +116,17 @@ impl Forward {
         }
     }
 
+    /// Opens its mouth again, where it was.
+    pub(super) fn listen_again(&self) -> Result<std::net::TcpListener, TunnelError> {
+        let (service, listen) = (self.spec.service.clone(), self.listen);
+        let open = || {
+            let listener = std::net::TcpListener::bind(listen)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        open().map_err(|source| TunnelError::Mouth { service, listen, source })
+    }
+
     /// What went through it so far.
     pub(super) fn record(&self) -> ForwardRecord {
         ForwardRecord {

@@ -18,7 +18,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 const WORKERS: usize = 2; // one for the session's cipher, one for the copying
 const STOP_CHECK: Duration = Duration::from_millis(100); // how soon an interrupt is felt while dialing
@@ -33,7 +33,7 @@ pub struct BoundTunnel {
     spec: Arc<TunnelSpec>,
     link: Arc<Link>,
     forwards: Vec<Arc<Forward>>,
-    mouths: Vec<AbortHandle>,
+    mouths: Vec<JoinHandle<()>>, // one task for each of `forwards`; none while they are shut
 }
 
 /// What came of bringing a tunnel up.
@@ -196,8 +196,7 @@ impl Tunnel {
                     .map_err(|source| TunnelError::Runtime { source })?;
                 forwards.push(Arc::clone(&forward));
                 let link = Arc::clone(&link);
-                let serving = runtime.spawn(forward.serve(listener, link, spec.channel_timeout));
-                mouths.push(serving.abort_handle());
+                mouths.push(runtime.spawn(forward.serve(listener, link, spec.channel_timeout)));
             }
         }
         Ok(BoundTunnel { runtime: Some(runtime), spec: Arc::new(spec), link, forwards, mouths })
@@ -262,6 +261,40 @@ impl Tunnel {
             }
         });
         self.remember(now(), why);
+    }
+
+    /// Shuts the mouths: who comes is refused, as where no ssh listens any more.
+    pub fn shut_mouths(&mut self) {
+        for mouth in std::mem::take(&mut self.bound.mouths) {
+            mouth.abort();
+            // Only when the task has ended is its listener closed; an aborted one ends with an error.
+            let _ = self.bound.block_on(mouth);
+        }
+    }
+
+    /// Opens the mouths again that were shut.
+    ///
+    /// # Errors
+    /// `Mouth`: somebody else may have taken one meanwhile; `NotUp` without a runtime.
+    pub fn open_mouths(&mut self) -> Result<(), TunnelError> {
+        if !self.bound.mouths.is_empty() {
+            return Ok(());
+        }
+        let mut listeners = Vec::with_capacity(self.bound.forwards.len());
+        for forward in &self.bound.forwards {
+            let listener = forward.listen_again()?;
+            listeners.push((Arc::clone(forward), listener));
+        }
+        let runtime = self.bound.runtime.as_ref().ok_or_else(|| self.bound.not_up())?;
+        let _inside = runtime.enter();
+        for (forward, listener) in listeners {
+            let listener = tokio::net::TcpListener::from_std(listener)
+                .map_err(|source| TunnelError::Runtime { source })?;
+            let link = Arc::clone(&self.bound.link);
+            let mouth = forward.serve(listener, link, self.bound.spec.channel_timeout);
+            self.bound.mouths.push(runtime.spawn(mouth));
+        }
+        Ok(())
     }
 
     /// Takes a loss from `since` on for a consequence of what was done on purpose; whether there was one.
@@ -329,7 +362,7 @@ impl Tunnel {
 
     /// Closes the mouths; what is open in the forwards goes on.
     pub fn close_mouths(&self) {
-        self.bound.mouths.iter().for_each(AbortHandle::abort);
+        self.bound.mouths.iter().for_each(JoinHandle::abort);
     }
 
     /// Whether the gateway answers within `limit`.

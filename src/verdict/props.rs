@@ -102,6 +102,23 @@ fn lose(world: &mut World, kind: u8, amount: u64) {
         18 => {
             world.sightings.pop();
         }
+        // Not a loss of ours, but of a vantage; and a disruption of which nothing is shown.
+        20 => world.window.vantages.push(VantageRecord {
+            name: "root@snooper:eth0".to_owned(),
+            interfaces: vec![u32::try_from(amount).unwrap_or_default()],
+            remote: true,
+            lost: amount.is_multiple_of(2).then(|| "killed".to_owned()),
+            clock_ahead_ns: 0,
+        }),
+        21 => world.window.disruptions.push(Disruption {
+            step: "cut".to_owned(),
+            what: "it was cut".to_owned(),
+            done: amount.is_multiple_of(2),
+            start: time(amount % 60),
+            end: time(amount % 60 + 3),
+            tries: Vec::new(),
+            not_undone: amount.is_multiple_of(3).then(|| "read-only".to_owned()),
+        }),
         _ => world.interfaces[0].vantage = Some(Vantage::TunnelDevice),
     }
 }
@@ -140,7 +157,7 @@ fn put(world: &mut World, mut hit: Hit, place: usize) {
 
 proptest! {
     #[test]
-    fn more_loss_never_makes_a_pass(world in worlds(), losses in prop::collection::vec((0_u8..20, 1_u64..1000), 1..4)) {
+    fn more_loss_never_makes_a_pass(world in worlds(), losses in prop::collection::vec((0_u8..22, 1_u64..1000), 1..4)) {
         let before = world.verdict();
         let mut after = world;
         for (kind, amount) in losses {
@@ -175,7 +192,7 @@ proptest! {
     fn a_pass_has_carried_held_and_nothing_unproven(
         world in worlds(),
         found in prop::collection::vec((hits(), 0_usize..8), 0..3),
-        losses in prop::collection::vec((0_u8..20, 1_u64..1000), 0..2),
+        losses in prop::collection::vec((0_u8..22, 1_u64..1000), 0..2),
     ) {
         let mut world = world;
         for (hit, place) in found {

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tunnelcheck::model::TunnelRecord;
 use tunnelcheck::tunnel::{
-    AgentChoice, Algorithms, HostKeyQuestion, NoPrompt, Prompt, Tunnel, TunnelError,
+    AgentChoice, Algorithms, ExecEnd, HostKeyQuestion, NoPrompt, Prompt, Tunnel, TunnelError,
 };
 
 /// Answers as it was told, and counts the questions.
@@ -578,6 +578,16 @@ fn a_frozen_server_is_noticed_by_its_silence() {
     assert_eq!(why, "no answer to 1 keepalives, 1 s apart");
 }
 
+/// Kills the processes that serve a connection: the listener stays.
+fn kill_serving(sshd: &Sshd, port: u16) {
+    let line = format!("sport = :{} and dport = :{port}", sshd.port);
+    let text = output("ss", &["-tnpH", &line]);
+    for pid in text.split("pid=").skip(1).filter_map(|t| t.split(',').next()) {
+        // One of them may have gone with the other.
+        let _ = Command::new("kill").args(["-KILL", pid]).stderr(Stdio::null()).status();
+    }
+}
+
 #[test]
 fn a_lost_tunnel_can_be_dialed_again_through_the_same_mouths() {
     let Some(sshd) = Sshd::start(&["ed25519"], "") else { return };
@@ -585,13 +595,7 @@ fn a_lost_tunnel_can_be_dialed_again_through_the_same_mouths() {
     spec.forwards = vec![forward("mail", echo_server())];
     let mut tunnel = Tunnel::open(spec, &mut NoPrompt).unwrap();
     let first = tunnel.record();
-    // Only the process that serves us: the listener stays.
-    let line = format!("sport = :{} and dport = :{}", sshd.port, first.local.port());
-    let text = output("ss", &["-tnpH", &line]);
-    for pid in text.split("pid=").skip(1).filter_map(|t| t.split(',').next()) {
-        // One of them may have gone with the other.
-        let _ = Command::new("kill").args(["-KILL", pid]).stderr(Stdio::null()).status();
-    }
+    kill_serving(&sshd, first.local.port());
     assert!(wait_until(Duration::from_secs(5), || !tunnel.is_up()));
     tunnel.redial(&mut NoPrompt, &AtomicBool::new(false)).unwrap();
     assert!(tunnel.is_up());
@@ -695,4 +699,105 @@ fn what_is_no_ssh_server_is_said_so() {
     let spec = tunnelcheck::tunnel::TunnelSpec::new("test", "nobody", "127.0.0.1", port);
     let error = Tunnel::open(spec, &mut NoPrompt).err().unwrap();
     assert!(matches!(error, TunnelError::Handshake { .. }), "{error}");
+}
+
+#[test]
+fn a_program_on_the_gateway_is_heard_told_and_ended() {
+    let Some(sshd) = Sshd::start(&["ed25519"], "") else { return };
+    let tunnel = Tunnel::open(sshd.spec(), &mut NoPrompt).unwrap();
+    let mut exec = tunnel
+        .exec("echo out; echo err >&2; read -r word; echo \"$word\" >&2; head -c 300000 /dev/zero; exit 7")
+        .unwrap();
+    let mut output = exec.take_output().unwrap();
+    assert!(exec.take_output().is_none());
+    assert!(
+        exec.await_words(Duration::from_secs(10), |said| said.contains("err")),
+        "{}",
+        exec.said()
+    );
+    assert_eq!(exec.end(), None);
+    exec.send(b"go\x1b on\n");
+    let mut all = Vec::new();
+    output.read_to_end(&mut all).unwrap();
+    assert_eq!((all.len(), &all[..4]), (300_004, &b"out\n"[..]));
+    assert_eq!(exec.await_end(Duration::from_secs(10)), Some(ExecEnd::Exited(7)));
+    // Words of another machine move no cursor.
+    assert!(exec.said().ends_with("err\ngo\\u{1b} on"), "{}", exec.said());
+
+    // The end of its input, and a signal.
+    let exec = tunnel.exec("cat >/dev/null; echo ended >&2").unwrap();
+    exec.end_input();
+    assert!(exec.await_words(Duration::from_secs(10), |said| said.contains("ended")));
+    let exec = tunnel.exec("exec sleep 60").unwrap();
+    exec.interrupt();
+    // OpenSSH passes signals on for all but root, whose sessions have no monitor: then closing it is left.
+    match exec.await_end(Duration::from_secs(2)) {
+        Some(end) => assert!(matches!(end, ExecEnd::Signal(_)), "{end:?}"),
+        None => exec.close(),
+    }
+    assert!(exec.await_end(Duration::from_secs(10)).is_some());
+
+    // A program that nobody reads holds itself up, and not the session.
+    let mut exec = tunnel.exec("yes; true").unwrap();
+    let output = exec.take_output().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(output);
+    tunnel.send_control("tc-beside").unwrap();
+    exec.close();
+    assert!(exec.await_end(Duration::from_secs(10)).is_some());
+
+    // What runs when the connection breaks has ended without a word.
+    let mut exec = tunnel.exec("sleep 60").unwrap();
+    let mut output = exec.take_output().unwrap();
+    kill_serving(&sshd, tunnel.record().local.port());
+    assert_eq!(output.read(&mut [0; 8]).unwrap(), 0);
+    assert_eq!(exec.await_end(Duration::from_secs(10)), Some(ExecEnd::Lost));
+}
+
+#[test]
+fn a_tunnel_that_is_cut_on_purpose_has_lost_nothing() {
+    let Some(sshd) = Sshd::start(&["ed25519"], "") else { return };
+    let mut spec = sshd.spec();
+    spec.forwards = vec![forward("mail", echo_server())];
+    if cfg!(target_os = "linux") {
+        // As above: nobody else may take the port while the mouth is shut.
+        spec.forwards[0].listen = SocketAddr::from(([127, 0, 0, 78], 0));
+    }
+    let mut tunnel = Tunnel::open(spec, &mut NoPrompt).unwrap();
+    let first = tunnel.record();
+    tunnel.rekey().unwrap();
+    let mut stream = connect(&first, "mail");
+    stream.write_all(b"hello").unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    tunnel.cut("on purpose");
+    assert!(!tunnel.is_up());
+    assert_eq!(read_all(stream), b"", "what ran through it has ended");
+    assert_eq!(read_all(connect(&first, "mail")), b"", "the mouth is open, and closes what comes");
+    assert!(tunnel.rekey().is_err() && tunnel.exec("true").is_err());
+    tunnel.shut_mouths();
+    assert!(TcpStream::connect(first.forwards[0].listen).is_err(), "the mouth is shut");
+    tunnel.open_mouths().unwrap();
+    tunnel.open_mouths().unwrap();
+    tunnel.redial(&mut NoPrompt, &AtomicBool::new(false)).unwrap();
+    let record = tunnel.record();
+    assert_eq!(record.lost, None);
+    assert_ne!(record.local, first.local);
+    let [earlier] = record.earlier.as_slice() else { panic!("{record:?}") };
+    assert_eq!((earlier.local, earlier.remote, earlier.up), (first.local, first.remote, first.up));
+    assert!(earlier.why == "on purpose" && earlier.down >= earlier.up);
+    let stream = connect(&record, "mail");
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(stream), b"end");
+    let mail = &tunnel.record().forwards[0];
+    assert_eq!((mail.conns, mail.opened), (3, 2), "its counters went on");
+
+    // A loss that was to be expected is none; one of before is.
+    let since = tunnel.record().up;
+    kill_serving(&sshd, tunnel.record().local.port());
+    assert!(wait_until(Duration::from_secs(5), || tunnel.record().lost.is_some()));
+    let (at, _) = tunnel.record().lost.unwrap();
+    let later = tunnelcheck::model::Timestamp::from_nanos(at.as_nanos() + 1);
+    assert!(!tunnel.forgive_loss(later) && tunnel.record().lost.is_some());
+    assert!(tunnel.forgive_loss(since) && tunnel.record().lost.is_none());
+    assert_eq!(tunnel.record().earlier.len(), 2);
 }

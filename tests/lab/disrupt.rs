@@ -104,6 +104,17 @@ fn a_client_that_falls_back_fails_and_the_moment_is_named() {
 }
 
 #[test]
+fn a_client_that_falls_back_only_where_the_mouth_refuses_fails() {
+    let Some((world, _one)) = lab() else { return };
+    let client = "for i in $(seq 40); do if (exec 3<>/dev/tcp/127.0.0.1/902) 2>/dev/null; then \
+                  $T lab user dnd@127.0.0.1:902; else timeout 3 $T lab user dnd@10.77.1.30:902; fi \
+                  >/dev/null 2>&1; sleep 0.3; done";
+    let answer = disrupted(world, "cut", client, &["--disrupt-for", "3s"]).expect(FAIL);
+    assert_eq!(disruptions(&answer.json()), [pair("cut", "leaked")], "{}", answer.told());
+    answer.claim("tunnel", "holds", "").tells("disrupted: cut");
+}
+
+#[test]
 fn a_client_that_falls_back_where_the_gateway_is_out_of_reach_fails() {
     let Some((world, _one)) = lab() else { return };
     let answer = disrupted(world, "route", FAITHLESS, &["--disrupt-for", "5s"]);

@@ -42,6 +42,7 @@ struct Holding {
     start: Timestamp,
     until: Instant,
     before: Vec<Option<Tries>>,
+    is_shut: bool,
 }
 
 /// The plans with their tunnels, and who is asked.
@@ -105,8 +106,21 @@ impl Driver {
                 Some(self.apply(step, scene))
             }
             State::Holding(holding) if Instant::now() >= holding.until => Some(self.restore(scene)),
-            _ => None,
+            _ => self.half_time(scene),
         }
+    }
+
+    /// In the second half of a cut the mouths refuse: some clients fall back only then. In the first half they take in
+    /// what comes, so that it is seen that the client tries.
+    fn half_time(&mut self, scene: &mut Scene<'_>) -> Option<String> {
+        let State::Holding(holding) = &mut self.state else { return None };
+        let is_due = holding.until.saturating_duration_since(Instant::now()) <= self.hold / 2;
+        if holding.step != Step::Cut || holding.is_shut || !is_due {
+            return None;
+        }
+        holding.is_shut = true;
+        scene.tunnels.iter_mut().flatten().for_each(Tunnel::shut_mouths);
+        Some("disrupted: cut: the mouths are shut, too".to_owned())
     }
 
     /// Puts back what is still away, and gives the record; what was not reached was not done.
@@ -139,7 +153,8 @@ impl Driver {
             Ok(what) => {
                 let said = format!("disrupted: {step}: {what}");
                 let until = Instant::now() + self.hold;
-                self.state = State::Holding(Holding { step, what, start, until, before });
+                let is_shut = false;
+                self.state = State::Holding(Holding { step, what, start, until, before, is_shut });
                 said
             }
             Err(why) => {
@@ -166,7 +181,7 @@ impl Driver {
             }
             Step::Cut => {
                 scene.tunnels.iter_mut().flatten().for_each(|tunnel| tunnel.cut("cut on purpose"));
-                Ok("the connection to the gateway was ended; what comes to the mouths is closed at once".to_owned())
+                Ok("the connection to the gateway was ended; what came to the mouths was closed at once, then refused".to_owned())
             }
             Step::Reconnect => {
                 scene
@@ -279,8 +294,10 @@ impl Driver {
         };
         let undone = self.journal.as_mut().map_or(Ok(()), Journal::undo_all);
         let Holding { step, what, start, before, .. } = holding;
+        let mut shut = None;
         for tunnel in scene.tunnels.iter_mut().flatten() {
             tunnel.forgive_loss(start);
+            shut = shut.or(tunnel.open_mouths().err());
         }
         // Until the tunnel is up again the phase lasts: what the client does meanwhile, it does without a tunnel.
         redial(scene);
@@ -300,7 +317,7 @@ impl Driver {
                 })
             })
             .collect();
-        let not_undone = undone.err();
+        let not_undone = undone.err().or(shut.map(|error| error.to_string()));
         let said = match &not_undone {
             None => format!("put back: {step}"),
             Some(why) => format!("NOT put back: {step}: {why}"),

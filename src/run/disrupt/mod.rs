@@ -26,7 +26,8 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(4);
 /// One disruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The connection to the gateway ends, and comes back when the disruption is over.
+    /// The connection to the gateway ends, and comes back when the disruption is over. What comes to the mouths is closed
+    /// at once, and in the second half refused.
     Cut,
     /// The connection to the gateway ends and is made anew at once.
     Reconnect,
