@@ -16,7 +16,7 @@ pub(super) struct BypassBody {
     pub(super) resp: EndpointBody,
     pub(super) frame: u64,
     pub(super) time: String,
-    /// `before`, `during`, `after`; where the phases are known.
+    /// As the phases of the window are called, where they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,7 @@ impl BypassBody {
             resp: EndpointBody::of(bypass.id.resp),
             frame: bypass.first.number,
             time: bypass.first.time.to_string(),
-            phase: bypass.phase.map(|phase| phase.to_string()),
+            phase: bypass.phase.clone(),
             since_window_ms: bypass.since_window_ms,
             midstream: bypass.midstream,
             process: bypass.method.as_deref().map(|method| HolderBody {

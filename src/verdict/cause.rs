@@ -6,7 +6,7 @@ use super::judgement::Reason;
 use super::scope::{Place, Placed, Scope};
 use crate::model::{
     Confidence, ConnId, ConnSummary, Direction, Endpoint, Field, FrameRef, Hit, Phase,
-    ProcessRecord, Rule, Service, Timestamp, TunnelMode, Uid,
+    ProcessRecord, Rule, Service, Stretch, Timestamp, TunnelMode, Uid,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -38,8 +38,8 @@ pub struct Bypass {
     pub service: String,
     /// Its first frame.
     pub first: FrameRef,
-    /// The part of the window it began in, where the phases are known.
-    pub phase: Option<Phase>,
+    /// The phase it began in, by its label, where the phases are known.
+    pub phase: Option<String>,
     /// Milliseconds from the opening of the window to its first frame; negative: before.
     pub since_window_ms: Option<i64>,
     /// It was open before the capture began.
@@ -95,13 +95,7 @@ fn bypass(case: &Case<'_>, conn: &ConnSummary, service: &Service) -> Bypass {
         id: record.id,
         service: service.name.clone(),
         first: record.first,
-        phase: case
-            .control
-            .phases
-            .iter()
-            .filter(|mark| mark.start <= record.first.time)
-            .max_by_key(|mark| mark.start)
-            .map(|mark| mark.phase),
+        phase: phase_at(case, record.first.time),
         since_window_ms: window.map(|mark| milliseconds(mark.start, record.first.time)),
         midstream: record.midstream,
         holders: sighting.map(|it| it.holders.clone()).unwrap_or_default(),
@@ -366,6 +360,13 @@ fn milliseconds(from: Timestamp, to: Timestamp) -> i64 {
     to.as_nanos().saturating_sub(from.as_nanos()) / 1_000_000
 }
 
+/// The label of the phase of a time: of the whole window, or as far as the control knows it.
+fn phase_at(case: &Case<'_>, time: Timestamp) -> Option<String> {
+    let marks = case.control.phases.iter().filter(|mark| mark.start <= time);
+    let mark = marks.max_by_key(|mark| mark.start).map(|mark| mark.phase.to_string());
+    case.window.stretch_at(time).map(Stretch::label).or(mark)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,7 +500,7 @@ mod tests {
         });
         let bypass = named(&world, uid);
         assert_eq!(codes(&bypass), ["hosts-line"]);
-        assert_eq!((bypass.phase, bypass.since_window_ms), (Some(Phase::During), Some(2000)));
+        assert_eq!((bypass.phase.as_deref(), bypass.since_window_ms), (Some("during"), Some(2000)));
         assert_eq!((bypass.holders[0].pid, bypass.confidence), (123, Some(Confidence::Certain)));
         assert!(bypass.remedy.iter().any(|it| it.contains("quit mutt (pid 123)")), "{bypass:?}");
         assert!(!format!("{bypass:?}").contains("secret"));

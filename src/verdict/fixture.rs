@@ -302,6 +302,12 @@ pub(crate) fn live() -> World {
         machine: None,
     };
     world.add(ssh(tcp((CLIENT, 49_152), (GATEWAY, 22))));
+    add_controls(&mut world);
+    world
+}
+
+/// A clear control token and one through the tunnel for each phase; the clear ones were seen.
+fn add_controls(world: &mut World) {
     for (phase, token) in [
         (Phase::Before, "clear-before"),
         (Phase::During, "clear-during"),
@@ -335,7 +341,6 @@ pub(crate) fn live() -> World {
             encoding: Encoding::Ascii,
         });
     }
-    world
 }
 
 /// A recording by somebody else of a tunnel in use; the target names the client.
