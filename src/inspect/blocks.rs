@@ -117,11 +117,13 @@ struct Kinds {
     high: [u8; 16],
     /// Whether octets above 0x7f are in a group.
     has_high: bool,
+    /// Groups of which every octet is, besides.
+    any: u8,
 }
 
 impl Kinds {
     const fn new() -> Self {
-        Self { whole: [0; 256], low: [0; 16], high: [0; 16], has_high: false }
+        Self { whole: [0; 256], low: [0; 16], high: [0; 16], has_high: false, any: 0 }
     }
 
     #[expect(
@@ -137,7 +139,7 @@ impl Kinds {
 
     #[inline]
     fn of(&self, octet: u8) -> u8 {
-        self.whole.get(usize::from(octet)).copied().unwrap_or(0)
+        self.whole.get(usize::from(octet)).copied().unwrap_or(0) | self.any
     }
 }
 
@@ -156,13 +158,8 @@ impl Trios {
                     kinds[nth].add(octets[at], 1 << group);
                     at += 1;
                 }
-                let mut octet = 0_u8;
-                while octets.is_empty() {
-                    kinds[nth].add(octet, 1 << group);
-                    if octet == u8::MAX {
-                        break;
-                    }
-                    octet += 1;
+                if octets.is_empty() {
+                    kinds[nth].any |= 1 << group;
                 }
                 nth += 1;
             }

@@ -16,6 +16,7 @@ use std::arch::x86_64::{
     _mm256_set1_epi64x, _mm256_setzero_si256, _mm512_and_si512, _mm512_loadu_si512,
     _mm512_mask_i64gather_epi64, _mm512_maskz_loadu_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
 };
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Sums over octets; none where the processor knows neither AVX2 nor AVX-512.
 #[inline]
@@ -65,20 +66,58 @@ pub(super) fn places(
 }
 
 fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")
+    level() >= AVX2
 }
 
 fn has_avx512() -> bool {
-    is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("popcnt")
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
+    level() >= AVX512
 }
 
 fn has_vbmi() -> bool {
-    has_avx512() && is_x86_feature_detected!("avx512vbmi")
+    level() >= VBMI
+}
+
+/// What the processor knows, each with all before it.
+const PORTABLE: u8 = 1;
+const AVX2: u8 = 2;
+const AVX512: u8 = 3;
+const VBMI: u8 = 4;
+
+/// The highest of them. Asked once: each of the questions takes as long as some hundred octets.
+#[inline]
+fn level() -> u8 {
+    static LEVEL: AtomicU8 = AtomicU8::new(0);
+    match LEVEL.load(Ordering::Relaxed) {
+        0 => {
+            let level = ask();
+            // So that all tests can be run as on a lesser processor.
+            #[cfg(test)]
+            let level = std::env::var("TUNNELCHECK_LEVEL").map_or(level, |at_most| {
+                level.min(at_most.parse().expect("1 portable, 2 AVX2, 3 and 4 AVX-512"))
+            });
+            LEVEL.store(level, Ordering::Relaxed);
+            level
+        }
+        level => level,
+    }
+}
+
+#[cold]
+fn ask() -> u8 {
+    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")) {
+        PORTABLE
+    } else if !(is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512dq"))
+    {
+        AVX2
+    } else if is_x86_feature_detected!("avx512vbmi") {
+        VBMI
+    } else {
+        AVX512
+    }
 }
 
 #[target_feature(enable = "avx2")]

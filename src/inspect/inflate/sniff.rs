@@ -191,3 +191,34 @@ fn may_be_codes(octets: &[u8]) -> bool {
         used.fold((0, 0_u32), |(count, sum), length| (count + 1, sum + (128 >> length)));
     literals < 30 && distances < 30 && (whole == 128 || count <= 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compress, Compression, FlushCompress};
+    use proptest::prelude::*;
+
+    fn zlib(octets: &[u8], level: u32) -> Vec<u8> {
+        let mut out = Vec::with_capacity(octets.len() + 1000);
+        let mut compress = Compress::new(Compression::new(level), true);
+        compress.compress_vec(octets, &mut out, FlushCompress::Finish).unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn no_zlib_is_taken_for_something_else(
+            octets in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..600),
+                "[a-e \n]{0,900}".prop_map(String::into_bytes),
+                "(User jsmith|Reindeer Games|[A-Za-z]){0,200}".prop_map(String::into_bytes),
+            ],
+            level in 0_u32..=9,
+        ) {
+            let zlib = zlib(&octets, level);
+            for len in 3..zlib.len().min(40) {
+                prop_assert_eq!(magic(&zlib[..len]), Some((Coding::Zlib, 3)), "{}", len);
+            }
+        }
+    }
+}

@@ -51,13 +51,15 @@ fn of(pattern: &Pattern) -> f64 {
 
 /// How many of the characters are not the same in both alphabets of base64, in the worse of two spellings.
 fn two_alphabets(slots: &Slots, phase: usize) -> usize {
-    let differing = |pick: for<'a> fn(Slot<'a>) -> Option<&'a [u8]>| {
-        let mut octets = vec![0; phase];
-        octets.extend(slots.iter().filter_map(pick).flatten());
-        let chars = data_encoding::BASE64_NOPAD.encode(&octets);
-        chars.bytes().filter(|c| matches!(c, b'+' | b'/')).count()
-    };
-    differing(|slot| slot.first()).max(differing(|slot| slot.last()))
+    let first = slots.iter().filter_map(Slot::first);
+    differing(first, phase).max(differing(slots.iter().filter_map(Slot::last), phase))
+}
+
+fn differing<'a>(spelled: impl Iterator<Item = &'a [u8]>, phase: usize) -> usize {
+    let mut octets = vec![0; phase];
+    octets.extend(spelled.flatten());
+    let chars = data_encoding::BASE64_NOPAD.encode(&octets);
+    chars.bytes().filter(|c| matches!(c, b'+' | b'/')).count()
 }
 
 fn count(n: usize) -> f64 {

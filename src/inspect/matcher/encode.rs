@@ -7,7 +7,7 @@ use super::Needle;
 use super::chance;
 use super::charset::{case_variants, latin1, mac_roman, utf8, utf16be, utf16le};
 use super::pattern::{Form, Pattern, Span64, Unit};
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use crate::model::Encoding;
 use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
@@ -93,7 +93,7 @@ impl Expander {
             let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
             let slots = Arc::new(slots);
             for phase in 0..3 {
-                let octets = slots.iter().filter_map(|slot| slot.first()).map(<[u8]>::len).sum();
+                let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
                 if full_chars(phase, octets) < MIN_BASE64_CHARS {
                     self.drop_encoding(Encoding::Base64);
                     continue;

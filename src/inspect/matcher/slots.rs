@@ -8,7 +8,7 @@ pub(super) struct Slots {
     /// Where each alternative ends, in `octets`.
     ends: Vec<u32>,
     /// Where the alternatives of each slot end, in `ends`.
-    slots: Vec<u32>,
+    bounds: Vec<u32>,
 }
 
 /// The ways in which one character may be written, longest first.
@@ -26,23 +26,23 @@ impl Slots {
             self.octets.extend_from_slice(alternative);
             self.ends.push(number(self.octets.len()));
         }
-        self.slots.push(number(self.ends.len()));
+        self.bounds.push(number(self.ends.len()));
     }
 
     /// Gives back memory that is not needed.
     pub(super) fn shrink(&mut self) {
         self.octets.shrink_to_fit();
         self.ends.shrink_to_fit();
-        self.slots.shrink_to_fit();
+        self.bounds.shrink_to_fit();
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.bounds.len()
     }
 
     pub(super) fn get(&self, nth: usize) -> Option<Slot<'_>> {
-        let to = *self.slots.get(nth)?;
-        let from = nth.checked_sub(1).and_then(|nth| self.slots.get(nth)).copied().unwrap_or(0);
+        let to = *self.bounds.get(nth)?;
+        let from = nth.checked_sub(1).and_then(|nth| self.bounds.get(nth)).copied().unwrap_or(0);
         let start = from.checked_sub(1).and_then(|at| self.ends.get(at as usize));
         Some(Slot {
             octets: &self.octets,
@@ -90,8 +90,15 @@ impl<'a> Slot<'a> {
 
     /// Octets of the shortest alternative, and of the longest.
     pub(super) fn lens(self) -> (usize, usize) {
-        let lens = self.iter().map(<[u8]>::len);
-        (lens.clone().min().unwrap_or(0), lens.max().unwrap_or(0))
+        let mut start = self.start;
+        let mut lens = None;
+        for end in self.ends {
+            let len = (end - start) as usize;
+            start = *end;
+            let (least, most) = lens.unwrap_or((len, len));
+            lens = Some((len.min(least), len.max(most)));
+        }
+        lens.unwrap_or_default()
     }
 }
 

@@ -390,6 +390,25 @@ fn a_text_of_any_length_is_found_at_any_place_in_the_stride() {
 }
 
 #[test]
+fn base64_is_found_with_breaks_at_any_two_places() {
+    let text = "qwertzuiopas";
+    let matcher = matcher(&[text]);
+    for phase in 0..3 {
+        let whole = [&b"  "[..phase], text.as_bytes(), b"  "].concat();
+        let base64 = data_encoding::BASE64.encode(&whole).into_bytes();
+        for (first, second) in (3..15).flat_map(|at| (at..15).map(move |other| (at, other))) {
+            let [front, middle, back] =
+                [&base64[..first], &base64[first..second], &base64[second..]];
+            let stream = [b"..", front, b"\n", middle, b"\r\n", back].concat();
+            let found = scan(&matcher, &stream);
+            assert_eq!(found.len(), 1, "{phase} {first} {second}");
+            let bytewise: Vec<usize> = (1..stream.len()).collect();
+            assert_eq!(scan_cut(&matcher, &stream, &bytewise), found, "{phase} {first} {second}");
+        }
+    }
+}
+
+#[test]
 fn very_short_names_are_found_as_words_only() {
     let matcher = matcher(&["al"]);
     let places = |bytes: &[u8]| -> Vec<u64> {

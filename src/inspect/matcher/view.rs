@@ -211,11 +211,15 @@ impl View {
         (bytes, first): (&[u8], Option<usize>),
         out: Out<'_>,
     ) {
-        let (mut at, mut first) = (0, first);
+        let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if !self.awake {
-                let known = first.take().filter(|first| *first >= at);
-                let next = known.or_else(|| first_escape(self.kind, tail, bytes, at, index));
+                let known = first.filter(|first| *first >= at);
+                // None at all, or the first of them was read before.
+                let next = match (first, known) {
+                    (Some(_), None) => first_escape(self.kind, tail, bytes, at, index),
+                    _ => known,
+                };
                 let Some(next) = next else { break };
                 at = next;
                 self.wake(index, tail, offset, bytes.get(..at).unwrap_or_default());

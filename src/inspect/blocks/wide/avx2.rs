@@ -57,13 +57,15 @@ fn places_of(octets: __m256i) -> u32 {
 struct Tables {
     low: __m256i,
     high: __m256i,
+    any: __m256i,
 }
 
 impl Tables {
     #[target_feature(enable = "avx2")]
     #[inline]
     fn new(kinds: &Kinds) -> Self {
-        Self { low: twice(&kinds.low), high: twice(&kinds.high) }
+        let any = _mm256_set1_epi8(kinds.any.cast_signed());
+        Self { low: twice(&kinds.low), high: twice(&kinds.high), any }
     }
 
     /// What each octet stands for.
@@ -73,7 +75,8 @@ impl Tables {
         let half = _mm256_set1_epi8(15);
         let low = _mm256_shuffle_epi8(self.low, _mm256_and_si256(octets, half));
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
-        _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high))
+        let kinds = _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high));
+        _mm256_or_si256(kinds, self.any)
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> u
 struct Tables {
     parts: [__m512i; 4],
     has_high: bool,
+    any: __m512i,
 }
 
 impl Tables {
@@ -95,7 +96,8 @@ impl Tables {
         let (parts, _) = kinds.whole.as_chunks::<BLOCK>();
         let part = |nth: usize| parts.get(nth).unwrap_or(&[0; BLOCK]);
         let parts = [load512(part(0)), load512(part(1)), load512(part(2)), load512(part(3))];
-        Self { parts, has_high: kinds.has_high }
+        let any = _mm512_set1_epi8(kinds.any.cast_signed());
+        Self { parts, has_high: kinds.has_high, any }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
@@ -103,12 +105,13 @@ impl Tables {
     fn of(&self, octets: __m512i) -> __m512i {
         let [a, b, c, d] = self.parts;
         let high = _mm512_movepi8_mask(octets);
-        if self.has_high {
+        let kinds = if self.has_high {
             let low = _mm512_permutex2var_epi8(a, octets, b);
             _mm512_mask_mov_epi8(low, high, _mm512_permutex2var_epi8(c, octets, d))
         } else {
             _mm512_maskz_permutex2var_epi8(!high, a, octets, b)
-        }
+        };
+        _mm512_or_si512(kinds, self.any)
     }
 }
 

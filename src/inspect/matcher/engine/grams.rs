@@ -86,11 +86,10 @@ impl<'a> Layout<'a> {
     pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
         let mut grams = Vec::new();
         let Ok(pattern) = u32::try_from(pattern) else { return grams };
-        let mut add = |(index, back): (usize, usize), spelled: Vec<u32>, near: Near| {
+        let mut add = |(index, back): (usize, usize), spelled: &[(u32, u32)], near: Near| {
             let (Ok(index), Ok(back)) = (u16::try_from(index), u8::try_from(back)) else { return };
             let owner = Owner { pattern, index, back };
-            let spelled = merged(spelled).into_iter();
-            grams.extend(spelled.map(|(value, mask)| Gram::new((value, mask), near, owner)));
+            grams.extend(spelled.iter().map(|gram| Gram::new(*gram, near, owner)));
         };
         match self {
             Self::Slots { slots, least } => {
@@ -143,7 +142,7 @@ fn weight(slot: Slot<'_>) -> (f64, f64) {
     (ways as f64, if is_dull { 8.0 } else { 0.0 })
 }
 
-type Add<'o> = &'o mut dyn FnMut((usize, usize), Vec<u32>, Near);
+type Add<'o> = &'o mut dyn FnMut((usize, usize), &[(u32, u32)], Near);
 
 /// From slot `first` on.
 fn slot_grams(
@@ -166,7 +165,7 @@ fn slot_grams(
                     spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
                 }
             }
-            add((nth, back), spelled, near(slots, nth, back, len));
+            add((nth, back), &merged(spelled), near(slots, nth, back, len));
         }
         distance += least.get(nth).copied().unwrap_or(0);
     }
@@ -252,18 +251,18 @@ fn base64_grams(
         (start..start + stride).map(gram).sum()
     };
     let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
-    for at in start..(start + stride).min(end) {
-        if at + len <= end {
-            // What stands beside it in the window; there is no line break in it, or `join` finds it.
-            let is_behind = at + 2 * GRAM <= start + need;
-            let beside = if is_behind { at + GRAM } else { at.saturating_sub(GRAM) };
-            let near = if stride == 8 && beside >= start && beside + GRAM <= end {
-                Near::of(&chars(slots, phase, beside, beside + GRAM), is_behind)
-            } else {
-                Near::default()
-            };
-            add((at, 0), chars(slots, phase, at, at + len), near);
-        }
+    let at = |place: usize| start + place;
+    let fits = |place: &usize| at(*place) + len <= end;
+    let spelled = (0..stride).take_while(fits).map(|it| chars(slots, phase, at(it), at(it) + len));
+    let spelled: Vec<Vec<u32>> = spelled.collect();
+    for (place, grams) in spelled.iter().enumerate() {
+        // What stands beside it in the window; there is no line break in it, or `join` finds it.
+        let is_behind = place < GRAM;
+        let beside = if is_behind { place + GRAM } else { place - GRAM };
+        let near = spelled.get(beside).filter(|_| stride == 2 * GRAM);
+        let near = near.map_or_else(Near::default, |grams| Near::of(grams, is_behind));
+        let grams: Vec<(u32, u32)> = grams.iter().map(|gram| (*gram, u32::MAX)).collect();
+        add((at(place), 0), &grams, near);
     }
 }
 
@@ -341,9 +340,9 @@ fn merged(mut spelled: Vec<u32>) -> Vec<(u32, u32)> {
         if !all.iter().any(is_other) {
             continue;
         }
-        let fewer = all.iter().map(|one @ &(value, mask)| match is_other(one) {
-            true => (value & !bit, mask & !bit),
-            false => (value, mask),
+        let fewer = all.iter().map(|one| {
+            let bits = if is_other(one) { !bit } else { u32::MAX };
+            (one.0 & bits, one.1 & bits)
         });
         let mut fewer: Vec<(u32, u32)> = fewer.collect();
         fewer.sort_unstable();

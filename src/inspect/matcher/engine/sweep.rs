@@ -17,7 +17,10 @@ pub(super) struct Gram {
     value: u32,
     near: u32,
     near_mask: u32,
-    owner: Owner,
+    /// The parts of its owner.
+    pattern: u32,
+    index: u16,
+    back: u8,
     /// From the lowest bit on a bit for each octet whose case does not count; above them, whether `near` stands behind.
     folds: u8,
 }
@@ -78,7 +81,12 @@ impl Gram {
         let folds = mask.to_le_bytes().into_iter().enumerate();
         let folds = folds.fold(0, |folds, (at, mask)| folds | u8::from(mask != u8::MAX) << at);
         let folds = folds | if near.is_behind { Self::BEHIND } else { 0 };
-        Self { value, near: near.value, near_mask: near.mask, owner, folds }
+        let Owner { pattern, index, back } = owner;
+        Self { value, near: near.value, near_mask: near.mask, pattern, index, back, folds }
+    }
+
+    fn owner(&self) -> Owner {
+        Owner { pattern: self.pattern, index: self.index, back: self.back }
     }
 
     fn mask(&self) -> u32 {
@@ -138,11 +146,11 @@ impl Sweep {
             return;
         }
         let mut joined = [0; 2 * HELD];
-        let octets = held.iter().chain(bytes.iter().take(HELD));
-        let mut len = 0;
-        for (place, octet) in joined.iter_mut().zip(octets) {
-            *place = *octet;
-            len += 1;
+        let ahead = bytes.get(..bytes.len().min(HELD)).unwrap_or_default();
+        let len = held.len() + ahead.len();
+        if let Some((front, back)) = joined.get_mut(..len).map(|it| it.split_at_mut(held.len())) {
+            front.copy_from_slice(held);
+            back.copy_from_slice(ahead);
         }
         let joined = joined.get(..len).unwrap_or_default();
         let border = signed(held.len());
@@ -281,7 +289,7 @@ impl Table {
         };
         for known in self.grams.get(from as usize..to as usize).unwrap_or_default() {
             if known.is(gram, around) {
-                on(at, known.owner);
+                on(at, known.owner());
             }
         }
     }
