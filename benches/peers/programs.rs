@@ -45,11 +45,15 @@ pub(crate) fn installed(folder: &Path) -> (Vec<Program>, Vec<&'static str>) {
         add(&mut programs, tcpdump, "tcpdump", &["--version"], reference),
         "tcpdump is not installed: all ratios are to it"
     );
-    programs.push(Program {
-        statuses: &[0, 1, 3],
-        ..own("tunnelcheck --expect-encrypted, 80 identifiers", Box::new(judgement))
-    });
-    programs.push(own("tunnelcheck flows", Box::new(|input| words(&["flows", &path(input)]))));
+    for (name, threads) in [
+        ("tunnelcheck --expect-encrypted, 80 identifiers", "1"),
+        ("the same with two threads", "2"),
+    ] {
+        let judgement: Arguments = Box::new(move |input| judgement(input, threads));
+        programs.push(Program { statuses: &[0, 1, 3], ..own(name, judgement) });
+    }
+    let flows: Arguments = Box::new(|input| words(&["flows", &path(input), "--threads", "1"]));
+    programs.push(own("tunnelcheck flows", flows));
     add(&mut programs, "cat", "cat", &["--version"], Box::new(|input| vec![path(input)]));
     let streams = folder.join("tcpflow");
     let out = streams.display().to_string();
@@ -91,9 +95,10 @@ pub(crate) fn listing(input: &Input) -> Vec<String> {
     arguments
 }
 
-fn judgement(input: &Input) -> Vec<String> {
+fn judgement(input: &Input, threads: &str) -> Vec<String> {
     let config = input.target.display().to_string();
-    words(&["-q", "--expect-encrypted", "bench", "--config", &config, "-r", &path(input)])
+    let judge = ["-q", "--expect-encrypted", "bench", "--config", &config, "--threads", threads];
+    words(&judge).into_iter().chain(words(&["-r", &path(input)])).collect()
 }
 
 fn own(name: &'static str, arguments: Arguments) -> Program {
