@@ -71,17 +71,39 @@ pub(super) fn explain(case: &Case<'_>, scope: &Scope<'_>) -> (Vec<Bypass>, u64) 
         })
         .collect();
     let omitted = direct.len().saturating_sub(MAX_BYPASSES) as u64;
+    let clues = if direct.is_empty() { Vec::new() } else { clues(case) };
     let bypasses = direct
         .into_iter()
         .take(MAX_BYPASSES)
-        .map(|(placed, service, _)| bypass(case, placed.conn, service))
+        .map(|(placed, service, _)| bypass(case, placed.conn, service, &clues))
         .collect();
     (bypasses, omitted)
 }
 
-fn bypass(case: &Case<'_>, conn: &ConnSummary, service: &Service) -> Bypass {
+/// A hit that may have sent a client somewhere, and the place of its kind in `KINDS`.
+struct Clue<'a> {
+    kind: usize,
+    conn: &'a ConnSummary,
+    hit: &'a Hit,
+}
+
+/// All of them: there are few among the hits, and each bypass asks for them.
+fn clues<'a>(case: &Case<'a>) -> Vec<Clue<'a>> {
+    let hits = case.conns.iter().flat_map(|conn| conn.hits.iter().map(move |hit| (conn, hit)));
+    let kinds = |(conn, hit): (&'a ConnSummary, &'a Hit)| {
+        let kinds = KINDS.iter().enumerate();
+        kinds.filter(move |(_, (_, finds, _))| finds(conn, hit)).map(move |(kind, _)| Clue {
+            kind,
+            conn,
+            hit,
+        })
+    };
+    hits.flat_map(kinds).collect()
+}
+
+fn bypass(case: &Case<'_>, conn: &ConnSummary, service: &Service, clues: &[Clue<'_>]) -> Bypass {
     let record = &conn.record;
-    let mut leads = wire(case, conn, service);
+    let mut leads = wire(case, conn, service, clues);
     leads.extend(machine_names(case, conn, service));
     let sighting = case
         .machine
@@ -112,7 +134,7 @@ fn bypass(case: &Case<'_>, conn: &ConnSummary, service: &Service) -> Bypass {
 }
 
 /// What was seen on the wire before the conn began: the last of each kind.
-fn wire(case: &Case<'_>, conn: &ConnSummary, service: &Service) -> Vec<Lead> {
+fn wire(case: &Case<'_>, conn: &ConnSummary, service: &Service, clues: &[Clue<'_>]) -> Vec<Lead> {
     let (start, ip) = (conn.record.first.time, server(case, conn, service).ip.to_canonical());
     let mut leads: Vec<Lead> = Vec::new();
     // A conn that was open before the capture began was sent there by something older.
@@ -133,13 +155,13 @@ fn wire(case: &Case<'_>, conn: &ConnSummary, service: &Service) -> Vec<Lead> {
         });
     }
     let names = names_of(case, service, ip);
-    for (code, finds, words) in KINDS {
-        let hits = case.conns.iter().flat_map(|it| it.hits.iter().map(move |hit| (it, hit)));
-        let last = hits
-            .filter(|(from, hit)| hit.frames.first.time <= start && finds(from, hit))
-            .filter(|(_, hit)| *code == "autoconfig" || is_named(&names, &hit.value))
-            .max_by_key(|(_, hit)| hit.frames.first.time);
-        if let Some((from, hit)) = last {
+    for (kind, (code, _, words)) in KINDS.iter().enumerate() {
+        let last = clues
+            .iter()
+            .filter(|clue| clue.kind == kind && clue.hit.frames.first.time <= start)
+            .filter(|clue| *code == "autoconfig" || is_named(&names, &clue.hit.value))
+            .max_by_key(|clue| clue.hit.frames.first.time);
+        if let Some(Clue { conn: from, hit, .. }) = last {
             let value = String::from_utf8_lossy(&hit.value);
             let what = if *code == "autoconfig" {
                 String::new()
@@ -186,13 +208,15 @@ fn is_host(hit: &Hit, dialect: &str) -> bool {
 
 /// A request for a mail client's configuration (Thunderbird's autoconfig, Exchange's autodiscover, Apple's profiles).
 fn is_autoconfig(hit: &Hit) -> bool {
-    let line = String::from_utf8_lossy(&hit.value).to_ascii_lowercase();
-    hit.rule == Rule::Banner
+    let is_request = hit.rule == Rule::Banner
         && hit.dialect == Some("http1")
-        && hit.dir == Some(Direction::OrigToResp)
-        && ["config-v1.1.xml", "/.well-known/autoconfig", "/autodiscover", ".mobileconfig"]
-            .iter()
-            .any(|part| line.contains(part))
+        && hit.dir == Some(Direction::OrigToResp);
+    let parts = ["config-v1.1.xml", "/.well-known/autoconfig", "/autodiscover", ".mobileconfig"];
+    let names_one = || {
+        let line = String::from_utf8_lossy(&hit.value).to_ascii_lowercase();
+        parts.iter().any(|part| line.contains(part))
+    };
+    is_request && names_one()
 }
 
 /// Names by which a service may be meant: those of the target, and those that were answered with its address.
