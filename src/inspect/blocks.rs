@@ -75,9 +75,13 @@ fn sums_of(bytes: &[u8]) -> Sums {
         sums.high += usize::from(octet > 0x7f);
         sums.zeros += usize::from(octet == 0);
     }
-    let is_text = |octet: &&u8| is_ascii_text(**octet);
-    sums.front = bytes.iter().take_while(is_text).count();
-    sums.back = bytes.iter().rev().take_while(is_text).count();
+    if sums.text == bytes.len() {
+        (sums.front, sums.back) = (bytes.len(), bytes.len());
+    } else {
+        let is_text = |octet: &&u8| is_ascii_text(**octet);
+        sums.front = bytes.iter().take_while(is_text).count();
+        sums.back = bytes.iter().rev().take_while(is_text).count();
+    }
     sums
 }
 

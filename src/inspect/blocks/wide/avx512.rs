@@ -136,40 +136,36 @@ pub(super) fn places(
     let shifts = GRAM.saturating_sub(sieve.stride);
     let mut before = _mm512_set1_epi8(-1);
     let mut at = first;
-    let mut look = |at: usize, octets: __m512i, lanes: usize| {
-        let tables = wanted.tables(octets, lanes);
-        let tables = if sieve.stride == 8 {
-            let behind = _mm512_srli_epi64::<32>(tables);
-            let front = _mm512_alignr_epi32::<15>(tables, before);
-            before = tables;
-            let near = _mm512_and_si512(tables, _mm512_or_si512(behind, front));
-            _mm512_and_si512(near, _mm512_set1_epi64(0xff))
-        } else {
-            _mm512_and_si512(tables, _mm512_set1_epi32(0xff))
-        };
-        // The last gram lies in the octets as a whole.
-        let grams = if lanes < sieve.len { 0 } else { (lanes - sieve.len) / GRAM + 1 };
-        let tables = _mm512_maskz_mov_epi32((first_bits(grams) & 0xffff) as u16, tables);
-        if _mm512_test_epi32_mask(tables, tables) != 0 {
-            wanted.ask(octets, tables, at, on);
-            if sieve.stride < 8 {
-                let octets = _mm512_srli_epi64::<32>(octets);
-                let tables = _mm512_srli_epi64::<32>(tables);
-                wanted.ask(octets, tables, at + GRAM, on);
+    while let Some(block) = bytes.get(at..).filter(|rest| rest.len() >= sieve.len) {
+        for shift in (0..=shifts).step_by(sieve.stride) {
+            let rest = block.get(shift..).unwrap_or_default();
+            let octets = match rest.first_chunk() {
+                Some(octets) => load512(octets),
+                None => load512_part(rest),
+            };
+            let tables = wanted.tables(octets, rest.len());
+            let tables = if sieve.stride == 8 {
+                let behind = _mm512_srli_epi64::<32>(tables);
+                let front = _mm512_alignr_epi32::<15>(tables, before);
+                before = tables;
+                let near = _mm512_and_si512(tables, _mm512_or_si512(behind, front));
+                _mm512_and_si512(near, _mm512_set1_epi64(0xff))
+            } else {
+                _mm512_and_si512(tables, _mm512_set1_epi32(0xff))
+            };
+            // The last gram lies in the octets as a whole.
+            let grams = (rest.len() + GRAM).saturating_sub(sieve.len) / GRAM;
+            let lanes = (first_bits(grams) & 0xffff) as u16;
+            let tables = _mm512_maskz_mov_epi32(lanes, tables);
+            if _mm512_test_epi32_mask(tables, tables) == 0 {
+                continue;
             }
-        }
-    };
-    while let Some(block) = bytes.get(at..at + BLOCK + shifts) {
-        for shift in (0..=shifts).step_by(sieve.stride) {
-            let Some(octets) = block.get(shift..).and_then(<[u8]>::first_chunk) else { break };
-            look(at + shift, load512(octets), BLOCK + GRAM);
-        }
-        at += BLOCK;
-    }
-    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= sieve.len) {
-        for shift in (0..=shifts).step_by(sieve.stride) {
-            let octets = rest.get(shift..).unwrap_or_default();
-            look(at + shift, load512_part(octets), octets.len());
+            let (mut octets, mut tables) = (octets, tables);
+            for half in (0..8).step_by(sieve.stride.max(GRAM)) {
+                wanted.ask(octets, tables, at + shift + half, on);
+                octets = _mm512_srli_epi64::<32>(octets);
+                tables = _mm512_srli_epi64::<32>(tables);
+            }
         }
         at += BLOCK;
     }
