@@ -40,7 +40,7 @@ fn the_process_and_the_hosts_line_behind_a_bypass_are_named() {
     let found = bypasses(&answer);
     let bypass = &found[0];
     assert_eq!(bypass["service"], "dnd");
-    assert_eq!(bypass["phase"], "during");
+    assert_eq!(bypass["phase"], "up");
     assert!(bypass["since_window_ms"].as_i64().unwrap() >= 0);
     assert_eq!(bypass["process"]["confidence"], "certain", "{bypass:#}");
     let holder = holder(bypass);
@@ -118,7 +118,7 @@ fn a_dnd_reply_that_names_a_host_is_named_and_so_again_from_the_recording() {
     let again = run(world, &config, &["--expect-encrypted", "dasher", "-r", &record]).expect(FAIL);
     has_lead(&mail(&again), "dnd-reply", "dasher.Dartmouth.EDU");
     assert_eq!(mail(&again)["process"], Value::Null, "a recording asks no machine");
-    assert_eq!(mail(&again)["phase"], "during");
+    assert_eq!(mail(&again)["phase"], "up");
 }
 
 #[test]

@@ -171,6 +171,13 @@ fn undo_at(path: &Path) -> Result<Vec<String>, RunError> {
     let failed = |source| RunError::File { action: "read", path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A folder of root's, left by a run under sudo: what its journal holds is not this user's to put back.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(vec![format!(
+                "{} is another user's and was not looked into; `sudo tunnelcheck --undo-disruptions` does",
+                path.display()
+            )]);
+        }
         Err(error) => return Err(failed(error)),
         Ok(found) if !found.is_file() => return Err(not_ours(path)),
         Ok(_) => {}
