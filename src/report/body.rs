@@ -395,11 +395,24 @@ pub(super) fn lines(
     line("coverage", None, serde_json::to_value(&body.coverage)?)
 }
 
+/// Whether a text holds an identifier, case not counted: most hold none of many.
+fn holds(text: &str, identifier: &str) -> bool {
+    let identifier = identifier.as_bytes();
+    let Some(first) = identifier.first() else { return false };
+    text.as_bytes().windows(identifier.len()).any(|window| {
+        window.first().is_some_and(|it| it.eq_ignore_ascii_case(first))
+            && window.eq_ignore_ascii_case(identifier)
+    })
+}
+
 /// A text of the user's without the identifiers in it.
 #[must_use]
 pub fn masked(text: &str, identifiers: &[String]) -> String {
     let mut masked = text.to_owned();
-    for identifier in identifiers.iter().filter(|it| !it.is_empty()) {
+    for identifier in identifiers {
+        if !holds(&masked, identifier) {
+            continue;
+        }
         let mut rest = masked.as_str();
         let mut without = String::with_capacity(masked.len());
         while let Some(c) = rest.chars().next() {
