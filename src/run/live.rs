@@ -144,7 +144,8 @@ pub fn watch(
     let mut driver = Driver::new(&watch.disrupt, &chosen)?;
 
     let towards = plans.iter().flat_map(wire_addresses).next();
-    let (mut remotes, streams) = Remotes::start(watch, towards, prompt, observer, interrupted)?;
+    let (mut remotes, streams) =
+        Remotes::start(watch, towards, &clients, prompt, observer, interrupted)?;
     let phases = Phases::default();
     let patience = remotes.control_patience();
     let ends = service_ends(&plans);
