@@ -55,7 +55,7 @@ pub(super) struct Check {
     /// Take something away while the client works, and put it back: cut, reconnect, rekey, route, hosts,
     /// resolver=ADDRESS, ipv6. One after the other, each after two seconds of calm.
     #[cfg(feature = "live")]
-    #[arg(long, value_name = "STEP,...", value_delimiter = ',')]
+    #[arg(long, value_name = "STEP,...", value_delimiter = ',', conflicts_with = "read")]
     pub(super) disrupt: Vec<crate::run::Step>,
 
     /// How long each disruption lasts. Default: 4s.
@@ -64,7 +64,7 @@ pub(super) struct Check {
     pub(super) disrupt_for: Option<Duration>,
 
     /// Put back what an earlier run that was killed has disrupted, and do nothing else.
-    #[arg(long = "undo-disruptions")]
+    #[arg(long = "undo-disruptions", conflicts_with_all = ["targets", "read", "traffic"])]
     pub(super) undo_disruptions: bool,
 
     /// Length of the window: 60s, 5m, 1h. Default: until Ctrl-C at a terminal, else 60s; with a COMMAND, until it ends.
@@ -390,6 +390,21 @@ mod tests {
         assert!(matches!(args.command, Some(Sub::Target { .. })));
         assert_eq!(args.common.config, Some(PathBuf::from("a.toml")));
         assert_eq!(args.check, Check::default());
+    }
+
+    #[test]
+    fn what_would_be_passed_over_in_silence_is_refused() {
+        // Status 0 means PASS: putting back must not be taken for a check, nor a recording for a run with disruptions.
+        for wrong in [
+            "--undo-disruptions --expect-encrypted dasher",
+            "--undo-disruptions -r a.pcapng",
+            #[cfg(feature = "live")]
+            "--expect-encrypted dasher -r a.pcapng --disrupt cut",
+        ] {
+            let words = std::iter::once("tunnelcheck").chain(wrong.split(' '));
+            assert!(Args::try_parse_from(words).is_err(), "{wrong}");
+        }
+        assert!(Args::try_parse_from(["tunnelcheck", "--undo-disruptions"]).is_ok());
     }
 
     #[test]

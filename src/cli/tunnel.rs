@@ -32,7 +32,7 @@ pub(super) struct TunnelArgs {
     #[arg(value_name = "TARGET")]
     name: String,
 
-    /// Say how the tunnel stands that another process keeps up.
+    /// Say how the tunnel stands that another process keeps up. Exit status: 0 up, 3 there and not up, 2 none.
     #[arg(long, conflicts_with = "print_unit")]
     status: bool,
 

@@ -2,7 +2,7 @@
 
 use super::check::{Check, Outcome, Remedy};
 use super::facts::{Facts, quoted, towards};
-use crate::machine::{AnsweredBy, Family, LineEnds, Lookup, is_answering};
+use crate::machine::{AnsweredBy, Family, HostsLine, LineEnds, Lookup, is_answering};
 use crate::model::{TunnelMode, Vantage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -279,14 +279,18 @@ fn remedy(facts: &Facts, host: &Host, bad: &[(&Lookup, Way)], silent: &[&Lookup]
         })
         .collect();
     if !lines.is_empty() {
-        // Only our names leave the line: it may name other hosts as well.
-        let edit: Vec<String> = lines.iter().map(|line| format!("{line}s/^/# /")).collect();
+        let edits: Vec<String> = facts
+            .resolver
+            .hosts
+            .iter()
+            .filter(|it| lines.contains(&it.line))
+            .map(|line| taking_out(line, &host.names))
+            .collect();
         remedy = remedy.then("cp /etc/hosts /tmp/hosts.before").then(format!(
-            "sed '{}' /tmp/hosts.before | {}",
-            edit.join(";"),
+            "sed {} /tmp/hosts.before | {}",
+            quoted(&edits.join(";")),
             facts.root("tee /etc/hosts >/dev/null")
         ));
-        remedy = keep_others(facts, host, &lines, remedy);
     }
     let mut to_add: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     // Forms that lead nowhere now may lead past the tunnel tomorrow: they are aliased as well.
@@ -304,7 +308,8 @@ fn remedy(facts: &Facts, host: &Host, bad: &[(&Lookup, Way)], silent: &[&Lookup]
             names.push(name);
         }
     }
-    if facts.resolver.hosts_ends == LineEnds::LastOpen && lines.is_empty() && !to_add.is_empty() {
+    // An editor of streams may leave the last line open, too.
+    if facts.resolver.hosts_ends == LineEnds::LastOpen && !to_add.is_empty() {
         remedy = remedy.then(format!("echo | {}", facts.root("tee -a /etc/hosts >/dev/null")));
     }
     for (address, names) in to_add {
@@ -325,22 +330,41 @@ fn remedy(facts: &Facts, host: &Host, bad: &[(&Lookup, Way)], silent: &[&Lookup]
     remedy
 }
 
-/// Names of other hosts on lines that are taken out are kept on lines of their own.
-fn keep_others(facts: &Facts, host: &Host, lines: &BTreeSet<usize>, mut remedy: Remedy) -> Remedy {
-    for line in facts.resolver.hosts.iter().filter(|it| lines.contains(&it.line)) {
-        let is_ours = |name: &&String| host.names.iter().any(|it| it.eq_ignore_ascii_case(name));
-        let others: Vec<&str> =
-            line.names.iter().filter(|name| !is_ours(name)).map(String::as_str).collect();
-        if !others.is_empty() {
-            let kept = format!("{} {}", line.address, others.join(" "));
-            remedy = remedy.then(format!(
-                "echo {} | {}",
-                quoted(&kept),
-                facts.root("tee -a /etc/hosts >/dev/null")
-            ));
-        }
+/// The commands of sed that take names out of a line: the whole line where it has no other, else these names alone. Those
+/// of another host may be taken out of the same line before or after.
+fn taking_out(line: &HostsLine, names: &[String]) -> String {
+    let is_ours = |name: &&String| {
+        let bare = name.strip_suffix('.').unwrap_or(name);
+        names.iter().any(|it| it.strip_suffix('.').unwrap_or(it).eq_ignore_ascii_case(bare))
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = line.names.iter().partition(is_ours);
+    let number = line.line;
+    if others.is_empty() {
+        return format!("{number}s/^/# /");
     }
-    remedy
+    let edits: Vec<String> = ours
+        .into_iter()
+        .flat_map(|name| {
+            let name = literally(name);
+            [
+                format!("{number}s/[[:space:]]{name}\\([[:space:]#]\\)/\\1/"),
+                format!("{number}s/[[:space:]]{name}$//"),
+            ]
+        })
+        .collect();
+    edits.join(";")
+}
+
+/// A text as a pattern of sed that fits it and nothing else.
+fn literally(text: &str) -> String {
+    let special = |c: char| r"\.*[]^$/".contains(c);
+    text.chars().fold(String::new(), |mut out, c| {
+        if special(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
 }
 
 fn list(addresses: &BTreeSet<IpAddr>) -> String {
@@ -378,6 +402,44 @@ mod tests {
         );
         assert_eq!(forms("dasher"), ["dasher", "dasher.", "DASHER"]);
         assert!(forms("10.0.0.1").is_empty() && forms("localhost").is_empty());
+    }
+
+    /// What sed makes of a hosts file.
+    fn sed(script: &str, text: &str) -> String {
+        use std::io::Write as _;
+        let mut child = std::process::Command::new("sed")
+            .arg(script)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{script}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_names_of_two_hosts_leave_one_line_whichever_goes_first() {
+        let text = "127.0.0.1 localhost\n\
+                    10.77.1.30\tdnd.dartmouth.edu dasher.dartmouth.edu. DND news.dartmouth.edu xdnd#dnd\n\
+                    10.77.1.30 dnd dnd.dartmouth.edu\n";
+        let left = "127.0.0.1 localhost\n\
+                    10.77.1.30 news.dartmouth.edu xdnd#dnd\n# 10.77.1.30 dnd dnd.dartmouth.edu\n";
+        let lines = crate::machine::parse_hosts(text);
+        let script = |name: &str| {
+            let names = forms(name);
+            let own = lines.iter().skip(1).map(|line| taking_out(line, &names));
+            own.filter(|it| !it.is_empty()).collect::<Vec<_>>().join(";")
+        };
+        let (dnd, dasher) = (script("dnd.dartmouth.edu"), script("dasher.dartmouth.edu"));
+        for order in [[&dnd, &dasher], [&dasher, &dnd]] {
+            let mut now = text.to_owned();
+            for script in order {
+                now = sed(script, &now);
+            }
+            assert_eq!(now, left, "{order:?}");
+        }
     }
 
     #[test]

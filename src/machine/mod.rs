@@ -39,7 +39,7 @@ pub use files::{HostsLine, lines_of, parse_hosts, parse_name_servers, parse_nssw
 pub use firewall::{Rules, parse_iptables, parse_nft, read_rules};
 pub use lookup::{AnsweredBy, Family, LineEnds, Lookup, Resolver, ends_within};
 pub use lsof::{parse_lsof, parse_ps};
-pub use resolve::{ask, fill_addresses, is_answering};
+pub use resolve::{ask, ask_again, fill_addresses, is_answering, to_be_asked};
 pub use socket::{Key, Socket, State, Transport, parse_table};
 pub use watch::{Scout, Watcher};
 

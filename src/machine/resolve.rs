@@ -4,7 +4,7 @@
 //! the client uses the tunnel. Where it does, the name servers are asked directly.
 
 use super::files::parse_name_servers;
-use crate::model::Target;
+use crate::model::{Service, Target};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub fn fill_addresses(target: &mut Target) {
         target.gateway_addresses = addresses_of(host, true);
     }
     for service in &mut target.services {
-        if service.addresses.is_empty() && !is_gateway_itself(&service.host) {
+        if is_to_be_asked(service) {
             service.addresses = addresses_of(&service.host, false);
         }
     }
@@ -31,6 +31,32 @@ pub fn fill_addresses(target: &mut Target) {
             exempt.addresses = addresses_of(&exempt.host, false);
         }
     }
+}
+
+/// The services whose names `fill_addresses` is going to ask for, by their places in the list.
+#[must_use]
+pub fn to_be_asked(target: &Target) -> Vec<usize> {
+    let services = target.services.iter().enumerate();
+    services.filter(|(_, service)| is_to_be_asked(service)).map(|(index, _)| index).collect()
+}
+
+/// Asks for these services once more, and adds what is new: a name may have moved while the window was open, and a client
+/// that goes there goes past the tunnel. `others`: name servers that were used beside the system's own meanwhile. The
+/// gateway and what is exempt are not widened.
+pub fn ask_again(target: &mut Target, asked: &[usize], others: &[IpAddr]) {
+    for index in asked {
+        let Some(service) = target.services.get_mut(*index) else { continue };
+        add(&mut service.addresses, &addresses_of(&service.host, false));
+        for server in others {
+            let mut there = ask(&service.host, &[*server]);
+            there.retain(|ip| !ip.to_canonical().is_loopback());
+            add(&mut service.addresses, &there);
+        }
+    }
+}
+
+fn is_to_be_asked(service: &Service) -> bool {
+    service.addresses.is_empty() && !is_gateway_itself(&service.host)
 }
 
 /// Whether a service's host, as the gateway knows it, is the gateway.

@@ -1,14 +1,14 @@
 //! The live check: capture armed and proven, then the tunnel, then the traffic; stopped in the opposite order.
 
 use crate::inspect::News;
-use crate::machine::{Transport, Watcher, explain_names, fill_addresses};
+use crate::machine::{Transport, Watcher, ask_again, explain_names, fill_addresses, to_be_asked};
 use crate::model::{
     ForwardRecord, MachineRecord, Phase, Stage, TunnelMode, TunnelRecord, Vantage, WindowRecord,
 };
 use crate::run::annotation::{Tail, add};
 use crate::run::control::Control;
 use crate::run::dial::tunnel_spec;
-use crate::run::disrupt::{Disrupt, Driver, Scene, recover};
+use crate::run::disrupt::{Disrupt, Driver, Scene, Step, recover};
 use crate::run::lookout::Lookout;
 use crate::run::phases::Phases;
 use crate::run::pipeline::unite_all;
@@ -131,12 +131,13 @@ pub fn watch(
     for line in recover()? {
         observer.progress(&Progress::Said(&line));
     }
+    let asked: Vec<Vec<usize>> = plans.iter().map(|plan| to_be_asked(&plan.target)).collect();
     for plan in &mut plans {
         prepare(plan)?;
     }
     let chosen = choose_interfaces(&plans, watch)?;
     let destinations = control_destinations(&plans, &chosen, watch.from.len());
-    let unwatched = unwatched_routes(&plans, &chosen, &destinations);
+    let mut unwatched = unwatched_routes(&plans, &chosen, &destinations);
     let clients = own_addresses()?;
     let through_tunnel = plans.iter().any(|plan| plan.target.tunnel == TunnelMode::Builtin);
     let count = u32::try_from(chosen.len() + watch.from.len()).unwrap_or(u32::MAX);
@@ -144,7 +145,8 @@ pub fn watch(
     let mut driver = Driver::new(&watch.disrupt, &chosen)?;
 
     let towards = plans.iter().flat_map(wire_addresses).next();
-    let (mut remotes, streams) = Remotes::start(watch, towards, prompt, observer, interrupted)?;
+    let (mut remotes, streams) =
+        Remotes::start(watch, towards, &clients, prompt, observer, interrupted)?;
     let phases = Phases::default();
     let patience = remotes.control_patience();
     let ends = service_ends(&plans);
@@ -199,6 +201,8 @@ pub fn watch(
         excluded: remotes.own_conns().to_vec(),
         vantages: remotes.finish(chosen.len(), ended, &mut seen),
     };
+    locate_again(&mut plans, &asked, &watch.disrupt);
+    add_new(&mut unwatched, unwatched_routes(&plans, &chosen, &destinations));
     let machine = ask_machine(&plans, lookout, watcher);
     let losses = total(&seen.losses_each);
 
@@ -241,6 +245,27 @@ fn prepare(plan: &mut Plan) -> Result<(), RunError> {
         });
     }
     Ok(())
+}
+
+/// Adds what is not there yet.
+fn add_new(known: &mut Vec<String>, more: Vec<String>) {
+    for text in more {
+        if !known.contains(&text) {
+            known.push(text);
+        }
+    }
+}
+
+/// Asks once more where the services are that only their names tell, also of the name servers that a disruption put in.
+fn locate_again(plans: &mut [Plan], asked: &[Vec<usize>], disrupt: &Disrupt) {
+    let servers = disrupt.steps.iter().filter_map(|step| match step {
+        Step::Resolver(server) => Some(*server),
+        _ => None,
+    });
+    let servers: Vec<IpAddr> = servers.collect();
+    for (plan, asked) in plans.iter_mut().zip(asked) {
+        ask_again(&mut plan.target, asked, &servers);
+    }
 }
 
 /// The addresses to whose interfaces the packets of a target would go: its gateway's first, then its services'.

@@ -78,17 +78,24 @@ impl Session {
         prompt: &mut dyn Prompt,
         interrupted: &AtomicBool,
     ) -> Result<Self, RunError> {
+        let refused = |reason: String, remedy: &str| RunError::Vantage {
+            place: elsewhere.place.clone(),
+            reason,
+            remedy: remedy.to_owned(),
+        };
+        if let Some(name) = elsewhere.interface.as_ref().filter(|it| !script::is_interface_name(it))
+        {
+            return Err(refused(
+                format!("{name:?} is no name of an interface"),
+                "write --from USER@HOST:eth0; a port of ssh belongs into a Host block of ~/.ssh/config",
+            ));
+        }
         let spec = spec_of(&elsewhere.place, &elsewhere.ssh, accept_host_keys);
         let up = Tunnel::bind(spec).and_then(|bound| bound.up_unless(prompt, interrupted));
         let tunnel = up.map_err(|error| match error {
             TunnelError::Interrupted => RunError::Interrupted,
             error => error.into(),
         })?;
-        let refused = |reason: String, remedy: &str| RunError::Vantage {
-            place: elsewhere.place.clone(),
-            reason,
-            remedy: remedy.to_owned(),
-        };
         let facts = ask(&tunnel, towards).map_err(|reason| {
             refused(reason, "the account there must run commands: try `ssh HOST true`")
         })?;
@@ -98,30 +105,19 @@ impl Session {
                 "install it there: sudo apt install tcpdump (or dnf, apk, brew)",
             ));
         }
-        let interface = match &elsewhere.interface {
-            Some(name) => name.clone(),
-            None => facts.default_interface(),
-        };
-        if !script::is_interface_name(&interface) {
-            return Err(refused(
-                format!("{interface:?} is no name of an interface"),
-                "write --from USER@HOST:eth0; a port of ssh belongs into a Host block of ~/.ssh/config",
-            ));
-        }
+        let interface = elsewhere.interface.clone().unwrap_or_else(|| facts.default_interface());
         Ok(Self { place: elsewhere.place.clone(), tunnel, facts, interface })
     }
 
-    /// Our connection to it: as we see it, and as it does. A NAT between makes two of them.
-    pub(super) fn own_conns(&self) -> Vec<ConnId> {
-        let end = |at: SocketAddr| Endpoint { ip: at.ip().to_canonical(), port: at.port() };
-        let conn = |(orig, resp)| ConnId { orig: end(orig), resp: end(resp), proto: Proto::TCP };
-        let mut conns = vec![conn(self.tunnel.local_remote())];
-        if let Some(seen) = self.facts.connection.map(conn)
-            && !conns.contains(&seen)
-        {
-            conns.push(seen);
-        }
-        conns
+    /// Our connection to it, as we see it.
+    pub(super) fn own_conn(&self) -> ConnId {
+        conn_of(self.tunnel.local_remote())
+    }
+
+    /// The same as the machine says that it sees it, where a NAT or a jump host makes another one of it. `here`: the
+    /// addresses of this machine. Its word alone does not take another connection of ours out of sight.
+    pub(super) fn own_conn_there(&self, here: &[IpAddr]) -> Option<ConnId> {
+        believed(self.own_conn(), conn_of(self.facts.connection?), here)
     }
 
     /// Starts its tcpdump without our own connections, and waits until it listens.
@@ -274,6 +270,17 @@ impl Remote {
     }
 }
 
+fn conn_of((orig, resp): (SocketAddr, SocketAddr)) -> ConnId {
+    let end = |at: SocketAddr| Endpoint { ip: at.ip().to_canonical(), port: at.port() };
+    ConnId { orig: end(orig), resp: end(resp), proto: Proto::TCP }
+}
+
+/// A connection that another machine says is ours, where it may be: one that comes from this machine has our own end.
+fn believed(own: ConnId, said: ConnId, here: &[IpAddr]) -> Option<ConnId> {
+    let is_here = here.iter().any(|ip| ip.to_canonical() == said.orig.ip);
+    (said != own && (said.orig == own.orig || !is_here)).then_some(said)
+}
+
 /// Asks the machine what it has; `Err` in words.
 fn ask(tunnel: &Tunnel, towards: Option<IpAddr>) -> Result<Facts, String> {
     let mut exec = tunnel.exec(&script::facts(towards)).map_err(|error| error.to_string())?;
@@ -310,4 +317,32 @@ fn ask(tunnel: &Tunnel, towards: Option<IpAddr>) -> Result<Facts, String> {
         "it does not answer our questions{}{said}",
         if said.is_empty() { "" } else { ": " }
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_machine_says_hides_no_other_connection_of_this_one() {
+        let conn = |orig: &str, resp: &str| conn_of((orig.parse().unwrap(), resp.parse().unwrap()));
+        let own = conn("10.77.0.10:40000", "10.77.0.99:22");
+        let here = ["10.77.0.10".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        let believed = |said| believed(own, said, &here);
+        assert_eq!(believed(own), None);
+        // Another address of the machine behind a NAT; our own address behind one; a jump host.
+        for right in [
+            conn("10.77.0.10:40000", "192.168.0.9:2222"),
+            conn("203.0.113.7:1024", "10.77.0.99:22"),
+            conn("10.77.0.20:50000", "10.77.0.99:22"),
+        ] {
+            assert_eq!(believed(right), Some(right));
+        }
+        for wrong in [
+            conn("10.77.0.10:40001", "10.77.1.30:2151"),
+            conn("[::ffff:10.77.0.10]:40001", "10.77.0.99:22"),
+        ] {
+            assert_eq!(believed(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -31,6 +31,7 @@ impl Remotes {
     pub(super) fn start(
         watch: &Watch,
         towards: Option<IpAddr>,
+        here: &[IpAddr],
         prompt: &mut dyn Prompt,
         observer: &mut dyn Observer,
         interrupted: &AtomicBool,
@@ -41,10 +42,12 @@ impl Remotes {
             let accepted = &watch.accept_host_keys;
             sessions.push(Session::open(elsewhere, towards, accepted, prompt, interrupted)?);
         }
-        let own_conns: Vec<ConnId> = sessions.iter().flat_map(Session::own_conns).collect();
+        let own_conns: Vec<ConnId> = sessions.iter().map(Session::own_conn).collect();
+        let there = sessions.iter().filter_map(|session| session.own_conn_there(here));
+        let left_out: Vec<ConnId> = own_conns.iter().copied().chain(there).collect();
         let (mut all, mut streams) = (Vec::new(), Vec::new());
         for session in sessions {
-            let (remote, stream) = session.start(&own_conns)?;
+            let (remote, stream) = session.start(&left_out)?;
             all.push(remote);
             streams.push(stream);
         }
@@ -56,7 +59,7 @@ impl Remotes {
         if self.all.is_empty() { CONTROL_PATIENCE } else { REMOTE_PATIENCE }
     }
 
-    /// Our own connections to them.
+    /// Our own connections to them, as we see them: what another machine says decides nothing.
     pub(super) fn own_conns(&self) -> &[ConnId] {
         &self.own_conns
     }

@@ -3,8 +3,8 @@
 use super::case::Case;
 use super::judgement::Role;
 use crate::model::{
-    ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Rule, Service, Target,
-    TunnelMode, Uid, Vantage,
+    Class, ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Rule, Service,
+    Target, TunnelMode, Uid, Vantage,
 };
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -357,7 +357,9 @@ impl<'a> Scope<'a> {
         if !at_service && (tokens.is_control(conn) || is_control_of_another_run(conn)) {
             return Place::Control;
         }
-        if excluded.contains(id) || excluded.contains(&back) {
+        // They are SSH: what is readable is none of them, whatever a recording says.
+        let is_readable = matches!(conn.class, Class::Cleartext | Class::Upgraded);
+        if !is_readable && (excluded.contains(id) || excluded.contains(&back)) {
             return Place::Excluded;
         }
         // Either end may be the server: who opened a conn is a guess where its start was not seen.

@@ -3,6 +3,7 @@
 use crate::check::{FAIL, INCONCLUSIVE, PASS, run_with};
 use crate::target::TargetFile;
 use crate::world::lab;
+use std::fs;
 
 const ROOT: &str = "root@10.77.0.20";
 
@@ -28,6 +29,32 @@ fn a_service_beside_a_used_tunnel_fails_and_is_named() {
         .expect(FAIL)
         .claim("no-bypass", "broken", "bypass")
         .tells("the client reached the service \\\"mail\\\" beside the tunnel");
+}
+
+#[test]
+fn a_service_whose_name_moves_while_it_is_watched_is_found() {
+    let Some((world, _one)) = lab() else { return };
+    let config = TargetFile::blitzmail(world, ROOT).write(world);
+    // Where the services are, their names alone tell; what is said holds no identifier, and no name is asked on the wire.
+    let text = fs::read_to_string(&config).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with("address = "));
+    fs::write(&config, lines.fold(String::new(), |all, line| all + line + "\n")).unwrap();
+    let names = |at: &str| {
+        format!(
+            "127.0.0.1 localhost\n10.77.0.20 nimbus.dartmouth.edu\n{at} dnd.dartmouth.edu dasher.dartmouth.edu\n"
+        )
+    };
+    let moved = names("10.77.1.30").replace('\n', "\\n");
+    let line = format!(
+        "$T lab user dnd@127.0.0.1:902 blitzmail@127.0.0.1:2151; printf '{moved}' >/etc/hosts; \
+         exec 3<>/dev/tcp/dasher.dartmouth.edu/2151; echo 'a letter that anybody can read' >&3; sleep 0.3"
+    );
+    world.with_client_hosts(&names("10.77.1.31"), || {
+        run_with(world, &config, &[], &line)
+            .expect(FAIL)
+            .claim("no-bypass", "broken", "bypass")
+            .tells("10.77.1.30");
+    });
 }
 
 #[test]

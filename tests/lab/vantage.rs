@@ -142,6 +142,31 @@ fn a_bypass_fails_wherever_it_is_seen_from() {
     run_with(world, &snooper.target, &options, THROUGH).expect(PASS);
 }
 
+/// A machine that says that its login came by the very connection by which the client goes past the tunnel.
+#[test]
+fn what_another_machine_calls_our_login_hides_no_bypass() {
+    let Some((world, _one)) = lab() else { return };
+    let lie = "ForceCommand SSH_CONNECTION=\"10.77.0.10 40321 10.77.1.30 2151\" sh -c \"$SSH_ORIGINAL_COMMAND\"";
+    let snooper = Snooper::start(world, lie);
+    let options = snooper.options(&["snooper:eth0"]);
+    // No identifier is in it: the connection alone tells.
+    let direct =
+        "exec 3<>/dev/tcp/10.77.1.30/2151; echo 'a letter that anybody can read' >&3; sleep 0.3";
+    let from = format!(
+        "old=$(cat /proc/sys/net/ipv4/ip_local_port_range); \
+                        echo 40321 40321 >/proc/sys/net/ipv4/ip_local_port_range; ({direct}); \
+                        echo $old >/proc/sys/net/ipv4/ip_local_port_range; {THROUGH}"
+    );
+    let answer = run_with(world, &snooper.target, &options, &from)
+        .expect(FAIL)
+        .claim("no-bypass", "broken", "bypass")
+        .claim("no-cleartext", "broken", "cleartext");
+    let json = answer.json();
+    let conns = list(&json["targets"][0]["conns"]);
+    let seen = conns.iter().filter(|conn| conn["role"] == "service mail").count();
+    assert_eq!(seen, 2, "both vantages show it: {}", answer.told());
+}
+
 #[test]
 fn a_vantage_behind_a_jump_host_and_on_the_gateway_passes() {
     let Some((world, _one)) = lab() else { return };

@@ -214,6 +214,18 @@ fn our_own_other_conns_are_set_aside_by_their_exact_ends() {
 }
 
 #[test]
+fn a_readable_conn_is_none_of_our_own_whatever_is_said_of_its_ends() {
+    let judgement = with(live(), |w| {
+        let direct = readable(tcp((CLIENT, 50_000), (MAIL, 2151)), "blitzmail");
+        w.window.excluded.push(direct.record.id);
+        w.add(direct);
+    });
+    assert_eq!(judgement.verdict, Fail);
+    assert_eq!(judgement.outcome(NoBypass), Broken);
+    assert_eq!(judgement.outcome(NoCleartext), Broken);
+}
+
+#[test]
 fn the_gateways_own_leg_is_no_bypass() {
     let judgement = with(live(), |w| {
         w.add(readable(tcp((GATEWAY, 50_000), (MAIL, 2151)), "blitzmail"));
