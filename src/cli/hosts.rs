@@ -54,6 +54,10 @@ pub(super) fn hosts(args: &HostsArgs, common: &Common) -> anyhow::Result<Exit> {
         text_alone("hosts --revert", common)?;
         // By its name alone: the target itself may be gone by now.
         let edit = revert(&args.hosts_file, &args.name)?;
+        if edit.how == How::Unchanged {
+            // Nothing to take out: a name that no target has is a slip of the pen.
+            load(&args.name, &overrides(common), &Environment::from_process())?;
+        }
         tell(&edit, args, common, ("not there", "taken out of"))?;
         return Ok(Exit::Pass);
     }

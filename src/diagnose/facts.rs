@@ -287,6 +287,7 @@ mod tests {
             host: "mail.example".to_owned(),
             port: 110,
             addresses: vec![],
+            is_by_name: true,
             listen: None,
             aliases: vec![],
             is_udp: false,

@@ -1,6 +1,7 @@
 //! Why a hosts file was left as it was.
 
 use super::text::Conflict;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -146,10 +147,11 @@ impl HostsError {
                 "move your own lines out of lines {first} to {last} and delete the rest of them by hand, then try again; nothing was changed"
             ),
             Self::Foreign { conflicts } => {
-                let lines: Vec<String> =
-                    conflicts.iter().map(|conflict| conflict.line.to_string()).collect();
+                let lines: BTreeSet<usize> = conflicts.iter().map(|conflict| conflict.line).collect();
+                let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
                 format!(
-                    "take the name out of line {} or put a # in front of it, then try again; nothing was changed",
+                    "take the names out of line {}, not the line where others stand in it, then try again \
+                     (`tunnelcheck diagnose TARGET` prints the commands); nothing was changed",
                     lines.join(", ")
                 )
             }

@@ -27,6 +27,7 @@ fn service(name: &str, host: &str, port: u16, listen: &str) -> Service {
         host: host.to_owned(),
         port,
         addresses: Vec::new(),
+        is_by_name: true,
         listen: (!listen.is_empty()).then(|| listen.parse().unwrap()),
         aliases: Vec::new(),
         is_udp: false,

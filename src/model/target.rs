@@ -28,6 +28,9 @@ pub struct Service {
     pub port: u16,
     /// Where it is on the wire, as far as is known: from the target file, or resolved by run. May be empty.
     pub addresses: Vec<IpAddr>,
+    /// The target gives no address and the host is none: its name alone says where it is, and a name may lead to several places,
+    /// to another one every time.
+    pub is_by_name: bool,
     /// Mouth of its forward, where it has one.
     pub listen: Option<SocketAddr>,
     /// Other names of the host, lower case without trailing dots, without doubles.

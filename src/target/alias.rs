@@ -162,6 +162,7 @@ fn services(
             host: host.clone(),
             port: forward.port,
             addresses: literal.into_iter().collect(),
+            is_by_name: super::check::is_name(&host),
             listen: Some(listen),
             aliases: Vec::new(),
             is_udp: false,

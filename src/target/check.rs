@@ -149,6 +149,11 @@ pub(super) fn name(text: &str) -> Result<String, Fault> {
     }
 }
 
+/// Whether a host is a name that may lead to another machine: no address, and not this one.
+pub(super) fn is_name(host: &str) -> bool {
+    host != "localhost" && host.parse::<std::net::IpAddr>().is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,11 +81,13 @@ impl Builder<'_> {
                 Some(self.checked("service.listen", at, |text| check::listen(text, every))?)
             }
         };
+        let addresses = self.addresses_or_literal("service.address", &raw.address, &host)?;
         Ok(Service {
             name: self.checked("service.name", &raw.name, check::name)?,
             kind: kind.to_owned(),
             port: self.checked("service.port", &raw.port, check::port)?,
-            addresses: self.addresses_or_literal("service.address", &raw.address, &host)?,
+            is_by_name: addresses.is_empty() && check::is_name(&host),
+            addresses,
             host,
             listen,
             aliases,

@@ -45,6 +45,20 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
         if scope.is_exempt(service) {
             continue;
         }
+        if service.is_by_name && !at.is_empty() {
+            let mut reason = Reason::new(
+                "service-may-be-elsewhere",
+                format!(
+                    "the service \"{}\" is known by its name alone, which may lead to more places than {}",
+                    service.name,
+                    list(at)
+                ),
+            )
+            .with_next("write the address of each place into the target: address = [...]; or exempt the other host");
+            if suspects(scope, service, &mut reason) {
+                sheet.unproven(reason);
+            }
+        }
         if at.is_empty() {
             let mut reason = address_unknown(case, service);
             suspects(scope, service, &mut reason);
@@ -196,27 +210,29 @@ fn shape(case: &Case<'_>, placed: &Placed<'_>) -> String {
     format!("{what}, {frames}")
 }
 
-/// Adds conns of the client to the service's port that speak its protocol, to an address that nobody named.
-fn suspects(scope: &Scope<'_>, service: &Service, reason: &mut Reason) {
-    let suspects: Vec<_> = scope
-        .conns
-        .iter()
-        .filter(|placed| {
-            let id = &placed.conn.record.id;
-            placed.place == Place::Elsewhere
-                && !placed.inside
-                && placed.client_dir == Some(Direction::OrigToResp)
-                && id.resp.port == service.port
-                && id.proto.has_ports()
-                && (placed.conn.dialect == Some(service.kind.as_str())
-                    || placed.conn.class == Class::Cleartext)
-        })
-        .collect();
-    let Some(first) = suspects.first() else { return };
+/// Adds conns of the client to the service's port that speak its protocol, to an address that nobody named; whether there are
+/// any.
+fn suspects(scope: &Scope<'_>, service: &Service, reason: &mut Reason) -> bool {
+    let suspects: Vec<_> =
+        scope.conns.iter().filter(|placed| is_suspect(placed, service)).collect();
+    let Some(first) = suspects.first() else { return false };
     let (uid, id) = (first.uid(), first.conn.record.id);
     let suspect = format!("; {uid} {id} speaks to its port and is a suspect");
     reason.text.push_str(&suspect);
     reason.uids.extend(suspects.iter().take(Reason::MAX_UIDS).map(|placed| placed.uid()));
+    true
+}
+
+/// Whether a conn may be the client's way to a service at an address that nobody named.
+pub(super) fn is_suspect(placed: &Placed<'_>, service: &Service) -> bool {
+    let id = &placed.conn.record.id;
+    placed.place == Place::Elsewhere
+        && !placed.inside
+        && placed.client_dir == Some(Direction::OrigToResp)
+        && id.resp.port == service.port
+        && id.proto.has_ports()
+        && (placed.conn.dialect == Some(service.kind.as_str())
+            || placed.conn.class == Class::Cleartext)
 }
 
 fn list(addresses: &std::collections::BTreeSet<std::net::IpAddr>) -> String {

@@ -103,6 +103,7 @@ pub(crate) fn service(name: &str, kind: &str, port: u16) -> Service {
         host: "dasher.dartmouth.edu".to_owned(),
         port,
         addresses: vec![ip(MAIL)],
+        is_by_name: false,
         listen: Some(SocketAddr::new(ip("127.0.0.1"), port)),
         aliases: vec!["dasher".to_owned()],
         is_udp: false,

@@ -4,6 +4,7 @@
 //! are met anywhere. So the conns are read twice: first to meet the client, then to keep what matters. What is not kept is
 //! folded into counts where no claim asks anything of it, and forbids a PASS where one does.
 
+use super::bypass;
 use super::carried::{Proof, proof};
 use super::case::{Case, Rest};
 use super::coverage::{conflict_in_clear, is_unread, missed_in_clear};
@@ -184,6 +185,11 @@ impl<'a> Sieve<'a> {
             if lost || is_unread(conn) || !placed.inside && (named || has(Rule::Identifier)) {
                 return true;
             }
+        }
+        let services = &self.case.target.services;
+        if services.iter().any(|service| service.is_by_name && bypass::is_suspect(placed, service))
+        {
+            return true;
         }
         if is_bystander || placed.inside || !placed.in_scope() {
             return false;

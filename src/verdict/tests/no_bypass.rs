@@ -128,6 +128,25 @@ fn a_service_whose_address_is_unknown_names_a_suspect() {
 }
 
 #[test]
+fn a_service_known_by_its_name_alone_may_be_where_its_protocol_is_spoken() {
+    let to_another = |is_by_name: bool, class: Class| {
+        with(live(), |w| {
+            w.target.services[1].is_by_name = is_by_name;
+            let mut other = readable(tcp((CLIENT, 50_000), (OTHER, 902)), "ftp");
+            other.class = class;
+            w.add(other);
+        })
+    };
+    let judgement = to_another(true, Class::Cleartext);
+    let reason = &judgement.row(NoBypass).unwrap().reasons[0];
+    assert_eq!((judgement.verdict, reason.code), (Inconclusive, "service-may-be-elsewhere"));
+    assert!(reason.text.contains("suspect") && !reason.uids.is_empty(), "{reason:?}");
+    // Its addresses are written down; what is spoken there is neither readable nor its protocol.
+    assert_eq!(to_another(false, Class::Cleartext).verdict, Pass);
+    assert_eq!(to_another(true, Class::Opaque).verdict, Pass);
+}
+
+#[test]
 fn icmp_between_client_and_service_is_listed_and_no_bypass() {
     let judgement = with(live(), |w| {
         let mut ping = conn(Proto::ICMP, (CLIENT, 0), (MAIL, 0));

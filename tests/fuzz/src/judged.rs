@@ -31,6 +31,7 @@ pub(crate) fn plan() -> Plan {
         host: "dasher.dartmouth.edu".to_owned(),
         port: 110,
         addresses: vec![[10, 77, 1, 30].into()],
+        is_by_name: false,
         listen: None,
         aliases: Vec::new(),
         is_udp: false,
