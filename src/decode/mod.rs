@@ -86,6 +86,14 @@ enum Stop {
 }
 
 impl Decoder {
+    /// One of so many that read a capture side by side, one for each vantage: what fragments may take is divided.
+    #[must_use]
+    pub fn share(decoders: usize) -> Self {
+        let mut decoder = Self::default();
+        decoder.levels.iter_mut().for_each(|level| level.share(decoders));
+        decoder
+    }
+
     /// Reads one frame. Ends in exactly one of: a segment, a held fragment, one more in `Coverage::link_only`,
     /// or one more in `Coverage::undecoded`. (A segment may come with a count in `undecoded` about a part of it.)
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Decoded<'a> {

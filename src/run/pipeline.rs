@@ -139,7 +139,7 @@ impl Pipeline {
             })
         };
         Self {
-            decoder: Decoder::default(),
+            decoder: Decoder::share(lanes),
             addresses: Addresses::default(),
             shares: std::array::from_fn(share),
             next: 1,

@@ -163,6 +163,11 @@ impl Defragmenter {
         }
     }
 
+    /// Holds the part of it that is one of so many decoders'.
+    pub(super) fn share(&mut self, decoders: usize) {
+        self.max_bytes = (self.max_bytes / decoders.max(1)).max(MIN_BYTES);
+    }
+
     /// Takes a fragment. Afterwards `late` must be asked until it has nothing.
     pub(super) fn insert(
         &mut self,
