@@ -3,7 +3,7 @@
 //! The conns of each vantage are put together apart: a packet that two of them saw would be a retransmission to one conn,
 //! and would count twice as traffic. Only here they come side by side, each under a name of its own.
 
-use crate::model::{ConnId, ConnSummary, Direction, Endpoint, InterfaceRecord, Vantage};
+use crate::model::{ConnId, ConnSummary, Coverage, Direction, Endpoint, InterfaceRecord, Vantage};
 use crate::run::RunError;
 use crate::run::archive::Archive;
 use crate::run::pipeline::Analysis;
@@ -65,7 +65,8 @@ pub(super) fn side_by_side(analyses: Vec<Analysis>) -> Option<(Analysis, Others)
     let mut others = Others::default();
     let mut conns = first.conns.len();
     for one in all {
-        first.coverage.add(&one.coverage);
+        // What the search leaves out is the same at every vantage.
+        first.coverage.add(&Coverage { patterns_dropped: Vec::new(), ..one.coverage });
         first.inspection.raw_hits.extend(one.inspection.raw_hits);
         first.inspection.names.extend(one.inspection.names);
         first.inspection.sightings.extend(one.inspection.sightings.into_iter().map(|mut it| {
