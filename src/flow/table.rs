@@ -27,7 +27,7 @@ struct Slot {
 }
 
 /// Octets charged for a conn that holds nothing: its place here, in the index and in the sink's list.
-const PLACE: usize = size_of::<Slot>() + 16 + 80;
+const PLACE: usize = size_of::<Slot>() + 16 + 64;
 
 #[derive(Debug, Default)]
 struct Slots(Vec<Slot>);

@@ -130,7 +130,7 @@ enum Slot {
     /// Nothing was said yet.
     Silent(Uid, ConnId),
     /// Little was said, and nothing of it was read yet.
-    Deferred(Uid, ConnId, Deferred),
+    Deferred(Box<(Uid, ConnId, Deferred)>),
     Heard(Box<Conn>),
 }
 
@@ -349,10 +349,10 @@ impl ChunkSink for Inspector {
         let Some(place) = self.conns.get_mut(index) else { return };
         if self.is_patient {
             if let Slot::Silent(uid, id) = *place {
-                *place = Slot::Deferred(uid, id, Deferred::default());
+                *place = Slot::Deferred(Box::new((uid, id, Deferred::default())));
             }
-            if let Slot::Deferred(.., deferred) = place
-                && deferred.keep(dir, chunk, self.log.interface_id)
+            if let Slot::Deferred(waiting) = place
+                && waiting.2.keep(dir, chunk, self.log.interface_id)
             {
                 return;
             }
@@ -366,7 +366,9 @@ impl ChunkSink for Inspector {
     fn held(&self, slot: ConnSlot) -> usize {
         match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
             Some(Slot::Heard(conn)) => conn.held(),
-            Some(Slot::Deferred(.., deferred)) => deferred.held() + ALLOCATION,
+            Some(Slot::Deferred(waiting)) => {
+                size_of_val(&**waiting) + waiting.2.held() + 2 * ALLOCATION
+            }
             Some(Slot::Free | Slot::Silent(..)) | None => 0,
         }
     }
@@ -393,7 +395,7 @@ impl Slot {
     fn hear(&mut self, matcher: &Matcher, log: &mut Log) {
         let (uid, id, deferred) = match self {
             Self::Silent(uid, id) => (*uid, *id, Deferred::default()),
-            Self::Deferred(uid, id, deferred) => (*uid, *id, std::mem::take(deferred)),
+            Self::Deferred(waiting) => (waiting.0, waiting.1, std::mem::take(&mut waiting.2)),
             Self::Free | Self::Heard(_) => return,
         };
         let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));

@@ -833,5 +833,5 @@ fn a_request_longer_than_the_opening_is_http_in_any_pieces() {
 fn a_conn_stays_small() {
     // Six tallies, two scanners and the opening lie behind pointers, made on first need.
     assert!(size_of::<Conn>() <= 816, "{}", size_of::<Conn>());
-    assert!(size_of::<Slot>() <= 80, "{}", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 56, "{}", size_of::<Slot>());
 }
