@@ -212,6 +212,11 @@ impl Tally {
         self.octets
     }
 
+    /// Octets taken, and those of them that are text.
+    pub(super) const fn shares(&self) -> (u64, u64) {
+        (self.octets, self.textual)
+    }
+
     /// What the octets look like, by bounds that depend on how many there are.
     pub(super) fn look(&self) -> Look {
         if self.octets == 0 {

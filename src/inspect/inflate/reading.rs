@@ -20,6 +20,11 @@ const MAX_HELD: usize = 64;
 /// makes of random octets ends within some tens, but may be long: a few octets repeated.
 const SURE_INPUT: u64 = 128;
 
+/// Pieces of such octets that must all but a few have read as text for the conn to be called readable. What a decoder makes
+/// of random octets by the fixed codes of deflate lasts for 128 octets in one of 15 tries, and a run of one letter in it is
+/// text in a window; but a piece of which nothing else than text comes is one in a hundred.
+const SURE_PIECES: u32 = 8;
+
 /// The same behind a magic of four octets.
 const SURE_INPUT_BEHIND_MAGIC: u64 = 32;
 
@@ -78,6 +83,9 @@ struct Doubt {
     look: Tally,
     /// Octets that were read without a fault.
     passed: u64,
+    /// Pieces that were read without a fault, and those of them that were text.
+    pieces: u32,
+    textual: u32,
     zone: Zone,
 }
 
@@ -181,11 +189,13 @@ impl Body {
         outcome: &mut Outcome,
     ) {
         let Self { stages, sink, .. } = self;
+        let before = sink.doubt.as_ref().map(|doubt| doubt.look.shares());
         let result = run(stages, bytes, &mut |read| sink.take(read, from, cx, work, outcome));
         match result {
             Ok(State::More) => {
-                if let Some(doubt) = &mut self.sink.doubt {
+                if let (Some(doubt), Some(before)) = (&mut self.sink.doubt, before) {
                     doubt.passed += bytes.len() as u64;
+                    doubt.count_piece(before);
                 }
                 self.weigh(cx, outcome);
             }
@@ -271,12 +281,13 @@ impl Body {
     fn weigh(&mut self, cx: &mut Context<'_>, outcome: &mut Outcome) {
         let Some(doubt) = &mut self.sink.doubt else { return };
         let by_magic = self.coding != Coding::Zlib;
-        let is_text = doubt.is_text(by_magic);
+        // A text of the target in it is no chance; to call the conn readable takes more.
+        let (may_tell, is_text) = (doubt.is_readable(by_magic), doubt.is_text(by_magic));
         match doubt.zone {
             Zone::Sealed if self.is_done && doubt.look.octets() > 0 => {
                 outcome.is_data_in_seal = true;
             }
-            Zone::Clear if self.is_done || is_text => {
+            Zone::Clear if self.is_done || may_tell => {
                 outcome.is_text |= is_text
                     || self.is_done
                         && matches!(doubt.look.look(), Look::Readable | Look::Structured);
@@ -286,16 +297,36 @@ impl Body {
         for hit in doubt.held.drain(..) {
             (cx.tell)(Told::Hit(hit));
         }
-        if self.is_done || doubt.passed >= SURE_INPUT {
+        if self.is_done || is_text && doubt.passed >= SURE_INPUT {
             self.sink.doubt = None;
         }
     }
 }
 
 impl Doubt {
-    fn is_text(&self, by_magic: bool) -> bool {
+    /// Whether what was read looks like text somewhere.
+    fn is_readable(&self, by_magic: bool) -> bool {
         let needed = if by_magic { SURE_INPUT_BEHIND_MAGIC } else { SURE_INPUT };
         self.passed >= needed && self.look.look() == Look::Readable
+    }
+
+    /// Whether it is text beyond what chance makes.
+    fn is_text(&self, by_magic: bool) -> bool {
+        let needed = if by_magic { 1 } else { SURE_PIECES };
+        self.is_readable(by_magic)
+            && self.textual >= needed
+            && u64::from(self.textual) * 4 >= u64::from(self.pieces) * 3
+    }
+
+    /// Counts a piece; `before` is what `Tally::shares` gave in front of it. Of 64 octets one may be none of text: a
+    /// sequence of UTF-8 may be torn at both ends.
+    fn count_piece(&mut self, before: (u64, u64)) {
+        let (octets, textual) = self.look.shares();
+        let (octets, textual) = (octets - before.0, textual - before.1);
+        if octets > 0 {
+            self.pieces += 1;
+            self.textual += u32::from(textual + 3 + octets / 64 >= octets);
+        }
     }
 }
 

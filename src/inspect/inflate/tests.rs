@@ -373,6 +373,22 @@ fn random_octets_hold_no_bodies() {
     }
 }
 
+/// The fixed codes of deflate give almost any octets a meaning: one try in fifteen lasts, and now and then repeats a letter
+/// for a whole window.
+#[test]
+fn random_octets_behind_a_magic_are_no_text() {
+    let mut readable = Vec::new();
+    for seed in 1..3000 {
+        let mut octets = noise(seed, 4096);
+        octets.splice(40..43, [0x78, 0x9c, octets[42] & !7 | 0b010]);
+        let conn = read(9999, &[Say::Octets(C, octets)], 1448);
+        if conn.class != Class::Opaque || conn.unread_bodies > 0 {
+            readable.push((seed, conn.class, conn.unread_bodies));
+        }
+    }
+    assert_eq!(readable, []);
+}
+
 #[test]
 fn bombs_are_stopped_and_counted() {
     // 16 MiB of one octet, nested, and in every coding.
