@@ -30,6 +30,8 @@ pub struct Limits {
     pub max_conns: usize,
     /// Closed conns at a time, of the former. Then the one that was silent longest leaves.
     pub max_closed: usize,
+    /// Octets that they may take, as those of `state_bytes_total`, of which they are a part.
+    pub closed_bytes_total: usize,
     /// Conns of other protocols than TCP at a time, likewise.
     pub max_datagram: usize,
     /// Octets that all open conns take here and in the sink, streams aside. Then conns leave, as where there are too many.
@@ -70,6 +72,7 @@ impl Limits {
         Self {
             max_conns: self.max_conns / tables,
             max_closed: self.max_closed / tables,
+            closed_bytes_total: self.closed_bytes_total / tables,
             max_datagram: self.max_datagram / tables,
             state_bytes_total: self.state_bytes_total / tables,
             out_of_order_bytes_total: self.out_of_order_bytes_total / tables,
@@ -87,6 +90,7 @@ impl Default for Limits {
         Self {
             max_conns: 1 << 18,                 // about 70 MiB of conns
             max_closed: 1 << 13,                // some hundred ms of the busiest server
+            closed_bytes_total: 12 << 20,       // 2,000 sessions of mail, all that short ones take
             max_datagram: 1 << 13,              // a name is asked for from a port of its own
             state_bytes_total: 80 << 20,        // 50,000 short conns with payload; decoders count
             out_of_order_bytes: 4 << 20,        // a large window after one loss

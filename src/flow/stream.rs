@@ -51,6 +51,8 @@ pub(super) struct Stream {
     pub(super) anchor: Anchor,
     /// The other side acknowledged `base`.
     is_confirmed: bool,
+    /// Octets wait behind a hole. Known here, so that most segments need not look further.
+    waits: bool,
     /// Sequence number of the octet at offset 0.
     base: SeqNo,
     /// RCV.NXT as an offset: what is in front of it was handed on.
@@ -83,6 +85,7 @@ impl Default for Stream {
         Self {
             anchor: Anchor::None,
             is_confirmed: false,
+            waits: false,
             base: SeqNo(0),
             rcv_nxt: 0,
             acked: 0,
@@ -322,7 +325,7 @@ impl Stream {
 
     /// Counts a frame of the conn towards the patience with a hole that is acknowledged and has data behind it.
     pub(super) fn lose_patience<S: ChunkSink>(&mut self, out: &mut Out<'_, S>) {
-        let Some(extra) = &mut self.extra else { return };
+        let Some(extra) = self.extra.as_mut().filter(|_| self.waits) else { return };
         let Some(first) = extra.waiting.first() else { return };
         if first > self.acked {
             extra.patience = 0;
@@ -367,7 +370,7 @@ impl Stream {
         if let Some(versions) = extra.versions.take() {
             shared.version_bytes = shared.version_bytes.saturating_sub(versions.charged);
         }
-        if extra.waiting.is_empty() {
+        if !self.waits {
             self.extra = None;
             shared.tail_bytes = shared.tail_bytes.saturating_sub(EXTRA_BYTES);
         }
@@ -403,7 +406,7 @@ impl Stream {
 
     /// What waits, if anything does.
     fn waiting(&self) -> Option<&Waiting> {
-        self.extra.as_ref().map(|extra| &extra.waiting).filter(|waiting| !waiting.is_empty())
+        self.extra.as_ref().filter(|_| self.waits).map(|extra| &extra.waiting)
     }
 
     fn first_waiting(&self) -> Option<u64> {
@@ -445,6 +448,7 @@ impl Stream {
                     let Some(extra) = &mut self.extra else { return };
                     extra.patience = 0;
                     let Some(piece) = extra.waiting.pop_first(out.shared) else { return };
+                    self.waits = !extra.waiting.is_empty();
                     lost_to = lost_to.max(piece.lost_to);
                     if !piece.bytes.is_empty() {
                         self.deliver(&piece.bytes, piece.frames, out);
@@ -521,6 +525,7 @@ impl Stream {
     ) {
         let extra = self.extra(out.shared);
         let overlap = extra.waiting.hold(start, bytes, lost_to, frames, out.shared);
+        self.waits = !extra.waiting.is_empty();
         if overlap.shared > 0 {
             out.note(Event::Retransmission);
             out.conflict(overlap.differing);

@@ -20,11 +20,19 @@ struct Slot {
     /// Its kind, of which list it is.
     kind: Option<Kind>,
     is_rich: bool,
+    /// Frames with payload since what is held for it was looked at.
+    uncharged: u8,
     /// Octets charged for what is held for it elsewhere.
     held: u32,
     /// When it was put in its list, in the table's time.
     stamp: i64,
 }
+
+/// Frames with payload from which a conn that speaks is looked at again: to ask what it holds costs as much as to find it.
+const UNCHARGED: u8 = 4;
+
+/// Frames of a conn up to which it is looked at each time: most of what it holds comes with its first words.
+const CHARGED_AT_ONCE: u64 = 16;
 
 /// Octets charged for a conn that holds nothing: its place here, in the index and in the sink's list.
 const PLACE: usize = size_of::<Slot>() + 16 + 64;
@@ -73,8 +81,9 @@ pub struct ConnTable {
     /// Closed conns, and those that are not TCP.
     closed: usize,
     datagram: usize,
-    /// Octets charged for all.
+    /// Octets charged for all, and for the closed ones.
     held: usize,
+    closed_held: usize,
     /// The conns that keep more than their place.
     rich: List,
     next_uid: u64,
@@ -98,6 +107,7 @@ impl ConnTable {
             closed: 0,
             datagram: 0,
             held: 0,
+            closed_held: 0,
             rich: List::default(),
             next_uid: 1,
             now: i64::MIN,
@@ -186,8 +196,10 @@ impl ConnTable {
             self.charge(slot, sink);
         }
         let limits = self.shared.limits;
-        if self.closed > limits.max_closed {
-            self.evict(Kind::Closed, Some(slot), sink);
+        while self.closed > limits.max_closed || self.closed_held > limits.closed_bytes_total {
+            if !self.evict(Kind::Closed, Some(slot), sink) {
+                break;
+            }
         }
         if self.datagram > limits.max_datagram {
             self.evict(Kind::Datagram, Some(slot), sink);
@@ -221,13 +233,22 @@ impl ConnTable {
         self.charge(slot, sink);
     }
 
-    /// Takes note of what is held for a conn; lets others leave where it is too much.
+    /// Takes note of what is held for a conn, now and then; lets others leave where it is too much.
     fn charge<S: ChunkSink>(&mut self, slot: u32, sink: &mut S) {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(conn) = &place.conn else { return };
+        place.uncharged += 1;
+        if conn.meta.frames > CHARGED_AT_ONCE && place.uncharged < UNCHARGED {
+            return;
+        }
+        place.uncharged = 0;
         let held = PLACE + conn.meta.held() + sink.held(ConnSlot(slot));
         let before = std::mem::replace(&mut place.held, u32::try_from(held).unwrap_or(u32::MAX));
-        self.held = self.held.saturating_sub(before as usize) + place.held as usize;
+        let (before, held) = (before as usize, place.held as usize);
+        self.held = self.held.saturating_sub(before) + held;
+        if place.kind == Some(Kind::Closed) {
+            self.closed_held = self.closed_held.saturating_sub(before) + held;
+        }
         while self.held > self.shared.limits.state_bytes_total {
             if !Kind::ALL.into_iter().any(|kind| self.evict(kind, Some(slot), sink)) {
                 return;
@@ -302,8 +323,12 @@ impl ConnTable {
         let Some(place) = self.slots.get_mut(slot) else { return };
         let Some(Conn { mut meta, mut tcp }) = place.conn.take() else { return };
         let kind = kind_of(tcp.as_ref());
-        self.held = self.held.saturating_sub(std::mem::take(&mut place.held) as usize);
+        let held = place.held as usize;
+        self.held = self.held.saturating_sub(held);
         self.enlist(slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.held = 0;
+        }
         let key = Key::of(meta.id.orig, meta.id.resp, meta.id.proto, meta.realm());
         if tcp.as_ref().is_none_or(Tcp::has_data) {
             match why {
@@ -396,6 +421,12 @@ impl ConnTable {
         let old = std::mem::replace(&mut place.kind, kind);
         if kind != old {
             place.stamp = now;
+            let held = place.held as usize;
+            if kind == Some(Kind::Closed) {
+                self.closed_held += held;
+            } else if old == Some(Kind::Closed) {
+                self.closed_held = self.closed_held.saturating_sub(held);
+            }
             for (count, of) in
                 [(&mut self.closed, Kind::Closed), (&mut self.datagram, Kind::Datagram)]
             {

@@ -9,10 +9,10 @@ use super::opening::{Choice, OpeningBuffer};
 use super::spare::Spare;
 use super::tally::{self, Look, Tally, Zone};
 use super::turns::Turns;
-use super::{ALLOCATION, Log, News};
+use super::{ALLOCATION, Log, News, Tools};
 use crate::model::{
     Agreement, Basis, Chunk, Class, ConnId, ConnRecord, ConnSummary, Direction, Excerpt, Hit,
-    Proto, Uid,
+    Proto, Rule, Uid,
 };
 
 /// Protocols inside one another that are followed: HTTP CONNECT, then SMTP, then TLS is three.
@@ -118,16 +118,18 @@ impl Conn {
         }
     }
 
-    /// Takes the next chunk of one direction.
+    /// Takes the next chunk of one direction. `is_followed`: the next one is at hand already, and the protocol need not be
+    /// recognised before it: more octets never make a probe change its mind.
     pub(super) fn chunk(
         &mut self,
         dir: Direction,
         chunk: &Chunk<'_>,
-        matcher: &Matcher,
+        is_followed: bool,
+        tools: &Tools,
         log: &mut Log,
     ) {
-        self.recognise(dir, chunk, matcher, log);
-        self.search(dir, chunk, matcher, log);
+        self.recognise(dir, chunk, is_followed, tools, log);
+        self.search(dir, chunk, tools, log);
     }
 
     /// Octets of memory held.
@@ -177,13 +179,13 @@ impl Conn {
     pub(super) fn close(
         mut self: Box<Self>,
         record: ConnRecord,
-        matcher: &Matcher,
+        tools: &Tools,
         log: &mut Log,
     ) -> ConnSummary {
-        self.finish_search(matcher, log);
-        self.decide(None, false, matcher, log);
+        self.finish_search(&tools.matcher, log);
+        self.decide(None, false, tools, log);
         self.end_lines(log);
-        self.finish_bodies(matcher, log);
+        self.finish_bodies(tools, log);
         let Self { layers, findings, inflate, is_control, searched, .. } = *self;
         let bodies = inflate.map(|it| it.outcome()).unwrap_or_default();
         let dialect = layers.first().map(|layer| layer.spec);
@@ -215,7 +217,11 @@ impl Conn {
                     && (!hit.out_of_stream || hit.in_ciphertext)
             });
         }
-        hits.sort_by_key(|hit| (hit.frames.first.number, hit.dir, hit.offset));
+        // What a protocol names stands before the text of the target that is found in the same place.
+        hits.sort_by_key(|hit| {
+            let is_identifier = hit.rule == Rule::Identifier;
+            (hit.frames.first.number, hit.dir, hit.offset, is_identifier)
+        });
         let [clear_orig, clear_resp] = findings.missed_in_clear;
         let [conflict_orig, conflict_resp] = record.conflict_bytes;
         let [alternate_orig, alternate_resp] = findings.alternate_in_clear;
@@ -290,19 +296,20 @@ impl Conn {
     }
 
     /// Reads compressed bodies to their end.
-    fn finish_bodies(&mut self, matcher: &Matcher, log: &mut Log) {
+    fn finish_bodies(&mut self, tools: &Tools, log: &mut Log) {
         let Self { findings, inflate, is_control, .. } = self;
-        let (uid, bounds) = (findings.uid, log.bounds.clone());
+        let (uid, Tools { matcher, bounds }) = (findings.uid, tools);
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
         let dir = Direction::OrigToResp;
-        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
         if let Some(inflate) = inflate {
             inflate.finish(&mut cx);
         }
     }
 
     /// Hands a chunk to the matcher, whatever its protocol.
-    fn search(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
+    fn search(&mut self, dir: Direction, chunk: &Chunk<'_>, tools: &Tools, log: &mut Log) {
+        let matcher = &*tools.matcher;
         let Self { id, scanners, findings, searched, is_control, .. } = self;
         let scanner = pick_mut(scanners, dir);
         // Datagrams between two ports may carry one text in pieces, as segments do.
@@ -311,7 +318,12 @@ impl Conn {
         if is_stream && is_data && !matcher.is_empty() && scanner.is_none() {
             *scanner = Some(log.spare.scanner());
         }
-        let mut alone = log.spare.scanner();
+        let is_alone = match chunk {
+            Chunk::Data { .. } => scanner.is_none(),
+            Chunk::Gap { .. } => false,
+            Chunk::Alternate { .. } => true,
+        };
+        let mut alone = is_alone.then(|| log.spare.scanner());
         let mut found = |found: Match<'_>, out_of_stream: bool, random: bool| {
             *is_control |= findings.matched(found, dir, out_of_stream, random, log);
         };
@@ -319,9 +331,12 @@ impl Conn {
             Chunk::Data { offset, bytes, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
                 let mut out = |one: Match<'_>| found(one, false, false);
-                match scanner {
-                    Some(scanner) => matcher.scan(scanner, offset, bytes, frames, &mut out),
-                    None => matcher.scan_alone(&mut alone, offset, bytes, frames, &mut out),
+                match (scanner, &mut alone) {
+                    (Some(scanner), _) => matcher.scan(scanner, offset, bytes, frames, &mut out),
+                    (None, Some(alone)) => {
+                        matcher.scan_alone(alone, offset, bytes, frames, &mut out);
+                    }
+                    (None, None) => {}
                 }
             }
             Chunk::Gap { .. } => {
@@ -338,29 +353,41 @@ impl Conn {
                     offset > 0 && matches!(look.look(), Look::Random)
                 };
                 let mut random = None;
-                matcher.scan_alone(&mut alone, offset, bytes, frames, &mut |one| {
+                let Some(alone) = &mut alone else { return };
+                matcher.scan_alone(alone, offset, bytes, frames, &mut |one| {
                     if touches(&one, offset, disputed) {
                         found(one, true, *random.get_or_insert_with(is_random));
                     }
                 });
             }
         }
-        log.spare.keep_scanner(alone);
+        if let Some(alone) = alone {
+            log.spare.keep_scanner(alone);
+        }
     }
 
     /// Keeps a chunk until the protocol is known, or reads it.
-    fn recognise(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
+    fn recognise(
+        &mut self,
+        dir: Direction,
+        chunk: &Chunk<'_>,
+        is_followed: bool,
+        tools: &Tools,
+        log: &mut Log,
+    ) {
         if let Some(opening) = &mut self.opening
             && !matches!(chunk, Chunk::Alternate { .. })
         {
             if opening.keep(dir, chunk, self.id.proto == Proto::TCP) {
-                self.decide(None, true, matcher, log);
+                if !is_followed {
+                    self.decide(None, true, tools, log);
+                }
                 return;
             }
             let bytes = if let Chunk::Data { bytes, .. } = chunk { bytes } else { &[] as &[u8] };
-            self.decide(Some((dir, bytes)), false, matcher, log);
+            self.decide(Some((dir, bytes)), false, tools, log);
         }
-        self.read(dir, chunk, matcher, log);
+        self.read(dir, chunk, tools, log);
     }
 
     /// Asks the probes; when they are of one mind, reads what was kept.
@@ -368,7 +395,7 @@ impl Conn {
         &mut self,
         beyond: Option<(Direction, &[u8])>,
         more: bool,
-        matcher: &Matcher,
+        tools: &Tools,
         log: &mut Log,
     ) {
         let Some(opening) = self.opening.take() else { return };
@@ -385,12 +412,12 @@ impl Conn {
             }
             Choice::Unknown => {}
         }
-        opening.replay(&mut |dir, chunk| self.read(dir, chunk, matcher, log));
+        opening.replay(&mut |dir, chunk| self.read(dir, chunk, tools, log));
         log.spare.keep_opening(opening);
     }
 
     /// Hands a chunk to the protocol that reads its direction, then tallies it.
-    fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, matcher: &Matcher, log: &mut Log) {
+    fn read(&mut self, dir: Direction, chunk: &Chunk<'_>, tools: &Tools, log: &mut Log) {
         self.notice_hello(dir, chunk, log);
         let mut rest = *chunk;
         while let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) {
@@ -398,10 +425,10 @@ impl Conn {
             let Self { findings, inflate, is_control, .. } = self;
             layer.reader.feed(dir, &rest, &mut |event| match event {
                 Event::Body(part) => {
-                    let (uid, bounds) = (findings.uid, log.bounds.clone());
+                    let (uid, Tools { matcher, bounds }) = (findings.uid, tools);
                     let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
                     let dir = part.dir;
-                    let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+                    let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
                     inflate.get_or_insert_default().part(&part, &mut cx);
                 }
                 event => findings.event(name, &rest, event, log),
@@ -420,9 +447,9 @@ impl Conn {
         }
         let Self { findings, inflate, is_control, .. } = self;
         let (uid, sealed) = (findings.uid, pick(&findings.sealed, dir));
-        let bounds = log.bounds.clone();
+        let Tools { matcher, bounds } = tools;
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
-        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
         if inflate.is_some() || matches!(chunk, Chunk::Data { .. }) {
             inflate.get_or_insert_default().chunk(chunk, sealed, &mut cx);
         }

@@ -68,11 +68,11 @@ impl Deferred {
         true
     }
 
-    /// Hands the chunks on, each with its interface.
-    pub(super) fn replay(&self, take: &mut dyn FnMut(u32, Direction, &Chunk<'_>)) {
+    /// Hands the chunks on, each with its interface, and with whether another one follows.
+    pub(super) fn replay(&self, take: &mut dyn FnMut(u32, Direction, &Chunk<'_>, bool)) {
         let mut reader = Reader(&self.0);
         while let Some((interface_id, dir, chunk)) = reader.chunk() {
-            take(interface_id, dir, &chunk);
+            take(interface_id, dir, &chunk, !reader.0.is_empty());
         }
         debug_assert!(reader.0.is_empty(), "every chunk is read");
     }
@@ -182,7 +182,7 @@ mod tests {
             }
             prop_assert!(deferred.0.len() <= MAX_OCTETS);
             let mut seen: Vec<Kept> = Vec::new();
-            deferred.replay(&mut |interface, dir, chunk| seen.push(match *chunk {
+            deferred.replay(&mut |interface, dir, chunk, _| seen.push(match *chunk {
                 Chunk::Data { offset, bytes, frames } => {
                     let FrameSpan { first, last } = frames;
                     (interface, dir, offset, Ok((bytes.to_vec(), first.number, first.time.as_nanos(), last)))

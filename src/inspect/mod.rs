@@ -114,12 +114,19 @@ pub struct Inspection {
 
 /// Reads conns: every octet is searched, whatever its protocol; the protocol is recognised by its octets and read.
 pub struct Inspector {
-    matcher: Arc<Matcher>,
+    tools: Tools,
     conns: Vec<Slot>,
     summaries: Vec<ConnSummary>,
     log: Log,
     /// Conns that have said little are read later.
     is_patient: bool,
+}
+
+/// What all conns share and none of them changes.
+struct Tools {
+    matcher: Arc<Matcher>,
+    /// Of the decoders of compressed bodies.
+    bounds: Bounds,
 }
 
 /// A place for a conn. Half of a scan or a flood never says anything: such a conn takes no memory of its own.
@@ -150,9 +157,9 @@ struct Log {
     /// Octets searched behind the point from which their direction is ciphertext.
     searched_sealed: u64,
     news: VecDeque<News>,
+    /// How many are kept: none where nobody waits for them.
+    most_news: usize,
     interface_id: u32,
-    /// What the decoders of compressed bodies share.
-    bounds: Bounds,
     spare: Spare,
 }
 
@@ -165,7 +172,7 @@ impl Inspector {
             ..Coverage::default()
         };
         Self {
-            matcher,
+            tools: Tools { matcher, bounds: Bounds::default() },
             conns: Vec::new(),
             summaries: Vec::new(),
             is_patient: false,
@@ -181,8 +188,8 @@ impl Inspector {
                 coverage,
                 searched_sealed: 0,
                 news: VecDeque::new(),
+                most_news: MAX_NEWS,
                 interface_id: 0,
-                bounds: Bounds::default(),
                 spare: Spare::default(),
             },
         }
@@ -192,14 +199,17 @@ impl Inspector {
     /// among conns changes, and nothing else.
     #[must_use]
     pub fn patient(matcher: Arc<Matcher>) -> Self {
-        Self { is_patient: true, ..Self::new(matcher) }
+        let mut inspector = Self::new(matcher);
+        inspector.is_patient = true;
+        inspector.log.most_news = 0;
+        inspector
     }
 
     /// The same inspector as one of so many that share the conns of a capture: what is bounded in all is divided.
     #[must_use]
     pub fn share(mut self, inspectors: usize) -> Self {
         let inspectors = inspectors.max(1);
-        self.log.bounds = Bounds::share(inspectors);
+        self.tools.bounds = Bounds::share(inspectors);
         self.log.most_names = MAX_NAMES / inspectors;
         self.log.most_names_octets = MAX_NAMES_OCTETS / inspectors;
         self
@@ -235,9 +245,15 @@ impl Inspector {
         let log = &mut self.log;
         log.interface_id = interface_id;
         let mut scanner = log.spare.scanner();
-        self.matcher.scan_alone(&mut scanner, offset, bytes, FrameSpan::one(at), &mut |found| {
-            log.raw_match(found);
-        });
+        self.tools.matcher.scan_alone(
+            &mut scanner,
+            offset,
+            bytes,
+            FrameSpan::one(at),
+            &mut |found| {
+                log.raw_match(found);
+            },
+        );
         log.spare.keep_scanner(scanner);
     }
 
@@ -357,9 +373,9 @@ impl ChunkSink for Inspector {
                 return;
             }
         }
-        place.hear(&self.matcher, &mut self.log);
+        place.hear(&self.tools, &mut self.log);
         if let Slot::Heard(conn) = place {
-            conn.chunk(dir, chunk, &self.matcher, &mut self.log);
+            conn.chunk(dir, chunk, false, &self.tools, &mut self.log);
         }
     }
 
@@ -377,11 +393,11 @@ impl ChunkSink for Inspector {
         let Ok(index) = usize::try_from(slot.0) else { return };
         let Some(place) = self.conns.get_mut(index) else { return };
         if matches!(place, Slot::Deferred(..)) {
-            place.hear(&self.matcher, &mut self.log);
+            place.hear(&self.tools, &mut self.log);
         }
         match std::mem::take(place) {
             Slot::Heard(conn) => {
-                let summary = conn.close(record, &self.matcher, &mut self.log);
+                let summary = conn.close(record, &self.tools, &mut self.log);
                 self.summaries.push(summary);
             }
             Slot::Silent(..) => self.summaries.push(Conn::silent(record)),
@@ -392,7 +408,7 @@ impl ChunkSink for Inspector {
 
 impl Slot {
     /// Reads what was deferred, and takes what follows as it comes.
-    fn hear(&mut self, matcher: &Matcher, log: &mut Log) {
+    fn hear(&mut self, tools: &Tools, log: &mut Log) {
         let (uid, id, deferred) = match self {
             Self::Silent(uid, id) => (*uid, *id, Deferred::default()),
             Self::Deferred(waiting) => (waiting.0, waiting.1, std::mem::take(&mut waiting.2)),
@@ -400,9 +416,9 @@ impl Slot {
         };
         let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));
         let now_at = log.interface_id;
-        deferred.replay(&mut |interface_id, dir, chunk| {
+        deferred.replay(&mut |interface_id, dir, chunk, is_followed| {
             log.interface_id = interface_id;
-            conn.chunk(dir, chunk, matcher, log);
+            conn.chunk(dir, chunk, is_followed, tools, log);
         });
         log.interface_id = now_at;
         *self = Self::Heard(conn);
@@ -412,7 +428,7 @@ impl Slot {
 impl Log {
     /// Whether another piece of news is kept.
     fn has_room(&self) -> bool {
-        self.news.len() < MAX_NEWS
+        self.news.len() < self.most_news
     }
 
     /// Keeps a piece of news, if there is room.

@@ -3,6 +3,8 @@
 use super::dialect::{self, Fit, Opening, Spec};
 use crate::model::{Chunk, ConnId, Direction, FrameSpan, Proto};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Octets of one direction that are kept while the protocol is not known; a greeting and a few commands fit.
 const MAX_OCTETS: usize = 2048;
@@ -162,8 +164,10 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
     let mut plausible: Option<&'static Spec> = None;
     let mut waiting = false;
     let of_proto = || specs.iter().copied().filter(|spec| spec.proto == proto);
+    let is_usual = opening.on_port(usual_ports());
+    let on_port = |spec: &&Spec| is_usual && opening.on_port(spec.ports);
     // A certain one on its own port decides, whatever the others say: they need not be asked.
-    for spec in of_proto().filter(|spec| opening.on_port(spec.ports)) {
+    for spec in of_proto().filter(on_port) {
         match (spec.probe)(opening) {
             Fit::Certain => return Choice::Taken(spec),
             Fit::Plausible => plausible = plausible.or(Some(spec)),
@@ -171,7 +175,7 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
             Fit::No => {}
         }
     }
-    for spec in of_proto().filter(|spec| !opening.on_port(spec.ports)) {
+    for spec in of_proto().filter(|spec| !on_port(spec)) {
         match (spec.probe)(opening) {
             Fit::Certain => certain = certain.or(Some(spec)),
             Fit::Plausible | Fit::NeedMore => waiting = true,
@@ -184,4 +188,14 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
         (None, Some(spec)) => Choice::Taken(spec),
         (None, None) => Choice::Unknown,
     }
+}
+
+/// The ports of all protocols, each once.
+fn usual_ports() -> &'static [u16] {
+    static PORTS: LazyLock<Vec<u16>> = LazyLock::new(|| {
+        let ports: BTreeSet<u16> =
+            dialect::ALL.iter().flat_map(|spec| spec.ports).copied().collect();
+        ports.into_iter().collect()
+    });
+    &PORTS
 }

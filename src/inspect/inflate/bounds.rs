@@ -135,9 +135,10 @@ impl Bounds {
         }
     }
 
-    /// Octets of the wire went in.
+    /// Octets of the wire went in. An inspector is used by one thread at a time: nothing is added in between.
     pub(super) fn input(&self, octets: usize) {
-        self.all.input.fetch_add(octets as u64, Ordering::Relaxed);
+        let input = self.all.input.load(Ordering::Relaxed);
+        self.all.input.store(input.saturating_add(octets as u64), Ordering::Relaxed);
     }
 
     fn output(&self, octets: u64) -> bool {

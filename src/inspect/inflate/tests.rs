@@ -132,7 +132,7 @@ fn read(port: u16, said: &[Say], size: usize) -> ConnSummary {
         carriage: None,
     };
     inspector.closed(ConnSlot(0), record);
-    let held = inspector.log.bounds.held();
+    let held = inspector.tools.bounds.held();
     assert_eq!(held, 0, "memory of decoders is given back");
     inspector.finish().conns.remove(0)
 }
