@@ -118,8 +118,8 @@ impl Conn {
         }
     }
 
-    /// Takes the next chunk of one direction. `is_followed`: the next one is at hand already, and the protocol need not be
-    /// recognised before it: more octets never make a probe change its mind.
+    /// Takes the next chunk of one direction. `is_followed`: the next one is at hand already and of the same side, so the
+    /// protocol need not be recognised before it: the pieces do not matter to a probe, and the turns of the sides do.
     pub(super) fn chunk(
         &mut self,
         dir: Direction,

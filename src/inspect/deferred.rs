@@ -68,11 +68,13 @@ impl Deferred {
         true
     }
 
-    /// Hands the chunks on, each with its interface, and with whether another one follows.
+    /// Hands the chunks on, each with its interface, and with whether more octets of the same side follow.
     pub(super) fn replay(&self, take: &mut dyn FnMut(u32, Direction, &Chunk<'_>, bool)) {
         let mut reader = Reader(&self.0);
         while let Some((interface_id, dir, chunk)) = reader.chunk() {
-            take(interface_id, dir, &chunk, !reader.0.is_empty());
+            let next = reader.0.first().map(|mark| mark & (IS_RESP | IS_GAP));
+            let is_followed = next == Some(if dir == Direction::RespToOrig { IS_RESP } else { 0 });
+            take(interface_id, dir, &chunk, is_followed);
         }
         debug_assert!(reader.0.is_empty(), "every chunk is read");
     }

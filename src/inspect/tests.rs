@@ -829,6 +829,19 @@ fn a_request_longer_than_the_opening_is_http_in_any_pieces() {
     }
 }
 
+/// An answer does not undo what the request was, whether it is read as it comes or when the conn has ended.
+#[test]
+fn the_protocol_that_was_spoken_first_is_the_one() {
+    for is_patient in [false, true] {
+        let mut play = Play::tcp(22);
+        play.inspector.is_patient = is_patient;
+        play.say(C, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        play.say(S, b"SSH-2.0-OpenSSH_6.6.1\r\n");
+        play.say(S, b"Protocol mismatch.\n");
+        assert_eq!(play.conn().dialect, Some("http1"), "{is_patient}");
+    }
+}
+
 #[test]
 fn a_conn_stays_small() {
     // Six tallies, two scanners and the opening lie behind pointers, made on first need.
