@@ -106,7 +106,12 @@ fn command_of(line: &[u8]) -> Option<(&[u8], usize, &[u8])> {
 /// Whether an unfinished line may become a command.
 fn may_be_command(line: &[u8]) -> bool {
     let (tag, rest) = word(line);
-    is_likely_tag(tag) && begins_one(VERBS, word(rest).0)
+    may_be_likely_tag(tag, line) && begins_one(VERBS, word(rest).0)
+}
+
+/// Whether the first word of an unfinished line is a likely tag, or may become one: a digit may still come.
+fn may_be_likely_tag(tag: &[u8], line: &[u8]) -> bool {
+    is_likely_tag(tag) || tag.len() == line.len() && is_tag(tag)
 }
 
 /// Whether an unfinished line may become a response.
@@ -114,7 +119,7 @@ fn may_be_response(line: &[u8]) -> bool {
     let (tag, rest) = word(line);
     tag == b"*"
         || tag == b"+"
-        || is_likely_tag(tag) && begins_one(&["OK", "NO", "BAD"], word(rest).0)
+        || may_be_likely_tag(tag, line) && begins_one(&["OK", "NO", "BAD"], word(rest).0)
 }
 
 /// What follows `* ` in an untagged response that no other protocol has.
@@ -624,6 +629,11 @@ mod tests {
         assert_eq!(fit(&SPEC, b"", b"* O", S, 143), Fit::NeedMore);
         assert_eq!(fit(&SPEC, b"", b"* OKAY then\r\n", S, 143), Fit::No);
         assert_eq!(fit(&SPEC, b"a7 NOOPS\r\n", b"", C, 143), Fit::No);
+        // A tag that has no digit yet.
+        for so_far in [&b"GET"[..], b"GETPASa", b"GETPASa3 SEL"] {
+            assert_eq!(fit(&SPEC, so_far, b"", C, 143), Fit::NeedMore, "{so_far:?}");
+        }
+        assert_eq!(fit(&SPEC, b"GETPASa SEL", b"", C, 143), Fit::No);
         assert_eq!(fit(&SPEC, b"a7 NOOP\r\n", b"", C, 143), Fit::Plausible);
         assert_eq!(fit(&SPEC, b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n", C, 143), Fit::No);
         assert_refuses_others(&SPEC);
