@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
 /// Both ends and the protocol, the same for both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     /// Two addresses, two ports, protocol: 104 bits. Outside of numbered networks.
     V4(u128),
@@ -15,11 +15,12 @@ pub(super) enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WideKey([u64; 6]);
 
-/// Word by word, without the length prefix of an array.
-impl Hash for WideKey {
+/// Word by word: neither which of both it is nor the length of an array is worth a multiplication.
+impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for word in self.0 {
-            state.write_u64(word);
+        match *self {
+            Self::V4(key) => state.write_u128(key),
+            Self::V6(WideKey(words)) => words.into_iter().for_each(|word| state.write_u64(word)),
         }
     }
 }
