@@ -311,7 +311,12 @@ impl Conn {
         if is_stream && is_data && !matcher.is_empty() && scanner.is_none() {
             *scanner = Some(log.spare.scanner());
         }
-        let mut alone = log.spare.scanner();
+        let is_alone = match chunk {
+            Chunk::Data { .. } => scanner.is_none(),
+            Chunk::Gap { .. } => false,
+            Chunk::Alternate { .. } => true,
+        };
+        let mut alone = is_alone.then(|| log.spare.scanner());
         let mut found = |found: Match<'_>, out_of_stream: bool, random: bool| {
             *is_control |= findings.matched(found, dir, out_of_stream, random, log);
         };
@@ -319,9 +324,12 @@ impl Conn {
             Chunk::Data { offset, bytes, frames } => {
                 *pick_mut(searched, dir) += bytes.len() as u64;
                 let mut out = |one: Match<'_>| found(one, false, false);
-                match scanner {
-                    Some(scanner) => matcher.scan(scanner, offset, bytes, frames, &mut out),
-                    None => matcher.scan_alone(&mut alone, offset, bytes, frames, &mut out),
+                match (scanner, &mut alone) {
+                    (Some(scanner), _) => matcher.scan(scanner, offset, bytes, frames, &mut out),
+                    (None, Some(alone)) => {
+                        matcher.scan_alone(alone, offset, bytes, frames, &mut out);
+                    }
+                    (None, None) => {}
                 }
             }
             Chunk::Gap { .. } => {
@@ -338,14 +346,17 @@ impl Conn {
                     offset > 0 && matches!(look.look(), Look::Random)
                 };
                 let mut random = None;
-                matcher.scan_alone(&mut alone, offset, bytes, frames, &mut |one| {
+                let Some(alone) = &mut alone else { return };
+                matcher.scan_alone(alone, offset, bytes, frames, &mut |one| {
                     if touches(&one, offset, disputed) {
                         found(one, true, *random.get_or_insert_with(is_random));
                     }
                 });
             }
         }
-        log.spare.keep_scanner(alone);
+        if let Some(alone) = alone {
+            log.spare.keep_scanner(alone);
+        }
     }
 
     /// Keeps a chunk until the protocol is known, or reads it.
@@ -695,7 +706,10 @@ impl Findings {
         let keep = TAIL.saturating_sub(bytes.len());
         let drop = tail.len().saturating_sub(keep);
         tail.drain(..drop);
-        tail.reserve_exact(bytes.len().min(TAIL));
+        let octets = tail.len().saturating_add(bytes.len().min(TAIL));
+        if tail.capacity() < octets {
+            tail.reserve_exact(octets - tail.len());
+        }
         tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default());
     }
 }

@@ -32,15 +32,34 @@ pub(super) fn sums(bytes: &[u8]) -> Option<Sums> {
     None
 }
 
-/// Tells of places where three octets may mean something; returns the first place not looked at.
+/// Where first one of `firsts` stands in front of one of `nexts`; or the first place not looked at.
 #[inline]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
-    if has_vbmi() {
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    if has_avx512() {
         // SAFETY: the processor knows the instructions for which the function is compiled.
-        unsafe { avx512::trios(trios, bytes, on) }
+        unsafe { avx512::pair(bytes, firsts, nexts) }
     } else if has_avx2() {
         // SAFETY: as above.
-        unsafe { avx2::trios(trios, bytes, on) }
+        unsafe { avx2::pair(bytes, firsts, nexts) }
+    } else {
+        Err(0)
+    }
+}
+
+/// Tells of places where three octets may mean something; returns the first place not looked at.
+#[inline]
+pub(super) fn trios(
+    trios: &Trios,
+    bytes: &[u8],
+    need: usize,
+    on: &mut dyn FnMut(usize),
+) -> usize {
+    if has_vbmi() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        unsafe { avx512::trios(trios, bytes, need, on) }
+    } else if has_avx2() {
+        // SAFETY: as above.
+        unsafe { avx2::trios(trios, bytes, need, on) }
     } else {
         0
     }
@@ -205,21 +224,37 @@ pub(super) fn every_sums(bytes: &[u8]) -> Vec<Sums> {
     all
 }
 
+/// The first pair that every form finds that the processor knows.
+#[cfg(test)]
+pub(super) fn every_pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Vec<Option<usize>> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx2::pair(bytes, firsts, nexts) });
+    }
+    if has_avx512() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx512::pair(bytes, firsts, nexts) });
+    }
+    let rest = |from| super::pair_from(bytes, firsts, nexts, from);
+    all.into_iter().map(|found| found.map_or_else(rest, Some)).collect()
+}
+
 /// The places of trios that every form finds that the processor knows.
 #[cfg(test)]
-pub(super) fn every_trios(trios: &Trios, bytes: &[u8]) -> Vec<Vec<usize>> {
+pub(super) fn every_trios(trios: &Trios, bytes: &[u8], need: usize) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
     if has_avx2() {
         let mut found = Vec::new();
         // SAFETY: the processor was asked.
-        let from = unsafe { avx2::trios(trios, bytes, &mut |at| found.push(at)) };
+        let from = unsafe { avx2::trios(trios, bytes, need, &mut |at| found.push(at)) };
         trios.each_here(bytes, from, &mut |at| found.push(at));
         all.push(found);
     }
     if has_vbmi() {
         let mut found = Vec::new();
         // SAFETY: the processor was asked.
-        let from = unsafe { avx512::trios(trios, bytes, &mut |at| found.push(at)) };
+        let from = unsafe { avx512::trios(trios, bytes, need, &mut |at| found.push(at)) };
         trios.each_here(bytes, from, &mut |at| found.push(at));
         all.push(found);
     }

@@ -346,6 +346,21 @@ impl Grammar for Nntp {
         }
     }
 
+    fn skims(&self, role: Role) -> bool {
+        match role {
+            Role::Client => {
+                self.article.as_ref().is_some_and(Message::is_told)
+                    && self.sasl.as_ref().is_none_or(|sasl| !sasl.is_open())
+            }
+            Role::Server if self.torn => false,
+            Role::Server => match &self.block {
+                Some(Block::Message(message)) => message.is_told(),
+                Some(Block::List) => true,
+                Some(Block::Folders) | None => false,
+            },
+        }
+    }
+
     fn is_content(&self, role: Role) -> bool {
         match role {
             Role::Client => self.article.is_some(),

@@ -225,6 +225,16 @@ impl Grammar for Pop3 {
         self.torn |= role == Role::Server && self.block.is_some();
     }
 
+    fn skims(&self, role: Role) -> bool {
+        role == Role::Server
+            && !self.torn
+            && match &self.block {
+                Some(Block::Message(message)) => message.is_told(),
+                Some(Block::List) => true,
+                None => false,
+            }
+    }
+
     fn is_content(&self, role: Role) -> bool {
         role == Role::Server && self.block.is_some()
     }

@@ -1,7 +1,7 @@
 //! The passes in registers of 32 octets.
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
-use super::super::{Kinds, Sums, Trios, sums_of};
+use super::super::{Kinds, Sums, Trios, is_broken_run, sums_of};
 use super::{gather256, load256};
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
@@ -21,8 +21,43 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 }
 
 #[target_feature(enable = "avx2,bmi1")]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    let ([one, other], [a, b, c]) = (firsts, nexts);
+    let (one, other) = (all_of(one), all_of(other));
+    let (a, b, c) = (all_of(a), all_of(b), all_of(c));
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(behind)) = (octets(0), octets(1)) else { break };
+        let (here, behind) = (load256(here), load256(behind));
+        let is = |octets, octet| _mm256_cmpeq_epi8(octets, octet);
+        let first = _mm256_or_si256(is(here, one), is(here, other));
+        let next = _mm256_or_si256(_mm256_or_si256(is(behind, a), is(behind, b)), is(behind, c));
+        let places = _mm256_movemask_epi8(_mm256_and_si256(first, next));
+        if places != 0 {
+            return Ok(at + places.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+    Err(at)
+}
+
+/// An octet in all places.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn all_of(octet: u8) -> __m256i {
+    _mm256_set1_epi8(octet.cast_signed())
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+pub(super) fn trios(
+    trios: &Trios,
+    bytes: &[u8],
+    need: usize,
+    on: &mut dyn FnMut(usize),
+) -> usize {
     let [first, next, last] = &trios.0;
+    let (around, ends) = (twice(&first.last), twice(&next.last));
     let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
     let mut at = 0;
     while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
@@ -32,18 +67,34 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> u
         let groups = _mm256_and_si256(groups, last.of(load256(two)));
         if _mm256_testz_si256(groups, groups) == 0 {
             let mut places = places_of(groups);
+            let around = if need > 0 { last_of(around, load256(here)) } else { 0 };
+            let ends = if places & around != 0 { last_of(ends, load256(one)) } else { 0 };
             while places != 0 {
-                let place = at + places.trailing_zeros() as usize;
+                let nth = places.trailing_zeros();
+                places &= places - 1;
+                let place = at + nth as usize;
+                let is_short =
+                    around >> nth & 1 != 0 && !is_broken_run(around.into(), ends.into(), 32, nth, need);
                 // Halves that belong to different octets.
-                if trios.is_at(bytes, place) {
+                if !is_short && trios.is_at(bytes, place) {
                     on(place);
                 }
-                places &= places - 1;
             }
         }
         at += BLOCK;
     }
     at
+}
+
+/// A bit for each octet of the last group, by `Kinds::last`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn last_of(table: __m256i, octets: __m256i) -> u32 {
+    let half = _mm256_set1_epi8(15);
+    let bits = twice(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let low = _mm256_shuffle_epi8(table, _mm256_and_si256(octets, half));
+    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
+    places_of(_mm256_and_si256(low, _mm256_shuffle_epi8(bits, high)))
 }
 
 /// A bit for each octet that is not zero.

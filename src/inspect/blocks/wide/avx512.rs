@@ -1,7 +1,7 @@
 //! The passes in registers of 64 octets.
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
-use super::super::{Kinds, ONES, Sums, TOPS, Trios};
+use super::super::{Kinds, LAST, ONES, Sums, TOPS, Trios, is_broken_run};
 use super::{first_bits, gather512, load512, load512_part};
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm512_alignr_epi32, _mm512_and_si512, _mm512_cmpeq_epi8_mask,
@@ -49,34 +49,79 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     sums
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,bmi1")]
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    let ([one, other], [a, b, c]) = (firsts, nexts);
+    let (one, other) = (all_of(one), all_of(other));
+    let (a, b, c) = (all_of(a), all_of(b), all_of(c));
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(behind)) = (octets(0), octets(1)) else { break };
+        let (here, behind) = (load512(here), load512(behind));
+        let is = |octets, octet| _mm512_cmpeq_epi8_mask(octets, octet);
+        let first = is(here, one) | is(here, other);
+        let places = first & (is(behind, a) | is(behind, b) | is(behind, c));
+        if places != 0 {
+            return Ok(at + places.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+    Err(at)
+}
+
+/// An octet in all places.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn all_of(octet: u8) -> __m512i {
+    _mm512_set1_epi8(octet.cast_signed())
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi1")]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+pub(super) fn trios(
+    trios: &Trios,
+    bytes: &[u8],
+    need: usize,
+    on: &mut dyn FnMut(usize),
+) -> usize {
     let [first, next, last] = &trios.0;
     let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
-    let mut tell = |at: usize, mut places: u64| {
+    let any = _mm512_set1_epi8(-1);
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let (first, next, last) = if let Some(block) = rest.first_chunk::<{ BLOCK + 2 }>() {
+            let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+            let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else {
+                break;
+            };
+            (first.of(load512(here)), next.of(load512(one)), last.of(load512(two)))
+        } else {
+            let of = |kinds: &Tables, from: usize| {
+                let octets = rest.get(from..).unwrap_or_default();
+                let groups = kinds.of(load512_part(octets));
+                _mm512_mask_mov_epi8(groups, !first_bits(octets.len()), any)
+            };
+            (of(&first, 0), of(&next, 1), of(&last, 2))
+        };
+        let groups = _mm512_and_si512(first, next);
+        let mut places = _mm512_test_epi8_mask(groups, last) & first_bits(rest.len());
+        if need > 0 && places != 0 {
+            let group = _mm512_set1_epi8(LAST.cast_signed());
+            let around = _mm512_test_epi8_mask(first, group);
+            let ends = _mm512_test_epi8_mask(next, group);
+            let mut breaks = places & around;
+            while breaks != 0 {
+                let nth = breaks.trailing_zeros();
+                if !is_broken_run(around, ends, 64, nth, need) {
+                    places ^= 1 << nth;
+                }
+                breaks &= breaks - 1;
+            }
+        }
         while places != 0 {
             on(at + places.trailing_zeros() as usize);
             places &= places - 1;
         }
-    };
-    let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
-        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
-        let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
-        let groups = _mm512_and_si512(first.of(load512(here)), next.of(load512(one)));
-        tell(at, _mm512_test_epi8_mask(groups, last.of(load512(two))));
-        at += BLOCK;
-    }
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let any = _mm512_set1_epi8(-1);
-        let of = |kinds: &Tables, from: usize| {
-            let octets = rest.get(from..).unwrap_or_default();
-            let groups = kinds.of(load512_part(octets));
-            _mm512_mask_mov_epi8(groups, !first_bits(octets.len()), any)
-        };
-        let groups = _mm512_and_si512(of(&first, 0), of(&next, 1));
-        let places = _mm512_test_epi8_mask(groups, of(&last, 2));
-        tell(at, places & first_bits(rest.len()));
         at += BLOCK;
     }
     bytes.len()

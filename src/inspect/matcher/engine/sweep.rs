@@ -185,6 +185,12 @@ impl Sweep {
         });
     }
 
+    /// Characters of base64 that are determined around each gram; none where there is no gram of it.
+    pub(super) fn around_break(&self) -> Option<usize> {
+        let [.., table] = &self.tables;
+        (!table.grams.is_empty()).then_some(self.stride + self.len - 1)
+    }
+
     /// Looks at the grams that hold the break behind the octet at `at`, and end at `from` or behind it. In front of that break
     /// they hold none, behind it there may be more.
     pub(super) fn join(
@@ -195,11 +201,8 @@ impl Sweep {
         on: &mut dyn FnMut(i64, Owner),
     ) {
         let [.., table] = &self.tables;
-        if table.grams.is_empty() {
-            return;
-        }
-        // So many characters are determined around each gram. Where octets are not at hand, they may be such.
-        let need = self.stride + self.len - 1;
+        let Some(need) = self.around_break() else { return };
+        // Where octets are not at hand, they may be such.
         let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
         let mut front = 0;
         while front + 1 < need && front <= at && is_char_at(at - front) {
