@@ -48,8 +48,6 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 }
 
 /// Portable; the compiler makes of it what the registers allow.
-#[expect(clippy::inline_always, reason = "compiled anew for each width of registers")]
-#[inline(always)]
 fn sums_of(bytes: &[u8]) -> Sums {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut sums = Sums::default();
@@ -349,7 +347,8 @@ mod tests {
 
     /// Letters around the break behind `at`, further breaks aside; many, where they may go on.
     fn around(bytes: &[u8], at: usize) -> usize {
-        let front = bytes[..=at].iter().rev().take_while(|octet| octet.is_ascii_lowercase()).count();
+        let front =
+            bytes[..=at].iter().rev().take_while(|octet| octet.is_ascii_lowercase()).count();
         let mut all = front;
         for nth in at + 1..bytes.len() {
             match bytes[nth] {

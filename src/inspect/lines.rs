@@ -186,8 +186,12 @@ impl LineReader {
         if self.spent {
             self.forget();
         }
-        if self.mode != Mode::Lines || self.half_at.is_some() || self.after_cr {
+        if self.mode != Mode::Lines || self.half_at.is_some() {
             return;
+        }
+        if self.after_cr && input.bytes.first() == Some(&b'\n') {
+            input.take(1);
+            self.after_cr = false;
         }
         if input.bytes.first().is_none_or(|first| saying.contains(first)) {
             return;

@@ -43,6 +43,9 @@ const DETAILED: u64 = 4096;
 /// Octets up to which their values are noted one after the other.
 const FEW: usize = 64;
 
+/// Octets at the start that are looked at before all are summed as text.
+const FEW_FIRST: usize = 16;
+
 /// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
 const RANDOM_HIGH: std::ops::RangeInclusive<u16> = 64..=192;
 
@@ -199,6 +202,15 @@ impl Tally {
 
     /// Takes the next octets.
     pub(super) fn add(&mut self, bytes: &[u8]) {
+        // Text is most of what is no ciphertext: it is summed at one go.
+        if bytes.len() >= FEW
+            && bytes.iter().take(FEW_FIRST).all(|octet| is_ascii_text(*octet))
+            && blocks::sums(bytes).text == bytes.len()
+        {
+            self.text(bytes);
+            self.octets += bytes.len() as u64;
+            return;
+        }
         let left = DETAILED.saturating_sub(self.octets);
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (detailed, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
@@ -278,6 +290,33 @@ impl Tally {
             self.octets >= 32 && f64::from(self.distinct()) < bound(self.filled, SMALL_DEVIATIONS)
         } else {
             self.structured_windows * 4 >= self.windows * 3
+        }
+    }
+
+    /// Takes octets that are ASCII text: what `detailed` and `bulk` make of such, without looking at each window anew.
+    fn text(&mut self, bytes: &[u8]) {
+        let mut octets = self.octets;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let is_detailed = octets < DETAILED;
+            let room = usize::from(WINDOW - self.filled);
+            let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            if is_detailed {
+                let is_whole = part.len() == usize::from(WINDOW);
+                if !is_whole {
+                    self.see(part);
+                }
+                self.plain(part.len());
+                self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
+                if self.filled >= WINDOW {
+                    self.close_window(is_whole);
+                }
+            } else {
+                let text = Sums { text: part.len(), ..Sums::default() };
+                self.sum(part, text);
+            }
+            octets += part.len() as u64;
+            rest = after;
         }
     }
 
@@ -411,7 +450,11 @@ impl Tally {
 
     /// Takes octets of a window behind the detailed ones: sums, and runs of ASCII.
     fn bulk(&mut self, part: &[u8]) {
-        let sums = blocks::sums(part);
+        self.sum(part, blocks::sums(part));
+    }
+
+    /// Takes octets of a window with these sums.
+    fn sum(&mut self, part: &[u8], sums: Sums) {
         self.runs(part, sums);
         self.ascii += sums.text as u64;
         self.textual += sums.text as u64;

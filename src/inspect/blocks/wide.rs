@@ -48,12 +48,7 @@ pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usiz
 
 /// Tells of places where three octets may mean something; returns the first place not looked at.
 #[inline]
-pub(super) fn trios(
-    trios: &Trios,
-    bytes: &[u8],
-    need: usize,
-    on: &mut dyn FnMut(usize),
-) -> usize {
+pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) -> usize {
     if has_vbmi() {
         // SAFETY: the processor knows the instructions for which the function is compiled.
         unsafe { avx512::trios(trios, bytes, need, on) }
@@ -123,10 +118,12 @@ fn level() -> u8 {
 
 #[cold]
 fn ask() -> u8 {
-    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")) {
+    if !(is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt"))
+    {
         PORTABLE
-    } else if !(is_x86_feature_detected!("popcnt")
-        && is_x86_feature_detected!("avx512f")
+    } else if !(is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq"))

@@ -1,23 +1,60 @@
 //! The passes in registers of 32 octets.
 
-use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
-use super::super::{Kinds, Sums, Trios, is_broken_run, sums_of};
+use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
+use super::super::{Kinds, Sums, Trios, is_broken_run};
 use super::{gather256, load256};
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
-    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_movemask_epi8, _mm256_movemask_pd,
-    _mm256_mul_epu32, _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set_epi64x,
-    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srl_epi64, _mm256_srli_epi16,
-    _mm256_srli_epi32, _mm256_srli_epi64, _mm256_srlv_epi64, _mm256_testz_si256,
+    __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi32,
+    _mm256_castsi256_pd, _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_mul_epu32, _mm256_or_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi64, _mm256_srl_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_srli_epi64,
+    _mm256_srlv_epi64, _mm256_sub_epi8, _mm256_testz_si256,
 };
 
 /// Octets of a register.
 const BLOCK: usize = 32;
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,popcnt,bmi1")]
 pub(super) fn sums(bytes: &[u8]) -> Sums {
-    sums_of(bytes)
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut sums = Sums::default();
+    let mut text_words = 0;
+    let mut is_front = true;
+    let mut add = |octets: __m256i, len: usize| {
+        let no_more = |octets, most| _mm256_cmpeq_epi8(_mm256_min_epu8(octets, most), octets);
+        let from_blank = _mm256_sub_epi8(octets, _mm256_set1_epi8(0x20));
+        let from_tab = _mm256_sub_epi8(octets, _mm256_set1_epi8(9));
+        let printable = no_more(from_blank, _mm256_set1_epi8(0x5e));
+        let tab = no_more(from_tab, _mm256_set1_epi8(1));
+        let ret = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
+        let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), ret);
+        let text = _mm256_movemask_epi8(is_text).cast_unsigned();
+        let zeros = !places_of(octets) & (u64::MAX >> (64 - len) & 0xffff_ffff) as u32;
+        sums.text += text.count_ones() as usize;
+        sums.high += _mm256_movemask_epi8(octets).count_ones() as usize;
+        sums.zeros += zeros.count_ones() as usize;
+        // An octet of the mask in which all bits are set.
+        text_words |= (!text).wrapping_sub(0x0101_0101) & text & 0x8080_8080;
+        let front = text.trailing_ones() as usize;
+        let back = (text << (BLOCK - len)).leading_ones() as usize;
+        sums.front += if is_front { front } else { 0 };
+        is_front &= front == len;
+        sums.back = if back == len { sums.back + len } else { back };
+    };
+    for block in blocks {
+        add(load256(block), BLOCK);
+    }
+    if !rest.is_empty() {
+        let mut block = [0; BLOCK];
+        for (place, octet) in block.iter_mut().zip(rest) {
+            *place = *octet;
+        }
+        add(load256(&block), rest.len());
+    }
+    sums.has_text_word = text_words != 0;
+    sums
 }
 
 #[target_feature(enable = "avx2,bmi1")]
@@ -50,12 +87,7 @@ fn all_of(octet: u8) -> __m256i {
 }
 
 #[target_feature(enable = "avx2,bmi1")]
-pub(super) fn trios(
-    trios: &Trios,
-    bytes: &[u8],
-    need: usize,
-    on: &mut dyn FnMut(usize),
-) -> usize {
+pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) -> usize {
     let [first, next, last] = &trios.0;
     let (around, ends) = (twice(&first.last), twice(&next.last));
     let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
@@ -73,8 +105,8 @@ pub(super) fn trios(
                 let nth = places.trailing_zeros();
                 places &= places - 1;
                 let place = at + nth as usize;
-                let is_short =
-                    around >> nth & 1 != 0 && !is_broken_run(around.into(), ends.into(), 32, nth, need);
+                let is_short = around >> nth & 1 != 0
+                    && !is_broken_run(around.into(), ends.into(), 32, nth, need);
                 // Halves that belong to different octets.
                 if !is_short && trios.is_at(bytes, place) {
                     on(place);
@@ -170,11 +202,11 @@ pub(super) fn places(
                 _mm256_and_si256(tables, _mm256_set1_epi32(0xff))
             };
             if _mm256_testz_si256(tables, tables) == 0 {
-                ask(sieve, octets, tables, at + shift, on);
+                ask(sieve, octets, tables, (bytes, at + shift), on);
                 if sieve.stride < 8 {
                     let (octets, tables) =
                         (_mm256_srli_epi64::<32>(octets), _mm256_srli_epi64::<32>(tables));
-                    ask(sieve, octets, tables, at + shift + GRAM, on);
+                    ask(sieve, octets, tables, (bytes, at + shift + GRAM), on);
                 }
             }
         }
@@ -183,42 +215,37 @@ pub(super) fn places(
     at
 }
 
-/// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at`.
+/// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at` in `bytes`.
 #[target_feature(enable = "avx2,bmi1")]
 #[inline]
-fn ask(sieve: &Sieve, octets: __m256i, tables: __m256i, at: usize, on: &mut dyn FnMut(usize, u8)) {
+fn ask(
+    sieve: &Sieve,
+    octets: __m256i,
+    tables: __m256i,
+    (bytes, at): (&[u8], usize),
+    on: &mut dyn FnMut(usize, u8),
+) {
     let grams = _mm256_and_si256(octets, _mm256_set1_epi64x(sieve.mask().into()));
     let grams = _mm256_or_si256(grams, _mm256_set1_epi64x(FOLD.into()));
     let hash = _mm256_mul_epu32(grams, _mm256_set1_epi64x(FACTOR.into()));
     let sixty_three = _mm256_set1_epi64x(63);
     let one = _mm256_and_si256(_mm256_srli_epi64::<32>(hash), sixty_three);
     let other = _mm256_and_si256(_mm256_srli_epi64::<38>(hash), sixty_three);
-    let mut found = [0_u32; MAX_TABLES];
-    let mut any = 0;
-    let mut table = 1_u8;
-    for (nth, filter) in sieve.filters.iter().enumerate() {
-        let bit = _mm256_set1_epi64x(table.into());
-        let lanes = _mm256_cmpeq_epi64(_mm256_and_si256(tables, bit), bit);
-        if _mm256_testz_si256(lanes, lanes) == 0 {
-            let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
-            let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
-            let words = gather256(&filter.words, places, lanes);
-            let bits =
-                _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
-            let bit = _mm256_set1_epi64x(1);
-            let may_be = _mm256_cmpeq_epi64(_mm256_and_si256(bits, bit), bit);
-            let may_be = _mm256_movemask_pd(_mm256_castsi256_pd(may_be)).cast_unsigned();
-            any |= may_be;
-            if let Some(place) = found.get_mut(nth) {
-                *place = may_be;
-            }
-        }
-        table = table.wrapping_shl(1);
-    }
-    while any != 0 {
-        let lane = any.trailing_zeros();
-        let tables = found.iter().rev().fold(0, |all, it| all << 1 | u8::from(it >> lane & 1 != 0));
-        on(at + 8 * lane as usize, tables);
-        any &= any - 1;
+    let filter = &sieve.all;
+    let octet = _mm256_set1_epi64x(0xff);
+    let none = _mm256_cmpeq_epi64(_mm256_and_si256(tables, octet), _mm256_setzero_si256());
+    let lanes = _mm256_andnot_si256(none, _mm256_set1_epi64x(-1));
+    let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
+    let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
+    let words = gather256(&filter.words, places, lanes);
+    let bits = _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
+    // The lowest bit as the highest.
+    let bits = _mm256_slli_epi64::<63>(bits);
+    let mut may_be = _mm256_movemask_pd(_mm256_castsi256_pd(bits)).cast_unsigned();
+    while may_be != 0 {
+        let at = at + 8 * may_be.trailing_zeros() as usize;
+        let octets = bytes.get(at..at + sieve.len).unwrap_or_default();
+        sieve.ask(at, gram(octets), on);
+        may_be &= may_be - 1;
     }
 }

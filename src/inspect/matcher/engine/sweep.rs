@@ -165,7 +165,9 @@ impl Sweep {
                 self.look(tables, signed(at) - border, (gram, around), on);
             }
         }
-        for at in memchr2_iter(b'\r', b'\n', joined) {
+        // A gram that begins in front of the border holds no break that stands further behind it.
+        let near = joined.get(..joined.len().min(held.len() + self.len)).unwrap_or_default();
+        for at in memchr2_iter(b'\r', b'\n', near) {
             let Some(at) = at.checked_sub(1) else { continue };
             self.join(joined, at, held.len(), &mut |at, owner| {
                 if at < border {
@@ -202,36 +204,29 @@ impl Sweep {
     ) {
         let [.., table] = &self.tables;
         let Some(need) = self.around_break() else { return };
-        // Where octets are not at hand, they may be such.
-        let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
-        let mut front = 0;
-        while front + 1 < need && front <= at && is_char_at(at - front) {
-            front += 1;
-        }
-        let mut is_open = front > at;
+        let front = bytes.get(..=at).unwrap_or_default();
+        let front =
+            front.iter().rev().take(self.len - 1).take_while(|octet| is_char(**octet)).count();
         // The first characters behind the break, and where they stand.
         let mut behind = [0; GRAM - 1];
         let (mut chars, mut count, mut nth) = (0_u64, 0, at + 1);
-        while front + count < need || count < self.len - 1 {
-            let Some(&octet) = bytes.get(nth) else {
-                is_open = true;
-                break;
-            };
+        for &octet in bytes.get(at + 1..).unwrap_or_default() {
             if is_char(octet) {
                 if let Some(place) = behind.get_mut(count) {
                     *place = nth;
                     chars |= u64::from(octet) << (8 * count);
                 }
                 count += 1;
+                if count == self.len - 1 {
+                    break;
+                }
             } else if !is_break(bytes, nth) {
                 break;
             }
             nth += 1;
         }
-        if front + count < need && !is_open {
-            return;
-        }
-        for ahead in 1..self.len.min(front + 1) {
+        let mut is_determined = None;
+        for ahead in 1..=front {
             let Some(octet) = bytes.get(at + 1 - ahead) else { break };
             chars = chars << 8 | u64::from(*octet);
             let rest = self.len - ahead;
@@ -239,7 +234,9 @@ impl Sweep {
             let first = at + 1 - ahead;
             if last >= from && last - first <= HELD {
                 let gram = low(chars) & self.sieve.mask();
-                if self.sieve.may_be(Self::BASE64, gram) {
+                if self.sieve.may_be(Self::BASE64, gram)
+                    && *is_determined.get_or_insert_with(|| has_around(bytes, at, need))
+                {
                     table.look(signed(first), (gram, Around::default()), on);
                 }
             }
@@ -296,6 +293,30 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether so many characters of base64 stand around the break behind the octet at `at`, further breaks among them. Where
+/// octets are not at hand, they may be such.
+fn has_around(bytes: &[u8], at: usize, need: usize) -> bool {
+    let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
+    let mut chars = 0;
+    while chars + 1 < need && chars <= at && is_char_at(at - chars) {
+        chars += 1;
+    }
+    if chars > at {
+        return true;
+    }
+    let mut nth = at + 1;
+    while chars < need {
+        let Some(&octet) = bytes.get(nth) else { return true };
+        if is_char(octet) {
+            chars += 1;
+        } else if !is_break(bytes, nth) {
+            return false;
+        }
+        nth += 1;
+    }
+    true
 }
 
 /// Whether the octet at a place belongs to a line break inside of base64.
