@@ -279,10 +279,12 @@ impl Trios {
     /// Whether such a run stands at a place.
     #[inline]
     fn is_at(&self, bytes: &[u8], at: usize) -> bool {
-        let octets = bytes.get(at..).unwrap_or_default().iter();
-        !octets.as_slice().is_empty()
-            && self.0.iter().zip(octets).fold(0xff, |all, (kinds, octet)| all & kinds.of(*octet))
-                != 0
+        let octets = bytes.get(at..).unwrap_or_default();
+        if let Some([a, b, c]) = octets.first_chunk() {
+            return self.is(*a, *b, *c) != 0;
+        }
+        let groups = self.0.iter().zip(octets).map(|(kinds, octet)| kinds.of(*octet));
+        !octets.is_empty() && groups.fold(0xff, |all, groups| all & groups) != 0
     }
 }
 

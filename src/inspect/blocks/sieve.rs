@@ -148,6 +148,17 @@ impl Sieve {
         self.filters.get(table).is_some_and(|filter| filter.may_be(gram) != 0)
     }
 
+    /// The same for one of several.
+    #[inline]
+    pub(in crate::inspect) fn may_be_one<const N: usize>(
+        &self,
+        table: usize,
+        grams: [u32; N],
+    ) -> bool {
+        let Some(filter) = self.filters.get(table) else { return false };
+        grams.into_iter().fold(0, |any, gram| any | filter.may_be(gram)) != 0
+    }
+
     /// The bits of a gram.
     pub(in crate::inspect) fn mask(&self) -> u32 {
         u32::MAX >> (8 * (GRAM - self.len.min(GRAM)))

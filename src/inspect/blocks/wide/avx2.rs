@@ -2,7 +2,7 @@
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
 use super::super::{Kinds, Sums, Trios, is_broken_run};
-use super::{gather256, load256};
+use super::{first_bits, load256, words256};
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi32,
     _mm256_castsi256_pd, _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_min_epu8,
@@ -91,15 +91,25 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut
     let [first, next, last] = &trios.0;
     let (around, ends) = (twice(&first.last), twice(&next.last));
     let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
+    let mut padded = [0; BLOCK + 2];
     let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        // Octets behind the end may be any: which the last places are is asked one by one.
+        let (block, open) = if let Some(block) = rest.first_chunk::<{ BLOCK + 2 }>() {
+            (block, 0)
+        } else {
+            for (place, octet) in padded.iter_mut().zip(rest) {
+                *place = *octet;
+            }
+            (&padded, low_half(!first_bits(rest.len() - rest.len().min(2))))
+        };
         let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
         let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
         let groups = _mm256_and_si256(first.of(load256(here)), next.of(load256(one)));
         let groups = _mm256_and_si256(groups, last.of(load256(two)));
-        if _mm256_testz_si256(groups, groups) == 0 {
-            let mut places = places_of(groups);
-            let around = if need > 0 { last_of(around, load256(here)) } else { 0 };
+        if _mm256_testz_si256(groups, groups) == 0 || open != 0 {
+            let mut places = (places_of(groups) | open) & low_half(first_bits(rest.len()));
+            let around = if need > 0 { last_of(around, load256(here)) | open } else { 0 };
             let ends = if places & around != 0 { last_of(ends, load256(one)) } else { 0 };
             while places != 0 {
                 let nth = places.trailing_zeros();
@@ -115,7 +125,12 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut
         }
         at += BLOCK;
     }
-    at
+    bytes.len()
+}
+
+/// The lower half of bits.
+const fn low_half(bits: u64) -> u32 {
+    (bits & 0xffff_ffff) as u32
 }
 
 /// A bit for each octet of the last group, by `Kinds::last`.
@@ -140,7 +155,6 @@ fn places_of(octets: __m256i) -> u32 {
 struct Tables {
     low: __m256i,
     high: __m256i,
-    any: __m256i,
 }
 
 impl Tables {
@@ -148,7 +162,8 @@ impl Tables {
     #[inline]
     fn new(kinds: &Kinds) -> Self {
         let any = _mm256_set1_epi8(kinds.any.cast_signed());
-        Self { low: twice(&kinds.low), high: twice(&kinds.high), any }
+        let with = |table| _mm256_or_si256(table, any);
+        Self { low: with(twice(&kinds.low)), high: with(twice(&kinds.high)) }
     }
 
     /// What each octet stands for.
@@ -158,8 +173,7 @@ impl Tables {
         let half = _mm256_set1_epi8(15);
         let low = _mm256_shuffle_epi8(self.low, _mm256_and_si256(octets, half));
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
-        let kinds = _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high));
-        _mm256_or_si256(kinds, self.any)
+        _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high))
     }
 }
 
@@ -234,13 +248,12 @@ fn ask(
     let filter = &sieve.all;
     let octet = _mm256_set1_epi64x(0xff);
     let none = _mm256_cmpeq_epi64(_mm256_and_si256(tables, octet), _mm256_setzero_si256());
-    let lanes = _mm256_andnot_si256(none, _mm256_set1_epi64x(-1));
     let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
     let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
-    let words = gather256(&filter.words, places, lanes);
+    let words = words256(&filter.words, places);
     let bits = _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
     // The lowest bit as the highest.
-    let bits = _mm256_slli_epi64::<63>(bits);
+    let bits = _mm256_andnot_si256(none, _mm256_slli_epi64::<63>(bits));
     let mut may_be = _mm256_movemask_pd(_mm256_castsi256_pd(bits)).cast_unsigned();
     while may_be != 0 {
         let at = at + 8 * may_be.trailing_zeros() as usize;

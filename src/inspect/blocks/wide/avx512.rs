@@ -2,7 +2,7 @@
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
 use super::super::{Kinds, LAST, ONES, Sums, TOPS, Trios, is_broken_run};
-use super::{first_bits, gather512, load512, load512_part};
+use super::{first_bits, load512, load512_part, words512};
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm512_alignr_epi32, _mm512_and_si512, _mm512_cmpeq_epi8_mask,
     _mm512_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_maskz_mov_epi32, _mm512_movepi8_mask,
@@ -274,9 +274,9 @@ impl<'a> Wanted<'a> {
         let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(0xff));
         let low = _mm512_and_si512(hash, _mm512_set1_epi64(u32::MAX.into()));
         let places = _mm512_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
-        let words = gather512(&filter.words, places, lanes);
+        let words = words512(&filter.words, places);
         let bits = _mm512_and_si512(_mm512_srlv_epi64(words, one), _mm512_srlv_epi64(words, other));
-        let mut may_be = _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
+        let mut may_be = lanes & _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
         while may_be != 0 {
             let at = at + 8 * may_be.trailing_zeros() as usize;
             let octets = bytes.get(at..at + self.sieve.len).unwrap_or_default();

@@ -204,6 +204,9 @@ impl Sweep {
     ) {
         let [.., table] = &self.tables;
         let Some(need) = self.around_break() else { return };
+        if !self.may_join(bytes, at) {
+            return;
+        }
         let front = bytes.get(..=at).unwrap_or_default();
         let front =
             front.iter().rev().take(self.len - 1).take_while(|octet| is_char(**octet)).count();
@@ -241,6 +244,19 @@ impl Sweep {
                 }
             }
         }
+    }
+
+    /// Whether a gram may hold the break behind the octet at `at`. Asked of the break that almost all are: CR LF with three
+    /// characters of base64 on both sides.
+    #[inline]
+    fn may_join(&self, bytes: &[u8], at: usize) -> bool {
+        let block = at.checked_sub(GRAM - 2).and_then(|from| bytes.get(from..)?.first_chunk());
+        let Some(&[a, b, c, b'\r', b'\n', d, e, f]) = block else { return true };
+        if self.len != GRAM || ![a, b, d, e, f].into_iter().all(is_char) {
+            return true;
+        }
+        let grams = [[a, b, c, d], [b, c, d, e], [c, d, e, f]].map(u32::from_le_bytes);
+        self.sieve.may_be_one(Self::BASE64, grams)
     }
 
     fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
