@@ -207,9 +207,7 @@ impl Tally {
             && bytes.iter().take(FEW_FIRST).all(|octet| is_ascii_text(*octet))
             && blocks::sums(bytes).text == bytes.len()
         {
-            self.text(bytes);
-            self.octets += bytes.len() as u64;
-            return;
+            return self.text(bytes);
         }
         let left = DETAILED.saturating_sub(self.octets);
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
@@ -293,31 +291,45 @@ impl Tally {
         }
     }
 
-    /// Takes octets that are ASCII text: what `detailed` and `bulk` make of such, without looking at each window anew.
+    /// Takes octets that are ASCII text: what `detailed` and `bulk` make of such, whole windows at one go.
     fn text(&mut self, bytes: &[u8]) {
-        let mut octets = self.octets;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let is_detailed = octets < DETAILED;
-            let room = usize::from(WINDOW - self.filled);
-            let (part, after) = rest.split_at_checked(room).unwrap_or((rest, &[]));
-            if is_detailed {
-                let is_whole = part.len() == usize::from(WINDOW);
-                if !is_whole {
-                    self.see(part);
-                }
-                self.plain(part.len());
-                self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
-                if self.filled >= WINDOW {
-                    self.close_window(is_whole);
-                }
-            } else {
-                let text = Sums { text: part.len(), ..Sums::default() };
-                self.sum(part, text);
+        let begun = usize::from(WINDOW - self.filled) % usize::from(WINDOW);
+        let (first, rest) = bytes.split_at_checked(begun).unwrap_or((bytes, &[]));
+        self.text_of_window(first);
+        let (windows, last) = rest.as_chunks::<{ WINDOW as usize }>();
+        if !windows.is_empty() {
+            let octets = windows.as_flattened().len();
+            if self.octets < DETAILED && self.sequence != 0 {
+                (self.sequence, self.run) = (0, 0);
             }
-            octets += part.len() as u64;
-            rest = after;
+            self.octets += octets as u64;
+            self.ascii += octets as u64;
+            self.textual += octets as u64;
+            self.extend_both(octets);
+            let windows = windows.len() as u64;
+            self.windows += windows;
+            self.readable_windows += windows;
+            self.structured_windows += windows;
         }
+        self.text_of_window(last);
+    }
+
+    /// The same for octets of one window, which are not all of it.
+    fn text_of_window(&mut self, part: &[u8]) {
+        if part.is_empty() {
+            return;
+        }
+        if self.octets < DETAILED {
+            self.see(part);
+            self.plain(part.len());
+            self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
+            if self.filled >= WINDOW {
+                self.close_window(false);
+            }
+        } else {
+            self.sum(part, Sums { text: part.len(), ..Sums::default() });
+        }
+        self.octets += part.len() as u64;
     }
 
     /// Hands octets to `take` in parts that end where a window ends.

@@ -28,8 +28,8 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
         let from_tab = _mm256_sub_epi8(octets, _mm256_set1_epi8(9));
         let printable = no_more(from_blank, _mm256_set1_epi8(0x5e));
         let tab = no_more(from_tab, _mm256_set1_epi8(1));
-        let ret = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
-        let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), ret);
+        let newline = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
+        let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), newline);
         let text = _mm256_movemask_epi8(is_text).cast_unsigned();
         let zeros = !places_of(octets) & (u64::MAX >> (64 - len) & 0xffff_ffff) as u32;
         sums.text += text.count_ones() as usize;

@@ -250,13 +250,16 @@ impl Sweep {
     /// characters of base64 on both sides.
     #[inline]
     fn may_join(&self, bytes: &[u8], at: usize) -> bool {
-        let block = at.checked_sub(GRAM - 2).and_then(|from| bytes.get(from..)?.first_chunk());
-        let Some(&[a, b, c, b'\r', b'\n', d, e, f]) = block else { return true };
-        if self.len != GRAM || ![a, b, d, e, f].into_iter().all(is_char) {
+        let block = at.checked_sub(GRAM - 2).and_then(|from| bytes.get(from..)?.first_chunk::<8>());
+        let Some(block) = block.filter(|_| self.len == GRAM) else { return true };
+        let [front @ .., b'\r', b'\n', _, _, _] = block else { return true };
+        let [_, _, _, _, _, behind @ ..] = block;
+        if !front.iter().chain(behind).all(|octet| is_char(*octet)) {
             return true;
         }
-        let grams = [[a, b, c, d], [b, c, d, e], [c, d, e, f]].map(u32::from_le_bytes);
-        self.sieve.may_be_one(Self::BASE64, grams)
+        let octets = u64::from_le_bytes(*block);
+        let chars = octets & 0x00ff_ffff | octets >> 16 & 0xffff_ff00_0000;
+        self.sieve.may_be_one(Self::BASE64, [low(chars), low(chars >> 8), low(chars >> 16)])
     }
 
     fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
