@@ -3,7 +3,7 @@
 use super::classify::{self, Evidence};
 use super::dialect::{self, Dialect, Event, Found, Spec, tls};
 use super::hits::{self, HitBook};
-use super::inflate::{Context, Inflate, Told};
+use super::inflate::{Bounds, Context, Inflate, Told};
 use super::matcher::{Match, Matcher, Needle, Scanner};
 use super::opening::{Choice, OpeningBuffer};
 use super::spare::Spare;
@@ -39,6 +39,7 @@ pub(super) struct Conn {
     findings: Findings,
     /// Compressed bodies.
     inflate: Option<Box<Inflate>>,
+    bounds: Bounds,
     searched: [u64; 2],
     is_control: bool,
 }
@@ -81,7 +82,7 @@ struct Findings {
 }
 
 impl Conn {
-    pub(super) fn new(uid: Uid, id: ConnId, spare: &mut Spare) -> Self {
+    pub(super) fn new(uid: Uid, id: ConnId, spare: &mut Spare, bounds: Bounds) -> Self {
         let may_be_read = id.proto == Proto::TCP || id.proto == Proto::UDP;
         Self {
             id,
@@ -113,6 +114,7 @@ impl Conn {
                 seen_to: [0; 2],
             },
             inflate: None,
+            bounds,
             searched: [0; 2],
             is_control: false,
         }
@@ -291,11 +293,11 @@ impl Conn {
 
     /// Reads compressed bodies to their end.
     fn finish_bodies(&mut self, matcher: &Matcher, log: &mut Log) {
-        let Self { findings, inflate, is_control, .. } = self;
-        let (uid, bounds) = (findings.uid, log.bounds.clone());
+        let Self { findings, inflate, is_control, bounds, .. } = self;
+        let uid = findings.uid;
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
         let dir = Direction::OrigToResp;
-        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
         if let Some(inflate) = inflate {
             inflate.finish(&mut cx);
         }
@@ -406,13 +408,13 @@ impl Conn {
         let mut rest = *chunk;
         while let Some(layer) = self.layers.get_mut(pick(&self.current, dir)) {
             let name = layer.spec.name;
-            let Self { findings, inflate, is_control, .. } = self;
+            let Self { findings, inflate, is_control, bounds, .. } = self;
             layer.reader.feed(dir, &rest, &mut |event| match event {
                 Event::Body(part) => {
-                    let (uid, bounds) = (findings.uid, log.bounds.clone());
+                    let uid = findings.uid;
                     let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
                     let dir = part.dir;
-                    let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+                    let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
                     inflate.get_or_insert_default().part(&part, &mut cx);
                 }
                 event => findings.event(name, &rest, event, log),
@@ -429,11 +431,10 @@ impl Conn {
             let Some(later) = after(&rest, offset) else { break };
             rest = later;
         }
-        let Self { findings, inflate, is_control, .. } = self;
+        let Self { findings, inflate, is_control, bounds, .. } = self;
         let (uid, sealed) = (findings.uid, pick(&findings.sealed, dir));
-        let bounds = log.bounds.clone();
         let mut tell = |told: Told<'_>| *is_control |= findings.told(told, log);
-        let mut cx = Context { matcher, bounds: &bounds, uid, dir, tell: &mut tell };
+        let mut cx = Context { matcher, bounds, uid, dir, tell: &mut tell };
         if inflate.is_some() || matches!(chunk, Chunk::Data { .. }) {
             inflate.get_or_insert_default().chunk(chunk, sealed, &mut cx);
         }

@@ -398,7 +398,7 @@ impl Slot {
             Self::Deferred(waiting) => (waiting.0, waiting.1, std::mem::take(&mut waiting.2)),
             Self::Free | Self::Heard(_) => return,
         };
-        let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));
+        let mut conn = Box::new(Conn::new(uid, id, &mut log.spare, log.bounds.clone()));
         let now_at = log.interface_id;
         deferred.replay(&mut |interface_id, dir, chunk| {
             log.interface_id = interface_id;

@@ -806,7 +806,7 @@ fn a_silent_conn_is_summed_up_without_a_state_of_its_own() {
     let record = || Play { missed: [3, 4], ..Play::new(110, Proto::TCP) }.record();
     let matcher = Arc::new(Matcher::new(&[], &[]).unwrap());
     let mut inspector = Inspector::new(Arc::clone(&matcher));
-    let rich = Box::new(Conn::new(Uid(1), record().id, &mut Spare::default()));
+    let rich = Box::new(Conn::new(Uid(1), record().id, &mut Spare::default(), Bounds::default()));
     let rich = rich.close(record(), &matcher, &mut inspector.log);
     inspector.opened(ConnSlot(0), Uid(1), &record().id, FrameRef::default());
     assert!(matches!(inspector.conns[0], Slot::Silent(..)));

@@ -5,7 +5,7 @@
 
 use super::Owner;
 use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
-use crate::inspect::matcher::marks::is_char;
+use crate::inspect::matcher::marks::{are_chars, is_char};
 use memchr::memchr2_iter;
 
 /// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
@@ -210,6 +210,9 @@ impl Sweep {
         let front = bytes.get(..=at).unwrap_or_default();
         let front =
             front.iter().rev().take(self.len - 1).take_while(|octet| is_char(**octet)).count();
+        if front == 0 {
+            return;
+        }
         // The first characters behind the break, and where they stand.
         let mut behind = [0; GRAM - 1];
         let (mut chars, mut count, mut nth) = (0_u64, 0, at + 1);
@@ -254,7 +257,7 @@ impl Sweep {
         let Some(block) = block.filter(|_| self.len == GRAM) else { return true };
         let [front @ .., b'\r', b'\n', _, _, _] = block else { return true };
         let [_, _, _, _, _, behind @ ..] = block;
-        if !front.iter().chain(behind).all(|octet| is_char(*octet)) {
+        if !(are_chars(front) && are_chars(behind)) {
             return true;
         }
         let octets = u64::from_le_bytes(*block);
