@@ -337,7 +337,7 @@ mod tests {
     use super::*;
     use crate::inspect::script::{
         C, S, Told, Turn, assert_never_panics, assert_refuses_others, assert_split_invariant,
-        banners, fields, fit, play, play_gap,
+        banners, fields, fit, long_message, play, play_gap,
     };
 
     const SESSION: &[Turn<'_>] = &[
@@ -515,6 +515,26 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_events() {
         assert_split_invariant(&SPEC, SESSION);
+    }
+
+    #[test]
+    fn a_long_message_reads_the_same_in_any_pieces() {
+        let message = [long_message().as_slice(), b".\r\n"].concat();
+        let turns: &[Turn<'_>] = &[
+            (S, b"220 mail.example.org ESMTP\r\n"),
+            (C, b"EHLO laptop\r\n"),
+            (S, b"250 ok\r\n"),
+            (C, b"DATA\r\n"),
+            (S, b"354 go on\r\n"),
+            (C, &message),
+            (S, b"250 queued\r\n"),
+            (C, b"QUIT\r\n"),
+        ];
+        assert_split_invariant(&SPEC, turns);
+        let told = play(&SPEC, turns);
+        assert!(fields(&told).contains(&"content text=Dear Woz,".to_owned()));
+        assert!(told.contains(&Told::Remark(crate::inspect::mail::PGP)));
+        assert!(banners(&told).contains(&"verb=QUIT".to_owned()));
     }
 
     #[test]
