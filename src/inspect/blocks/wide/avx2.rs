@@ -106,10 +106,6 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut
         let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
         let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
         let groups = _mm256_and_si256(first.of(load256(here)), next.of(load256(one)));
-        if open == 0 && _mm256_testz_si256(groups, groups) != 0 {
-            at += BLOCK;
-            continue;
-        }
         let groups = _mm256_and_si256(groups, last.of(load256(two)));
         if _mm256_testz_si256(groups, groups) == 0 || open != 0 {
             let mut places = (places_of(groups) | open) & low_half(first_bits(rest.len()));

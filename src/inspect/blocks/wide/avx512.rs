@@ -105,12 +105,7 @@ fn trios_in<const HAS_HIGH: bool>(
                 break;
             };
             let (here, one, two) = (load512(here), load512(one), load512(two));
-            let (first, next) = (first.of::<HAS_HIGH>(here), next.of::<HAS_HIGH>(one));
-            if _mm512_test_epi8_mask(first, next) == 0 {
-                at += BLOCK;
-                continue;
-            }
-            (first, next, last.of::<HAS_HIGH>(two))
+            (first.of::<HAS_HIGH>(here), next.of::<HAS_HIGH>(one), last.of::<HAS_HIGH>(two))
         } else {
             let of = |kinds: &Tables, from: usize| {
                 let octets = rest.get(from..).unwrap_or_default();
