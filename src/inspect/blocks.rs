@@ -48,8 +48,6 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 }
 
 /// Portable; the compiler makes of it what the registers allow.
-#[expect(clippy::inline_always, reason = "compiled anew for each width of registers")]
-#[inline(always)]
 fn sums_of(bytes: &[u8]) -> Sums {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut sums = Sums::default();
@@ -110,8 +108,48 @@ const fn across(word: u64) -> usize {
     (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
 }
 
+/// Where first one of `firsts` stands in front of one of `nexts`.
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    let from = match wide::pair(bytes, firsts, nexts) {
+        Ok(at) => return Some(at),
+        Err(from) => from,
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let from = 0;
+    pair_from(bytes, firsts, nexts, from)
+}
+
+fn pair_from(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3], from: usize) -> Option<usize> {
+    let [one, other] = firsts;
+    let is = |at: &usize| bytes.get(at + 1).is_some_and(|next| nexts.contains(next));
+    let rest = bytes.get(from..).unwrap_or_default();
+    if one == other {
+        return memchr::memchr_iter(one, rest).map(|at| from + at).find(is);
+    }
+    memchr::memchr2_iter(one, other, rest).map(|at| from + at).find(is)
+}
+
 /// Runs of three octets that may mean something: up to eight groups, each with first, next and last octets.
 pub(super) struct Trios([Kinds; 3]);
+
+/// The last of eight groups.
+const LAST: u8 = 1 << 7;
+
+/// Whether a break counts. A bit for each octet of a register of `width`: whether it may stand around a break (it is a first
+/// one of the last group), and whether a break stands behind it. Where the octets go on beyond the register, they may be such.
+#[cfg(target_arch = "x86_64")]
+const fn is_broken_run(around: u64, ends: u64, width: u32, at: u32, need: usize) -> bool {
+    let front = (around << (63 - at)).leading_ones();
+    let behind = around >> at >> 1;
+    let gap = behind.trailing_zeros();
+    if front > at || gap >= width - 1 - at {
+        return true;
+    }
+    let run = (behind >> gap).trailing_ones();
+    let last = at + gap + run;
+    last + 1 >= width || ends >> last & 1 != 0 || (front + run) as usize >= need
+}
 
 /// The groups of an octet.
 struct Kinds {
@@ -123,11 +161,21 @@ struct Kinds {
     has_high: bool,
     /// Groups of which every octet is, besides.
     any: u8,
+    /// The last group of eight without others, and without octets above 0x7f: by the lower half of an octet a bit for each
+    /// upper half.
+    last: [u8; 16],
 }
 
 impl Kinds {
     const fn new() -> Self {
-        Self { whole: [0; 256], low: [0; 16], high: [0; 16], has_high: false, any: 0 }
+        Self {
+            whole: [0; 256],
+            low: [0; 16],
+            high: [0; 16],
+            has_high: false,
+            any: 0,
+            last: [0; 16],
+        }
     }
 
     #[expect(
@@ -139,6 +187,9 @@ impl Kinds {
         self.low[(octet & 15) as usize] |= groups;
         self.high[(octet >> 4) as usize] |= groups;
         self.has_high |= octet > 0x7f;
+        if groups & LAST != 0 && octet < 0x80 {
+            self.last[(octet & 15) as usize] |= 1 << (octet >> 4);
+        }
     }
 
     #[inline]
@@ -181,8 +232,17 @@ impl Trios {
 
     /// Calls `on` for each place where such a run stands, in order. Octets behind the end may be any.
     pub(super) fn each(&self, bytes: &[u8], on: &mut dyn FnMut(usize)) {
+        self.each_broken(bytes, 0, on);
+    }
+
+    /// The same where the eighth group stands for breaks: `first` is of it, then comes a break. It may be left out where in
+    /// front of the break and behind it (and behind further breaks) fewer than `need` of its first octets stand in all, none
+    /// of which is above 0x7f.
+    pub(super) fn each_broken(&self, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) {
         #[cfg(target_arch = "x86_64")]
-        let from = wide::trios(self, bytes, on);
+        let from = wide::trios(self, bytes, need, on);
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = need;
         #[cfg(not(target_arch = "x86_64"))]
         let from = 0;
         self.each_here(bytes, from, on);
@@ -219,10 +279,12 @@ impl Trios {
     /// Whether such a run stands at a place.
     #[inline]
     fn is_at(&self, bytes: &[u8], at: usize) -> bool {
-        let octets = bytes.get(at..).unwrap_or_default().iter();
-        !octets.as_slice().is_empty()
-            && self.0.iter().zip(octets).fold(0xff, |all, (kinds, octet)| all & kinds.of(*octet))
-                != 0
+        let octets = bytes.get(at..).unwrap_or_default();
+        if let Some([a, b, c]) = octets.first_chunk() {
+            return self.is(*a, *b, *c) != 0;
+        }
+        let groups = self.0.iter().zip(octets).map(|(kinds, octet)| kinds.of(*octet));
+        !octets.is_empty() && groups.fold(0xff, |all, groups| all & groups) != 0
     }
 }
 
@@ -273,6 +335,35 @@ mod tests {
         found
     }
 
+    static BROKEN: Trios = {
+        let percent: [&[u8]; 3] = [b"%", b"abc", b"abc"];
+        let last: [&[u8]; 3] = [b"abcdefghij", b"\r\n", b"\r\n abcdefghij"];
+        Trios::new(&[percent, percent, percent, percent, percent, percent, percent, last])
+    };
+
+    fn trios_in_broken(bytes: &[u8], need: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        BROKEN.each_broken(bytes, need, &mut |at| found.push(at));
+        found
+    }
+
+    /// Letters around the break behind `at`, further breaks aside; many, where they may go on.
+    fn around(bytes: &[u8], at: usize) -> usize {
+        let front =
+            bytes[..=at].iter().rev().take_while(|octet| octet.is_ascii_lowercase()).count();
+        let mut all = front;
+        for nth in at + 1..bytes.len() {
+            match bytes[nth] {
+                b'a'..=b'j' => all += 1,
+                b'\r' | b'\n' => {}
+                b' ' if bytes[nth - 1] == b'\n' => {}
+                _ if front > at => break,
+                _ => return all,
+            }
+        }
+        1000
+    }
+
     #[test]
     fn every_octet_is_summed_as_what_it_is() {
         for octet in 0..=255_u8 {
@@ -316,8 +407,40 @@ mod tests {
             TRIOS.each_here(&bytes, 0, &mut |at| here.push(at));
             prop_assert_eq!(&here, &naive);
             #[cfg(target_arch = "x86_64")]
-            for places in wide::every_trios(&TRIOS, &bytes) {
+            for places in wide::every_trios(&TRIOS, &bytes, 0) {
                 prop_assert_eq!(&places, &naive);
+            }
+        }
+
+        #[test]
+        fn no_form_leaves_out_a_break_in_a_long_run(
+            bytes in proptest::collection::vec(proptest::sample::select(b"abcdefghij.%\r\n\n ".to_vec()), 0..400),
+            need in 1_usize..14,
+        ) {
+            let naive: Vec<usize> = (0..bytes.len()).filter(|at| BROKEN.is_at(&bytes, *at)).collect();
+            #[cfg(target_arch = "x86_64")]
+            for places in wide::every_trios(&BROKEN, &bytes, need) {
+                prop_assert!(places.iter().all(|at| naive.contains(at)));
+                for at in naive.iter().filter(|at| !places.contains(at)) {
+                    prop_assert!(bytes[*at] != b'%' && around(&bytes, *at) < need);
+                }
+            }
+            prop_assert_eq!(trios_in_broken(&bytes, usize::MAX).len() <= naive.len(), true);
+        }
+
+        #[test]
+        fn every_form_finds_the_first_pair(
+            bytes in proptest::collection::vec(proptest::sample::select(b"aaaaaaaa\r\n.-".to_vec()), 0..300),
+            firsts in proptest::sample::select(vec![*b"\n\n", *b"\r\n"]),
+            nexts in proptest::sample::select(vec![*b".-\x16", *b"---"]),
+        ) {
+            let is = |two: &[u8]| firsts.contains(&two[0]) && nexts.contains(&two[1]);
+            let naive = bytes.windows(2).position(is);
+            prop_assert_eq!(pair(&bytes, firsts, nexts), naive);
+            prop_assert_eq!(pair_from(&bytes, firsts, nexts, 0), naive);
+            #[cfg(target_arch = "x86_64")]
+            for found in wide::every_pair(&bytes, firsts, nexts) {
+                prop_assert_eq!(found, naive);
             }
         }
 

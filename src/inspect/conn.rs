@@ -722,7 +722,10 @@ impl Findings {
         let keep = TAIL.saturating_sub(bytes.len());
         let drop = tail.len().saturating_sub(keep);
         tail.drain(..drop);
-        tail.reserve_exact(bytes.len().min(TAIL));
+        let octets = tail.len().saturating_add(bytes.len().min(TAIL));
+        if tail.capacity() < octets {
+            tail.reserve_exact(octets - tail.len());
+        }
         tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or_default());
     }
 }

@@ -3,8 +3,9 @@
 //! A line that lies in one chunk is lent without a copy; a line over several chunks is gathered in a bounded buffer.
 //! What is handed out is the same for any split of the octets into chunks, but for the borders of raw parts.
 
+use super::blocks;
 use crate::model::FrameSpan;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memrchr, memrchr2};
 
 /// Octets of a line, its end included, that are kept; the rest is skipped to the line's end. IMAP's long FETCH
 /// lines fit (RFC 7162 s4 recommends 8192 for commands).
@@ -177,6 +178,39 @@ impl LineReader {
         let (offset, frames) = self.half_at.filter(|_| !self.spent && !self.half.is_empty())?;
         let end = offset.saturating_add(self.half.len() as u64);
         Some(Line { bytes: &self.half, offset, end, frames, cut: false })
+    }
+
+    /// Skips whole lines of `input` that begin with none of these octets, where a line begins there. The last one that is
+    /// whole, and the one in front of one that begins so, are left to `next`.
+    pub(crate) fn skim(&mut self, input: &mut Input<'_>, saying: [u8; 3]) {
+        if self.spent {
+            self.forget();
+        }
+        if self.mode != Mode::Lines || self.half_at.is_some() {
+            return;
+        }
+        if self.after_cr && input.bytes.first() == Some(&b'\n') {
+            input.take(1);
+            self.after_cr = false;
+        }
+        if input.bytes.first().is_none_or(|first| saying.contains(first)) {
+            return;
+        }
+        let ends = match self.ends {
+            Ends::Lf => [b'\n', b'\n'],
+            Ends::CrOrLf => [b'\r', b'\n'],
+        };
+        let last = |bytes: &[u8]| match self.ends {
+            Ends::Lf => memrchr(b'\n', bytes),
+            Ends::CrOrLf => memrchr2(b'\r', b'\n', bytes),
+        };
+        // The octet that ends the last line in question. All is skipped up to the end of the line before that.
+        let end = blocks::pair(input.bytes, ends, saying).or_else(|| last(input.bytes));
+        let skipped = end.and_then(|end| last(input.bytes.get(..end).unwrap_or_default()));
+        if let Some(skipped) = skipped {
+            let lines = input.take(skipped.saturating_add(1));
+            self.after_cr = self.ends == Ends::CrOrLf && lines.ends_with(b"\r");
+        }
     }
 
     /// The next item of `input`; `None` once all of it is read.

@@ -60,6 +60,11 @@ impl Message {
         self.pending.as_ref().map_or(0, |header| header.value.capacity())
     }
 
+    /// Nothing more is told of it, but where a line says that PGP begins (with a hyphen).
+    pub(crate) fn is_told(&self) -> bool {
+        self.part == Part::Told
+    }
+
     /// Takes a line; `text` is it without the dot that a protocol has added.
     pub(crate) fn line(&mut self, role: Role, line: &Line<'_>, text: &[u8], say: &mut Say<'_>) {
         if text.starts_with(b"-----BEGIN PGP MESSAGE-----") {
@@ -153,7 +158,11 @@ impl RawMessage {
     /// Takes a part of the run; the last one ends the message.
     pub(crate) fn raw(&mut self, role: Role, raw: &Raw<'_>, say: &mut Say<'_>) {
         let mut input = Input { bytes: raw.bytes, offset: raw.offset, frames: raw.frames };
-        while let Some(item) = self.reader.next(&mut input) {
+        loop {
+            if self.message.is_told() {
+                self.reader.skim(&mut input, [b'-'; 3]);
+            }
+            let Some(item) = self.reader.next(&mut input) else { break };
             if let Item::Line(line) = item {
                 self.message.line(role, &line, line.bytes, say);
             }

@@ -182,6 +182,25 @@ pub(crate) fn assert_split_invariant(spec: &Spec, turns: &[Turn<'_>]) {
         .unwrap();
 }
 
+/// A message of many lines. Most of them say nothing and may be skipped; among them stand some that begin or end like lines
+/// that do. It has no last dot.
+pub(crate) fn long_message() -> Vec<u8> {
+    let mut text = b"From: Tim <tim@example.org>\r\nSubject: tea\r\n\r\nDear Woz,\r\n".to_vec();
+    for nth in 0..40 {
+        text.extend_from_slice(b"one line of many that nobody asks for\r\n");
+        let odd: &[u8] = match nth {
+            5 => b"..\r\n...dots\r\n",
+            9 => b"-- \r\n-\r\n\r\n\n\r\n",
+            14 => b"then send STARTTLS\r\nMAIL FROM:<a@b>\r\n250 ok\r\n+OK\r\na1 OK\r\n",
+            20 => b"-----BEGIN PGP MESSAGE-----\r\n",
+            27 => b"\x16\x03\x01 is text here\r\n",
+            _ => b"",
+        };
+        text.extend_from_slice(odd);
+    }
+    text
+}
+
 /// No octets, whole or in pieces, of a conversation or of none, make the dialect panic.
 pub(crate) fn assert_never_panics(spec: &Spec, turns: &[Turn<'_>]) {
     let all: Vec<Vec<u8>> = turns.iter().map(|(_, text)| text.to_vec()).collect();

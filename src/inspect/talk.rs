@@ -40,11 +40,20 @@ pub(crate) trait Grammar: Send {
         false
     }
 
+    /// Whether no line of this side says anything at the moment, but for one that begins with a dot or a hyphen. The others
+    /// are then skipped, and `line` is called with some of them or with none.
+    fn skims(&self, _role: Role) -> bool {
+        false
+    }
+
     /// Octets of memory held beside its own; some hundred need not be told.
     fn held(&self) -> usize {
         0
     }
 }
+
+/// First octets of lines that are never skipped. A line that begins like TLS counts wherever it stands.
+const SAYING: [u8; 3] = [b'.', b'-', HANDSHAKE];
 
 #[derive(Clone, Copy, Debug)]
 enum RawOrder {
@@ -108,6 +117,11 @@ impl<G: Grammar> Talk<G> {
                 *at_mut(&mut memo.silent, dir) = true;
                 return out(Event::Handover { dir, offset: input.offset, to: "tls" });
             }
+            if let Some(client) = *client
+                && grammar.skims(if dir == client { Role::Client } else { Role::Server })
+            {
+                reader.skim(&mut input, SAYING);
+            }
             let Some(item) = reader.next(&mut input) else { return };
             if let (None, Item::Line(line)) = (*client, item) {
                 *client = grammar.role_of(line.bytes).map(|role| match role {
@@ -126,7 +140,7 @@ impl<G: Grammar> Talk<G> {
                     if is_tls(line.bytes) {
                         at_mut(&mut say.memo.tls_at, dir).get_or_insert(line.offset);
                     }
-                    if is_binary(line.bytes) && !grammar.is_content(role) {
+                    if !grammar.is_content(role) && is_binary(line.bytes) {
                         say.lost(role, line.offset);
                     }
                     grammar.line(role, &line, &mut say);
@@ -346,6 +360,14 @@ fn at_mut<T>(pair: &mut [T; 2], dir: Direction) -> &mut T {
 /// Whether a line asks for TLS: `STLS`, `a1 STARTTLS`, `AUTH TLS` (RFC 2595 s3.1 and s4, RFC 3207, RFC 4642, RFC 4217 s4).
 fn asks_for_tls(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
+    // Most lines are text, and most words of it end otherwise.
+    let ends = |last: &[u8]| {
+        let from = line.len().checked_sub(last.len());
+        from.and_then(|from| line.get(from..)).is_some_and(|it| it.eq_ignore_ascii_case(last))
+    };
+    if ![b"LS".as_slice(), b"SL", b"-C", b"-P"].into_iter().any(ends) {
+        return false;
+    }
     let last = line.rsplit(|octet| *octet == b' ').next().unwrap_or_default();
     [b"STLS".as_slice(), b"STARTTLS", b"TLS", b"SSL", b"TLS-C", b"TLS-P"]
         .iter()

@@ -43,6 +43,9 @@ const DETAILED: u64 = 4096;
 /// Octets up to which their values are noted one after the other.
 const FEW: usize = 64;
 
+/// Octets at the start that are looked at before all are summed as text.
+const FEW_FIRST: usize = 16;
+
 /// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
 const RANDOM_HIGH: std::ops::RangeInclusive<u16> = 64..=192;
 
@@ -199,6 +202,13 @@ impl Tally {
 
     /// Takes the next octets.
     pub(super) fn add(&mut self, bytes: &[u8]) {
+        // Text is most of what is no ciphertext: it is summed at one go.
+        if bytes.len() >= FEW
+            && bytes.iter().take(FEW_FIRST).all(|octet| is_ascii_text(*octet))
+            && blocks::sums(bytes).text == bytes.len()
+        {
+            return self.text(bytes);
+        }
         let left = DETAILED.saturating_sub(self.octets);
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (detailed, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
@@ -284,6 +294,47 @@ impl Tally {
         } else {
             self.structured_windows * 4 >= self.windows * 3
         }
+    }
+
+    /// Takes octets that are ASCII text: what `detailed` and `bulk` make of such, whole windows at one go.
+    fn text(&mut self, bytes: &[u8]) {
+        let begun = usize::from(WINDOW - self.filled) % usize::from(WINDOW);
+        let (first, rest) = bytes.split_at_checked(begun).unwrap_or((bytes, &[]));
+        self.text_of_window(first);
+        let (windows, last) = rest.as_chunks::<{ WINDOW as usize }>();
+        if !windows.is_empty() {
+            let octets = windows.as_flattened().len();
+            if self.octets < DETAILED && self.sequence != 0 {
+                (self.sequence, self.run) = (0, 0);
+            }
+            self.octets += octets as u64;
+            self.ascii += octets as u64;
+            self.textual += octets as u64;
+            self.extend_both(octets);
+            let windows = windows.len() as u64;
+            self.windows += windows;
+            self.readable_windows += windows;
+            self.structured_windows += windows;
+        }
+        self.text_of_window(last);
+    }
+
+    /// The same for octets of one window, which are not all of it.
+    fn text_of_window(&mut self, part: &[u8]) {
+        if part.is_empty() {
+            return;
+        }
+        if self.octets < DETAILED {
+            self.see(part);
+            self.plain(part.len());
+            self.filled += u16::try_from(part.len()).unwrap_or(WINDOW);
+            if self.filled >= WINDOW {
+                self.close_window(false);
+            }
+        } else {
+            self.sum(part, Sums { text: part.len(), ..Sums::default() });
+        }
+        self.octets += part.len() as u64;
     }
 
     /// Hands octets to `take` in parts that end where a window ends.
@@ -416,7 +467,11 @@ impl Tally {
 
     /// Takes octets of a window behind the detailed ones: sums, and runs of ASCII.
     fn bulk(&mut self, part: &[u8]) {
-        let sums = blocks::sums(part);
+        self.sum(part, blocks::sums(part));
+    }
+
+    /// Takes octets of a window with these sums.
+    fn sum(&mut self, part: &[u8], sums: Sums) {
         self.runs(part, sums);
         self.ascii += sums.text as u64;
         self.textual += sums.text as u64;

@@ -27,6 +27,8 @@ pub(in crate::inspect) struct Sieve {
     /// For each octet the tables in whose grams it occurs.
     pub(super) classes: Box<Kinds>,
     pub(super) filters: Vec<Filter>,
+    /// All grams: asked first.
+    pub(super) all: Filter,
 }
 
 /// Which grams are none.
@@ -56,7 +58,12 @@ impl Sieve {
             }
             filters.push(filter);
         }
-        Self { len, stride, classes, filters }
+        // Without regard to case there are fewer of them.
+        let mut all = Filter::new(filters.iter().map(Filter::grams).sum());
+        for (value, _) in tables.iter().take(MAX_TABLES).flat_map(Clone::clone) {
+            all.add(value);
+        }
+        Self { len, stride, classes, filters, all }
     }
 
     /// Calls `on` for each place in `bytes`, from `first` on and then every `stride` octets, at which a gram may begin, with
@@ -93,17 +100,11 @@ impl Sieve {
         bytes: &[u8],
         on: &mut dyn FnMut(usize, u8),
     ) -> usize {
-        let Some((filter, others)) = self.filters.split_first() else { return first };
-        let others = if others.is_empty() { 0 } else { 0xfe };
         let mut at = first;
         while let Some(block) = bytes.get(at..at + STRIDE * (BATCH - 1) + GRAM) {
             let mut any = 0;
             for nth in 0..BATCH {
-                let gram = gram_at(block, nth * STRIDE) & self.mask();
-                any |= filter.may_be(gram);
-                if others != 0 {
-                    any |= u64::from(self.classes_of(gram) & others);
-                }
+                any |= self.all.may_be(gram_at(block, nth * STRIDE) & self.mask());
             }
             if any != 0 {
                 for nth in 0..BATCH {
@@ -116,7 +117,7 @@ impl Sieve {
         at
     }
 
-    fn ask(&self, at: usize, gram: u32, on: &mut dyn FnMut(usize, u8)) {
+    pub(super) fn ask(&self, at: usize, gram: u32, on: &mut dyn FnMut(usize, u8)) {
         let tables = self.tables_of(gram);
         if tables != 0 {
             on(at, tables);
@@ -147,6 +148,17 @@ impl Sieve {
         self.filters.get(table).is_some_and(|filter| filter.may_be(gram) != 0)
     }
 
+    /// The same for one of several.
+    #[inline]
+    pub(in crate::inspect) fn may_be_one<const N: usize>(
+        &self,
+        table: usize,
+        grams: [u32; N],
+    ) -> bool {
+        let Some(filter) = self.filters.get(table) else { return false };
+        grams.into_iter().fold(0, |any, gram| any | filter.may_be(gram)) != 0
+    }
+
     /// The bits of a gram.
     pub(in crate::inspect) fn mask(&self) -> u32 {
         u32::MAX >> (8 * (GRAM - self.len.min(GRAM)))
@@ -167,6 +179,11 @@ impl Filter {
         let [least, most] = WORDS;
         let words = (grams * BITS_PER_GRAM / 64).next_power_of_two().clamp(least, most);
         Self { words: vec![0; words].into_boxed_slice(), bits: words.trailing_zeros() }
+    }
+
+    /// How many there are in it, about.
+    fn grams(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum::<usize>() / 2
     }
 
     fn add(&mut self, gram: u32) {

@@ -1,7 +1,7 @@
 //! The passes for registers of 32 and of 64 octets.
 //!
 //! The only place with `unsafe`: a function that is compiled for AVX2 or AVX-512 is called where the processor was asked;
-//! whole registers are loaded from arrays of their length; and words of a filter are gathered. All else, in the files
+//! whole registers are loaded from arrays of their length, and stored to such. All else, in the files
 //! below, is checked by the compiler.
 #![expect(unsafe_code, reason = "the one door from portable code to code for wider registers")]
 
@@ -12,9 +12,8 @@ use super::sieve::Sieve;
 use super::{Sums, Trios};
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m256i, __m512i, __mmask8, _mm256_and_si256, _mm256_loadu_si256, _mm256_mask_i64gather_epi64,
-    _mm256_set1_epi64x, _mm256_setzero_si256, _mm512_and_si512, _mm512_loadu_si512,
-    _mm512_mask_i64gather_epi64, _mm512_maskz_loadu_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
+    __m256i, __m512i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
+    _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
 };
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -32,15 +31,29 @@ pub(super) fn sums(bytes: &[u8]) -> Option<Sums> {
     None
 }
 
-/// Tells of places where three octets may mean something; returns the first place not looked at.
+/// Where first one of `firsts` stands in front of one of `nexts`; or the first place not looked at.
 #[inline]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
-    if has_vbmi() {
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    if has_avx512() {
         // SAFETY: the processor knows the instructions for which the function is compiled.
-        unsafe { avx512::trios(trios, bytes, on) }
+        unsafe { avx512::pair(bytes, firsts, nexts) }
     } else if has_avx2() {
         // SAFETY: as above.
-        unsafe { avx2::trios(trios, bytes, on) }
+        unsafe { avx2::pair(bytes, firsts, nexts) }
+    } else {
+        Err(0)
+    }
+}
+
+/// Tells of places where three octets may mean something; returns the first place not looked at.
+#[inline]
+pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) -> usize {
+    if has_vbmi() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        unsafe { avx512::trios(trios, bytes, need, on) }
+    } else if has_avx2() {
+        // SAFETY: as above.
+        unsafe { avx2::trios(trios, bytes, need, on) }
     } else {
         0
     }
@@ -104,10 +117,12 @@ fn level() -> u8 {
 
 #[cold]
 fn ask() -> u8 {
-    if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1")) {
+    if !(is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("popcnt"))
+    {
         PORTABLE
-    } else if !(is_x86_feature_detected!("popcnt")
-        && is_x86_feature_detected!("avx512f")
+    } else if !(is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512dq"))
@@ -156,38 +171,35 @@ fn words(table: &[u8; 16]) -> (i64, i64) {
     (word(0), word(8))
 }
 
-/// The words at the places in `lanes`; zero elsewhere. `words` are a power of two; places beyond are taken modulo that.
+/// The words at these places; they are a power of two, and places beyond are taken modulo that. One by one: the instructions
+/// that gather take three times as long.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn gather256(words: &[u64], places: __m256i, lanes: __m256i) -> __m256i {
-    let Some(last) = words.len().checked_sub(1) else { return _mm256_setzero_si256() };
-    let places = _mm256_and_si256(places, _mm256_set1_epi64x(last.cast_signed() as i64));
-    // SAFETY: a number that was masked with `last` is not above it, so it is the place of a word.
-    unsafe {
-        _mm256_mask_i64gather_epi64::<8>(
-            _mm256_setzero_si256(),
-            words.as_ptr().cast(),
-            places,
-            lanes,
-        )
-    }
+fn words256(words: &[u64], places: __m256i) -> __m256i {
+    let mut octets = [0_u64; 4];
+    // SAFETY: the array has 32 octets; the store asks for no alignment.
+    unsafe { _mm256_storeu_si256(octets.as_mut_ptr().cast(), places) };
+    let octets = octets.map(|place| word(words, place));
+    // SAFETY: as above, for the load.
+    unsafe { _mm256_loadu_si256(octets.as_ptr().cast()) }
 }
 
-/// The words at the places in `lanes`; zero elsewhere. `words` are a power of two; places beyond are taken modulo that.
+/// The same for eight of them.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn gather512(words: &[u64], places: __m512i, lanes: __mmask8) -> __m512i {
-    let Some(last) = words.len().checked_sub(1) else { return _mm512_setzero_si512() };
-    let places = _mm512_and_si512(places, _mm512_set1_epi64(last.cast_signed() as i64));
-    // SAFETY: a number that was masked with `last` is not above it, so it is the place of a word.
-    unsafe {
-        _mm512_mask_i64gather_epi64::<8>(
-            _mm512_setzero_si512(),
-            lanes,
-            places,
-            words.as_ptr().cast(),
-        )
-    }
+fn words512(words: &[u64], places: __m512i) -> __m512i {
+    let mut octets = [0_u64; 8];
+    // SAFETY: the array has 64 octets; the store asks for no alignment.
+    unsafe { _mm512_storeu_si512(octets.as_mut_ptr().cast(), places) };
+    let octets = octets.map(|place| word(words, place));
+    // SAFETY: as above, for the load.
+    unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
+}
+
+#[inline]
+fn word(words: &[u64], place: u64) -> u64 {
+    let last = words.len().wrapping_sub(1) as u64;
+    usize::try_from(place & last).ok().and_then(|place| words.get(place)).copied().unwrap_or(0)
 }
 
 /// The sums of every form that the processor knows.
@@ -205,21 +217,37 @@ pub(super) fn every_sums(bytes: &[u8]) -> Vec<Sums> {
     all
 }
 
+/// The first pair that every form finds that the processor knows.
+#[cfg(test)]
+pub(super) fn every_pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Vec<Option<usize>> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx2::pair(bytes, firsts, nexts) });
+    }
+    if has_avx512() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx512::pair(bytes, firsts, nexts) });
+    }
+    let rest = |from| super::pair_from(bytes, firsts, nexts, from);
+    all.into_iter().map(|found| found.map_or_else(rest, Some)).collect()
+}
+
 /// The places of trios that every form finds that the processor knows.
 #[cfg(test)]
-pub(super) fn every_trios(trios: &Trios, bytes: &[u8]) -> Vec<Vec<usize>> {
+pub(super) fn every_trios(trios: &Trios, bytes: &[u8], need: usize) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
     if has_avx2() {
         let mut found = Vec::new();
         // SAFETY: the processor was asked.
-        let from = unsafe { avx2::trios(trios, bytes, &mut |at| found.push(at)) };
+        let from = unsafe { avx2::trios(trios, bytes, need, &mut |at| found.push(at)) };
         trios.each_here(bytes, from, &mut |at| found.push(at));
         all.push(found);
     }
     if has_vbmi() {
         let mut found = Vec::new();
         // SAFETY: the processor was asked.
-        let from = unsafe { avx512::trios(trios, bytes, &mut |at| found.push(at)) };
+        let from = unsafe { avx512::trios(trios, bytes, need, &mut |at| found.push(at)) };
         trios.each_here(bytes, from, &mut |at| found.push(at));
         all.push(found);
     }

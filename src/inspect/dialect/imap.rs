@@ -459,7 +459,7 @@ mod tests {
     use super::*;
     use crate::inspect::script::{
         C, S, Told, Turn, assert_never_panics, assert_refuses_others, assert_split_invariant,
-        banners, fields, fit, play, play_gap,
+        banners, fields, fit, long_message, play, play_gap,
     };
 
     const SESSION: &[Turn<'_>] = &[
@@ -642,6 +642,25 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_events() {
         assert_split_invariant(&SPEC, SESSION);
+    }
+
+    #[test]
+    fn a_long_message_reads_the_same_in_any_pieces() {
+        let message = [long_message().as_slice(), b".\r\n"].concat();
+        let head = format!("* 1 FETCH (BODY[] {{{}}}\r\n", message.len());
+        let turns: &[Turn<'_>] = &[
+            (S, b"* OK ready.\r\n"),
+            (C, b"a1 FETCH 1 BODY[]\r\n"),
+            (S, head.as_bytes()),
+            (S, &message),
+            (S, b")\r\na1 OK\r\n"),
+            (C, b"a2 LOGOUT\r\n"),
+        ];
+        assert_split_invariant(&SPEC, turns);
+        let told = play(&SPEC, turns);
+        assert!(fields(&told).contains(&"content text=Dear Woz,".to_owned()));
+        assert!(told.contains(&Told::Remark(crate::inspect::mail::PGP)));
+        assert!(banners(&told).contains(&"verb=LOGOUT".to_owned()));
     }
 
     #[test]

@@ -346,6 +346,21 @@ impl Grammar for Nntp {
         }
     }
 
+    fn skims(&self, role: Role) -> bool {
+        match role {
+            Role::Client => {
+                self.article.as_ref().is_some_and(Message::is_told)
+                    && self.sasl.as_ref().is_none_or(|sasl| !sasl.is_open())
+            }
+            Role::Server if self.torn => false,
+            Role::Server => match &self.block {
+                Some(Block::Message(message)) => message.is_told(),
+                Some(Block::List) => true,
+                Some(Block::Folders) | None => false,
+            },
+        }
+    }
+
     fn is_content(&self, role: Role) -> bool {
         match role {
             Role::Client => self.article.is_some(),
@@ -382,7 +397,7 @@ mod tests {
     use super::*;
     use crate::inspect::script::{
         C, S, Told, Turn, assert_never_panics, assert_refuses_others, assert_split_invariant,
-        banners, fields, fit, play, play_gap,
+        banners, fields, fit, long_message, play, play_gap,
     };
 
     const SESSION: &[Turn<'_>] = &[
@@ -469,6 +484,27 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_events() {
         assert_split_invariant(&SPEC, SESSION);
+    }
+
+    #[test]
+    fn a_long_message_reads_the_same_in_any_pieces() {
+        let message = [long_message().as_slice(), b".\r\n"].concat();
+        let turns: &[Turn<'_>] = &[
+            (S, b"200 news ready\r\n"),
+            (C, b"ARTICLE 1\r\n"),
+            (S, b"220 1 <a@b>\r\n"),
+            (S, &message),
+            (C, b"POST\r\n"),
+            (S, b"340 send\r\n"),
+            (C, &message),
+            (S, b"240 ok\r\n"),
+            (C, b"QUIT\r\n"),
+        ];
+        assert_split_invariant(&SPEC, turns);
+        let told = play(&SPEC, turns);
+        assert!(fields(&told).contains(&"content text=Dear Woz,".to_owned()));
+        assert!(told.contains(&Told::Remark(crate::inspect::mail::PGP)));
+        assert!(banners(&told).contains(&"verb=QUIT".to_owned()));
     }
 
     #[test]

@@ -225,6 +225,16 @@ impl Grammar for Pop3 {
         self.torn |= role == Role::Server && self.block.is_some();
     }
 
+    fn skims(&self, role: Role) -> bool {
+        role == Role::Server
+            && !self.torn
+            && match &self.block {
+                Some(Block::Message(message)) => message.is_told(),
+                Some(Block::List) => true,
+                None => false,
+            }
+    }
+
     fn is_content(&self, role: Role) -> bool {
         role == Role::Server && self.block.is_some()
     }
@@ -243,7 +253,7 @@ mod tests {
     use super::*;
     use crate::inspect::script::{
         C, S, Told, Turn, assert_never_panics, assert_refuses_others, assert_split_invariant,
-        banners, fields, fit, play, play_gap,
+        banners, fields, fit, long_message, play, play_gap,
     };
 
     const SESSION: &[Turn<'_>] = &[
@@ -396,6 +406,24 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_events() {
         assert_split_invariant(&SPEC, SESSION);
+    }
+
+    #[test]
+    fn a_long_message_reads_the_same_in_any_pieces() {
+        let message = [long_message().as_slice(), b".\r\n"].concat();
+        let turns: &[Turn<'_>] = &[
+            (S, b"+OK ready\r\n"),
+            (C, b"RETR 1\r\n"),
+            (S, b"+OK\r\n"),
+            (S, &message),
+            (C, b"QUIT\r\n"),
+            (S, b"+OK bye\r\n"),
+        ];
+        assert_split_invariant(&SPEC, turns);
+        let told = play(&SPEC, turns);
+        assert!(fields(&told).contains(&"content text=Dear Woz,".to_owned()));
+        assert!(told.contains(&Told::Remark(crate::inspect::mail::PGP)));
+        assert!(banners(&told).contains(&"verb=QUIT".to_owned()));
     }
 
     #[test]

@@ -136,29 +136,19 @@ impl Smtp {
             sasl.response(line, line.bytes, say);
             return;
         }
+        if matches!(self.phase, Phase::Message(_)) && !(self.torn && is_envelope(line.bytes)) {
+            return self.content(line, say);
+        }
         let (verb, argument) = word(line.bytes);
         let index = index_of(VERBS, verb);
         match self.phase {
             // The answer to DATA was missed, or is still to come: what is no verb is the message.
-            Phase::Asked if index.is_none() => self.phase = Phase::Message(Message::default()),
-            Phase::Message(_) if self.torn && is_envelope(line.bytes) => {
-                self.phase = Phase::Commands;
+            Phase::Asked if index.is_none() => {
+                self.phase = Phase::Message(Message::default());
+                return self.content(line, say);
             }
+            Phase::Message(_) => self.phase = Phase::Commands,
             _ => {}
-        }
-        if let Phase::Message(message) = &mut self.phase {
-            if let Some(text) = unstuffed(line.bytes) {
-                message.line(Role::Client, line, text, say);
-            } else {
-                message.finish(Role::Client, say);
-                self.phase = Phase::Commands;
-                self.torn = false;
-                let replies = if self.is_lmtp { self.recipients.clamp(1, MAX_REPLIES) } else { 1 };
-                for _ in 0..replies {
-                    self.pending.push(Command::Dot);
-                }
-            }
-            return;
         }
         let Some(index) = index else { return };
         say.verb(Role::Client, line, verb, index);
@@ -207,6 +197,23 @@ impl Smtp {
             _ => Command::Other,
         };
         self.pending.push(command);
+    }
+
+    /// Takes a line of the message.
+    fn content(&mut self, line: &Line<'_>, say: &mut Say<'_>) {
+        if let Phase::Message(message) = &mut self.phase {
+            if let Some(text) = unstuffed(line.bytes) {
+                message.line(Role::Client, line, text, say);
+            } else {
+                message.finish(Role::Client, say);
+                self.phase = Phase::Commands;
+                self.torn = false;
+                let replies = if self.is_lmtp { self.recipients.clamp(1, MAX_REPLIES) } else { 1 };
+                for _ in 0..replies {
+                    self.pending.push(Command::Dot);
+                }
+            }
+        }
     }
 
     fn server(&mut self, line: &Line<'_>, say: &mut Say<'_>) {
@@ -296,6 +303,13 @@ impl Grammar for Smtp {
         }
     }
 
+    fn skims(&self, role: Role) -> bool {
+        role == Role::Client
+            && !self.torn
+            && matches!(&self.phase, Phase::Message(message) if message.is_told())
+            && self.sasl.as_ref().is_none_or(|sasl| !sasl.is_open())
+    }
+
     fn is_content(&self, role: Role) -> bool {
         role == Role::Client && matches!(self.phase, Phase::Message(_))
     }
@@ -323,7 +337,7 @@ mod tests {
     use super::*;
     use crate::inspect::script::{
         C, S, Told, Turn, assert_never_panics, assert_refuses_others, assert_split_invariant,
-        banners, fields, fit, play, play_gap,
+        banners, fields, fit, long_message, play, play_gap,
     };
 
     const SESSION: &[Turn<'_>] = &[
@@ -501,6 +515,26 @@ mod tests {
     #[test]
     fn any_split_gives_the_same_events() {
         assert_split_invariant(&SPEC, SESSION);
+    }
+
+    #[test]
+    fn a_long_message_reads_the_same_in_any_pieces() {
+        let message = [long_message().as_slice(), b".\r\n"].concat();
+        let turns: &[Turn<'_>] = &[
+            (S, b"220 mail.example.org ESMTP\r\n"),
+            (C, b"EHLO laptop\r\n"),
+            (S, b"250 ok\r\n"),
+            (C, b"DATA\r\n"),
+            (S, b"354 go on\r\n"),
+            (C, &message),
+            (S, b"250 queued\r\n"),
+            (C, b"QUIT\r\n"),
+        ];
+        assert_split_invariant(&SPEC, turns);
+        let told = play(&SPEC, turns);
+        assert!(fields(&told).contains(&"content text=Dear Woz,".to_owned()));
+        assert!(told.contains(&Told::Remark(crate::inspect::mail::PGP)));
+        assert!(banners(&told).contains(&"verb=QUIT".to_owned()));
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(super) static MARKS: Trios = Trios::new(&[
 /// The group of breaks in `MARKS`.
 const BREAK: u8 = 1 << 7;
 
+/// Whether all are characters of base64, of either alphabet.
+#[inline]
+pub(super) fn are_chars<'a>(octets: impl IntoIterator<Item = &'a u8>) -> bool {
+    octets.into_iter().fold(BREAK, |all, octet| all & MARKS.begins(*octet)) != 0
+}
+
 /// Whether it is a character of base64, of either alphabet.
 #[inline]
 pub(super) fn is_char(octet: u8) -> bool {

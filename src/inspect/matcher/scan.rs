@@ -142,6 +142,9 @@ impl Scanner {
         out: &mut dyn FnMut(Match<'_>),
     ) {
         let Self { raw, pieces, views, words, .. } = self;
+        if escapes.is_empty() && views.iter().all(Option::is_none) {
+            return;
+        }
         let window = Window { tail: raw.tail(), bytes, base: raw.start(), closed: false };
         let mut is_any_awake = false;
         for ((kind, place), first) in Kind::ALL.into_iter().zip(views).zip(escapes.each()) {

@@ -139,6 +139,12 @@ impl Escapes {
         }
     }
 
+    /// There is none.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { percent, equals, entity, backslash, utf7 } = self;
+        [percent, equals, entity, backslash, utf7].into_iter().all(Option::is_none)
+    }
+
     /// For each of `Kind::ALL`.
     pub(super) fn each(&self) -> [Option<usize>; Kind::ALL.len()] {
         let Self { percent, equals, entity, backslash, utf7 } = *self;

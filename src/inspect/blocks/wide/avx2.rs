@@ -1,49 +1,147 @@
 //! The passes in registers of 32 octets.
 
-use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
-use super::super::{Kinds, Sums, Trios, sums_of};
-use super::{gather256, load256};
+use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
+use super::super::{Kinds, Sums, Trios, is_broken_run};
+use super::{first_bits, load256, words256};
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
-    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_movemask_epi8, _mm256_movemask_pd,
-    _mm256_mul_epu32, _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set_epi64x,
-    _mm256_set1_epi8, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srl_epi64, _mm256_srli_epi16,
-    _mm256_srli_epi32, _mm256_srli_epi64, _mm256_srlv_epi64, _mm256_testz_si256,
+    __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi32,
+    _mm256_castsi256_pd, _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_mul_epu32, _mm256_or_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_slli_epi64, _mm256_srl_epi64, _mm256_srli_epi16, _mm256_srli_epi32, _mm256_srli_epi64,
+    _mm256_srlv_epi64, _mm256_sub_epi8, _mm256_testz_si256,
 };
 
 /// Octets of a register.
 const BLOCK: usize = 32;
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,popcnt,bmi1")]
 pub(super) fn sums(bytes: &[u8]) -> Sums {
-    sums_of(bytes)
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut sums = Sums::default();
+    let mut text_words = 0;
+    let mut is_front = true;
+    let mut add = |octets: __m256i, len: usize| {
+        let no_more = |octets, most| _mm256_cmpeq_epi8(_mm256_min_epu8(octets, most), octets);
+        let from_blank = _mm256_sub_epi8(octets, _mm256_set1_epi8(0x20));
+        let from_tab = _mm256_sub_epi8(octets, _mm256_set1_epi8(9));
+        let printable = no_more(from_blank, _mm256_set1_epi8(0x5e));
+        let tab = no_more(from_tab, _mm256_set1_epi8(1));
+        let newline = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
+        let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), newline);
+        let text = _mm256_movemask_epi8(is_text).cast_unsigned();
+        let zeros = !places_of(octets) & (u64::MAX >> (64 - len) & 0xffff_ffff) as u32;
+        sums.text += text.count_ones() as usize;
+        sums.high += _mm256_movemask_epi8(octets).count_ones() as usize;
+        sums.zeros += zeros.count_ones() as usize;
+        // An octet of the mask in which all bits are set.
+        text_words |= (!text).wrapping_sub(0x0101_0101) & text & 0x8080_8080;
+        let front = text.trailing_ones() as usize;
+        let back = (text << (BLOCK - len)).leading_ones() as usize;
+        sums.front += if is_front { front } else { 0 };
+        is_front &= front == len;
+        sums.back = if back == len { sums.back + len } else { back };
+    };
+    for block in blocks {
+        add(load256(block), BLOCK);
+    }
+    if !rest.is_empty() {
+        let mut block = [0; BLOCK];
+        for (place, octet) in block.iter_mut().zip(rest) {
+            *place = *octet;
+        }
+        add(load256(&block), rest.len());
+    }
+    sums.has_text_word = text_words != 0;
+    sums
 }
 
 #[target_feature(enable = "avx2,bmi1")]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
-    let [first, next, last] = &trios.0;
-    let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    let ([one, other], [a, b, c]) = (firsts, nexts);
+    let (one, other) = (all_of(one), all_of(other));
+    let (a, b, c) = (all_of(a), all_of(b), all_of(c));
     let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(behind)) = (octets(0), octets(1)) else { break };
+        let (here, behind) = (load256(here), load256(behind));
+        let is = |octets, octet| _mm256_cmpeq_epi8(octets, octet);
+        let first = _mm256_or_si256(is(here, one), is(here, other));
+        let next = _mm256_or_si256(_mm256_or_si256(is(behind, a), is(behind, b)), is(behind, c));
+        let places = _mm256_movemask_epi8(_mm256_and_si256(first, next));
+        if places != 0 {
+            return Ok(at + places.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+    Err(at)
+}
+
+/// An octet in all places.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn all_of(octet: u8) -> __m256i {
+    _mm256_set1_epi8(octet.cast_signed())
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) -> usize {
+    let [first, next, last] = &trios.0;
+    let (around, ends) = (twice(&first.last), twice(&next.last));
+    let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
+    let mut padded = [0; BLOCK + 2];
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        // Octets behind the end may be any: which the last places are is asked one by one.
+        let (block, open) = if let Some(block) = rest.first_chunk::<{ BLOCK + 2 }>() {
+            (block, 0)
+        } else {
+            for (place, octet) in padded.iter_mut().zip(rest) {
+                *place = *octet;
+            }
+            (&padded, low_half(!first_bits(rest.len() - rest.len().min(2))))
+        };
         let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
         let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
         let groups = _mm256_and_si256(first.of(load256(here)), next.of(load256(one)));
         let groups = _mm256_and_si256(groups, last.of(load256(two)));
-        if _mm256_testz_si256(groups, groups) == 0 {
-            let mut places = places_of(groups);
+        if _mm256_testz_si256(groups, groups) == 0 || open != 0 {
+            let mut places = (places_of(groups) | open) & low_half(first_bits(rest.len()));
+            let around = if need > 0 { last_of(around, load256(here)) | open } else { 0 };
+            let ends = if places & around != 0 { last_of(ends, load256(one)) } else { 0 };
             while places != 0 {
-                let place = at + places.trailing_zeros() as usize;
+                let nth = places.trailing_zeros();
+                places &= places - 1;
+                let place = at + nth as usize;
+                let is_short = around >> nth & 1 != 0
+                    && !is_broken_run(around.into(), ends.into(), 32, nth, need);
                 // Halves that belong to different octets.
-                if trios.is_at(bytes, place) {
+                if !is_short && trios.is_at(bytes, place) {
                     on(place);
                 }
-                places &= places - 1;
             }
         }
         at += BLOCK;
     }
-    at
+    bytes.len()
+}
+
+/// The lower half of bits.
+const fn low_half(bits: u64) -> u32 {
+    (bits & 0xffff_ffff) as u32
+}
+
+/// A bit for each octet of the last group, by `Kinds::last`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn last_of(table: __m256i, octets: __m256i) -> u32 {
+    let half = _mm256_set1_epi8(15);
+    let bits = twice(&[1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let low = _mm256_shuffle_epi8(table, _mm256_and_si256(octets, half));
+    let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
+    places_of(_mm256_and_si256(low, _mm256_shuffle_epi8(bits, high)))
 }
 
 /// A bit for each octet that is not zero.
@@ -57,7 +155,6 @@ fn places_of(octets: __m256i) -> u32 {
 struct Tables {
     low: __m256i,
     high: __m256i,
-    any: __m256i,
 }
 
 impl Tables {
@@ -65,7 +162,8 @@ impl Tables {
     #[inline]
     fn new(kinds: &Kinds) -> Self {
         let any = _mm256_set1_epi8(kinds.any.cast_signed());
-        Self { low: twice(&kinds.low), high: twice(&kinds.high), any }
+        let with = |table| _mm256_or_si256(table, any);
+        Self { low: with(twice(&kinds.low)), high: with(twice(&kinds.high)) }
     }
 
     /// What each octet stands for.
@@ -75,8 +173,7 @@ impl Tables {
         let half = _mm256_set1_epi8(15);
         let low = _mm256_shuffle_epi8(self.low, _mm256_and_si256(octets, half));
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(octets), half);
-        let kinds = _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high));
-        _mm256_or_si256(kinds, self.any)
+        _mm256_and_si256(low, _mm256_shuffle_epi8(self.high, high))
     }
 }
 
@@ -119,11 +216,11 @@ pub(super) fn places(
                 _mm256_and_si256(tables, _mm256_set1_epi32(0xff))
             };
             if _mm256_testz_si256(tables, tables) == 0 {
-                ask(sieve, octets, tables, at + shift, on);
+                ask(sieve, octets, tables, (bytes, at + shift), on);
                 if sieve.stride < 8 {
                     let (octets, tables) =
                         (_mm256_srli_epi64::<32>(octets), _mm256_srli_epi64::<32>(tables));
-                    ask(sieve, octets, tables, at + shift + GRAM, on);
+                    ask(sieve, octets, tables, (bytes, at + shift + GRAM), on);
                 }
             }
         }
@@ -132,42 +229,36 @@ pub(super) fn places(
     at
 }
 
-/// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at`.
+/// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at` in `bytes`.
 #[target_feature(enable = "avx2,bmi1")]
 #[inline]
-fn ask(sieve: &Sieve, octets: __m256i, tables: __m256i, at: usize, on: &mut dyn FnMut(usize, u8)) {
+fn ask(
+    sieve: &Sieve,
+    octets: __m256i,
+    tables: __m256i,
+    (bytes, at): (&[u8], usize),
+    on: &mut dyn FnMut(usize, u8),
+) {
     let grams = _mm256_and_si256(octets, _mm256_set1_epi64x(sieve.mask().into()));
     let grams = _mm256_or_si256(grams, _mm256_set1_epi64x(FOLD.into()));
     let hash = _mm256_mul_epu32(grams, _mm256_set1_epi64x(FACTOR.into()));
     let sixty_three = _mm256_set1_epi64x(63);
     let one = _mm256_and_si256(_mm256_srli_epi64::<32>(hash), sixty_three);
     let other = _mm256_and_si256(_mm256_srli_epi64::<38>(hash), sixty_three);
-    let mut found = [0_u32; MAX_TABLES];
-    let mut any = 0;
-    let mut table = 1_u8;
-    for (nth, filter) in sieve.filters.iter().enumerate() {
-        let bit = _mm256_set1_epi64x(table.into());
-        let lanes = _mm256_cmpeq_epi64(_mm256_and_si256(tables, bit), bit);
-        if _mm256_testz_si256(lanes, lanes) == 0 {
-            let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
-            let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
-            let words = gather256(&filter.words, places, lanes);
-            let bits =
-                _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
-            let bit = _mm256_set1_epi64x(1);
-            let may_be = _mm256_cmpeq_epi64(_mm256_and_si256(bits, bit), bit);
-            let may_be = _mm256_movemask_pd(_mm256_castsi256_pd(may_be)).cast_unsigned();
-            any |= may_be;
-            if let Some(place) = found.get_mut(nth) {
-                *place = may_be;
-            }
-        }
-        table = table.wrapping_shl(1);
-    }
-    while any != 0 {
-        let lane = any.trailing_zeros();
-        let tables = found.iter().rev().fold(0, |all, it| all << 1 | u8::from(it >> lane & 1 != 0));
-        on(at + 8 * lane as usize, tables);
-        any &= any - 1;
+    let filter = &sieve.all;
+    let octet = _mm256_set1_epi64x(0xff);
+    let none = _mm256_cmpeq_epi64(_mm256_and_si256(tables, octet), _mm256_setzero_si256());
+    let low = _mm256_and_si256(hash, _mm256_set1_epi64x(u32::MAX.into()));
+    let places = _mm256_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
+    let words = words256(&filter.words, places);
+    let bits = _mm256_and_si256(_mm256_srlv_epi64(words, one), _mm256_srlv_epi64(words, other));
+    // The lowest bit as the highest.
+    let bits = _mm256_andnot_si256(none, _mm256_slli_epi64::<63>(bits));
+    let mut may_be = _mm256_movemask_pd(_mm256_castsi256_pd(bits)).cast_unsigned();
+    while may_be != 0 {
+        let at = at + 8 * may_be.trailing_zeros() as usize;
+        let octets = bytes.get(at..at + sieve.len).unwrap_or_default();
+        sieve.ask(at, gram(octets), on);
+        may_be &= may_be - 1;
     }
 }

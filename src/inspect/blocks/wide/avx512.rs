@@ -1,15 +1,15 @@
 //! The passes in registers of 64 octets.
 
-use super::super::sieve::{FACTOR, FOLD, GRAM, MAX_TABLES, Sieve};
-use super::super::{Kinds, ONES, Sums, TOPS, Trios};
-use super::{first_bits, gather512, load512, load512_part};
+use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
+use super::super::{Kinds, LAST, ONES, Sums, TOPS, Trios, is_broken_run};
+use super::{first_bits, load512, load512_part, words512};
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm512_alignr_epi32, _mm512_and_si512, _mm512_cmpeq_epi8_mask,
-    _mm512_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_maskz_mov_epi32,
-    _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_mul_epu32, _mm512_or_si512,
-    _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64,
-    _mm512_srl_epi64, _mm512_srli_epi32, _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_sub_epi8,
-    _mm512_test_epi8_mask, _mm512_test_epi32_mask, _mm512_test_epi64_mask, _mm512_testn_epi8_mask,
+    _mm512_cmplt_epu8_mask, _mm512_mask_mov_epi8, _mm512_maskz_mov_epi32, _mm512_movepi8_mask,
+    _mm512_mul_epu32, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_srl_epi64, _mm512_srli_epi32, _mm512_srli_epi64,
+    _mm512_srlv_epi64, _mm512_sub_epi8, _mm512_test_epi8_mask, _mm512_test_epi32_mask,
+    _mm512_test_epi64_mask, _mm512_testn_epi8_mask,
 };
 
 /// Octets of a register.
@@ -49,34 +49,90 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     sums
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,bmi1")]
+pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
+    let ([one, other], [a, b, c]) = (firsts, nexts);
+    let (one, other) = (all_of(one), all_of(other));
+    let (a, b, c) = (all_of(a), all_of(b), all_of(c));
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(behind)) = (octets(0), octets(1)) else { break };
+        let (here, behind) = (load512(here), load512(behind));
+        let is = |octets, octet| _mm512_cmpeq_epi8_mask(octets, octet);
+        let first = is(here, one) | is(here, other);
+        let places = first & (is(behind, a) | is(behind, b) | is(behind, c));
+        if places != 0 {
+            return Ok(at + places.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+    Err(at)
+}
+
+/// An octet in all places.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn all_of(octet: u8) -> __m512i {
+    _mm512_set1_epi8(octet.cast_signed())
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi1")]
-pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+pub(super) fn trios(trios: &Trios, bytes: &[u8], need: usize, on: &mut dyn FnMut(usize)) -> usize {
+    if trios.0.iter().any(|kinds| kinds.has_high) {
+        trios_in::<true>(trios, bytes, need, on)
+    } else {
+        trios_in::<false>(trios, bytes, need, on)
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi1")]
+#[inline]
+fn trios_in<const HAS_HIGH: bool>(
+    trios: &Trios,
+    bytes: &[u8],
+    need: usize,
+    on: &mut dyn FnMut(usize),
+) -> usize {
     let [first, next, last] = &trios.0;
     let (first, next, last) = (Tables::new(first), Tables::new(next), Tables::new(last));
-    let mut tell = |at: usize, mut places: u64| {
+    let any = _mm512_set1_epi8(-1);
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let (first, next, last) = if let Some(block) = rest.first_chunk::<{ BLOCK + 2 }>() {
+            let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+            let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else {
+                break;
+            };
+            let (here, one, two) = (load512(here), load512(one), load512(two));
+            (first.of::<HAS_HIGH>(here), next.of::<HAS_HIGH>(one), last.of::<HAS_HIGH>(two))
+        } else {
+            let of = |kinds: &Tables, from: usize| {
+                let octets = rest.get(from..).unwrap_or_default();
+                let groups = kinds.of::<HAS_HIGH>(load512_part(octets));
+                _mm512_mask_mov_epi8(groups, !first_bits(octets.len()), any)
+            };
+            (of(&first, 0), of(&next, 1), of(&last, 2))
+        };
+        let groups = _mm512_and_si512(first, next);
+        let mut places = _mm512_test_epi8_mask(groups, last) & first_bits(rest.len());
+        if need > 0 && places != 0 {
+            let group = _mm512_set1_epi8(LAST.cast_signed());
+            let around = _mm512_test_epi8_mask(first, group);
+            let ends = _mm512_test_epi8_mask(next, group);
+            let mut breaks = places & around;
+            while breaks != 0 {
+                let nth = breaks.trailing_zeros();
+                if !is_broken_run(around, ends, 64, nth, need) {
+                    places ^= 1 << nth;
+                }
+                breaks &= breaks - 1;
+            }
+        }
         while places != 0 {
             on(at + places.trailing_zeros() as usize);
             places &= places - 1;
         }
-    };
-    let mut at = 0;
-    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
-        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
-        let (Some(here), Some(one), Some(two)) = (octets(0), octets(1), octets(2)) else { break };
-        let groups = _mm512_and_si512(first.of(load512(here)), next.of(load512(one)));
-        tell(at, _mm512_test_epi8_mask(groups, last.of(load512(two))));
-        at += BLOCK;
-    }
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let any = _mm512_set1_epi8(-1);
-        let of = |kinds: &Tables, from: usize| {
-            let octets = rest.get(from..).unwrap_or_default();
-            let groups = kinds.of(load512_part(octets));
-            _mm512_mask_mov_epi8(groups, !first_bits(octets.len()), any)
-        };
-        let groups = _mm512_and_si512(of(&first, 0), of(&next, 1));
-        let places = _mm512_test_epi8_mask(groups, of(&last, 2));
-        tell(at, places & first_bits(rest.len()));
         at += BLOCK;
     }
     bytes.len()
@@ -85,7 +141,6 @@ pub(super) fn trios(trios: &Trios, bytes: &[u8], on: &mut dyn FnMut(usize)) -> u
 /// What each octet stands for, in four parts.
 struct Tables {
     parts: [__m512i; 4],
-    has_high: bool,
     any: __m512i,
 }
 
@@ -93,25 +148,22 @@ impl Tables {
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn new(kinds: &Kinds) -> Self {
+        let any = _mm512_set1_epi8(kinds.any.cast_signed());
         let (parts, _) = kinds.whole.as_chunks::<BLOCK>();
         let part = |nth: usize| parts.get(nth).unwrap_or(&[0; BLOCK]);
-        let parts = [load512(part(0)), load512(part(1)), load512(part(2)), load512(part(3))];
-        let any = _mm512_set1_epi8(kinds.any.cast_signed());
-        Self { parts, has_high: kinds.has_high, any }
+        let [a, b, c, d] = [part(0), part(1), part(2), part(3)];
+        let with = |part| _mm512_or_si512(load512(part), any);
+        Self { parts: [with(a), with(b), with(c), with(d)], any }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     #[inline]
-    fn of(&self, octets: __m512i) -> __m512i {
+    fn of<const HAS_HIGH: bool>(&self, octets: __m512i) -> __m512i {
         let [a, b, c, d] = self.parts;
         let high = _mm512_movepi8_mask(octets);
-        let kinds = if self.has_high {
-            let low = _mm512_permutex2var_epi8(a, octets, b);
-            _mm512_mask_mov_epi8(low, high, _mm512_permutex2var_epi8(c, octets, d))
-        } else {
-            _mm512_maskz_permutex2var_epi8(!high, a, octets, b)
-        };
-        _mm512_or_si512(kinds, self.any)
+        let low = _mm512_permutex2var_epi8(a, octets, b);
+        let upper = if HAS_HIGH { _mm512_permutex2var_epi8(c, octets, d) } else { self.any };
+        _mm512_mask_mov_epi8(low, high, upper)
     }
 }
 
@@ -119,6 +171,7 @@ impl Tables {
 struct Wanted<'a> {
     sieve: &'a Sieve,
     classes: Tables,
+    has_high: bool,
     /// Octets of a gram that do not count.
     beyond: __m512i,
     mask: __m512i,
@@ -162,7 +215,7 @@ pub(super) fn places(
             }
             let (mut octets, mut tables) = (octets, tables);
             for half in (0..8).step_by(sieve.stride.max(GRAM)) {
-                wanted.ask(octets, tables, at + shift + half, on);
+                wanted.ask(octets, tables, (bytes, at + shift + half), on);
                 octets = _mm512_srli_epi64::<32>(octets);
                 tables = _mm512_srli_epi64::<32>(tables);
             }
@@ -180,6 +233,7 @@ impl<'a> Wanted<'a> {
         Self {
             sieve,
             classes: Tables::new(&sieve.classes),
+            has_high: sieve.classes.has_high,
             beyond: _mm512_set1_epi32((!mask).cast_signed()),
             mask: _mm512_set1_epi64(mask.into()),
         }
@@ -189,49 +243,45 @@ impl<'a> Wanted<'a> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     #[inline]
     fn tables(&self, octets: __m512i, lanes: usize) -> __m512i {
-        let tables = self.classes.of(octets);
+        let tables = if self.has_high {
+            self.classes.of::<true>(octets)
+        } else {
+            self.classes.of::<false>(octets)
+        };
         let tables = _mm512_mask_mov_epi8(tables, !first_bits(lanes), _mm512_set1_epi8(-1));
         let tables = _mm512_or_si512(tables, self.beyond);
         let pairs = _mm512_and_si512(tables, _mm512_srli_epi32::<16>(tables));
         _mm512_and_si512(pairs, _mm512_srli_epi32::<8>(pairs))
     }
 
-    /// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at`.
+    /// Asks the filters of the grams in the lower half of each eight octets, the first of them at `at` in `bytes`.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,bmi1")]
     #[inline]
-    fn ask(&self, octets: __m512i, tables: __m512i, at: usize, on: &mut dyn FnMut(usize, u8)) {
+    fn ask(
+        &self,
+        octets: __m512i,
+        tables: __m512i,
+        (bytes, at): (&[u8], usize),
+        on: &mut dyn FnMut(usize, u8),
+    ) {
         let grams = _mm512_and_si512(octets, self.mask);
         let grams = _mm512_or_si512(grams, _mm512_set1_epi64(FOLD.into()));
         let hash = _mm512_mul_epu32(grams, _mm512_set1_epi64(FACTOR.into()));
         let sixty_three = _mm512_set1_epi64(63);
         let one = _mm512_and_si512(_mm512_srli_epi64::<32>(hash), sixty_three);
         let other = _mm512_and_si512(_mm512_srli_epi64::<38>(hash), sixty_three);
-        let mut found = [0_u8; MAX_TABLES];
-        let mut any = 0;
-        let mut table = 1_u8;
-        for (nth, filter) in self.sieve.filters.iter().enumerate() {
-            let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(table.into()));
-            if lanes != 0 {
-                let low = _mm512_and_si512(hash, _mm512_set1_epi64(u32::MAX.into()));
-                let places = _mm512_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
-                let words = gather512(&filter.words, places, lanes);
-                let bits = _mm512_and_si512(
-                    _mm512_srlv_epi64(words, one),
-                    _mm512_srlv_epi64(words, other),
-                );
-                let may_be = _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
-                any |= may_be;
-                if let Some(place) = found.get_mut(nth) {
-                    *place = may_be;
-                }
-            }
-            table = table.wrapping_shl(1);
-        }
-        while any != 0 {
-            let lane = any.trailing_zeros();
-            let tables = found.iter().rev().fold(0, |all, it| all << 1 | (it >> lane & 1));
-            on(at + 8 * lane as usize, tables);
-            any &= any - 1;
+        let filter = &self.sieve.all;
+        let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(0xff));
+        let low = _mm512_and_si512(hash, _mm512_set1_epi64(u32::MAX.into()));
+        let places = _mm512_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
+        let words = words512(&filter.words, places);
+        let bits = _mm512_and_si512(_mm512_srlv_epi64(words, one), _mm512_srlv_epi64(words, other));
+        let mut may_be = lanes & _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
+        while may_be != 0 {
+            let at = at + 8 * may_be.trailing_zeros() as usize;
+            let octets = bytes.get(at..at + self.sieve.len).unwrap_or_default();
+            self.sieve.ask(at, gram(octets), on);
+            may_be &= may_be - 1;
         }
     }
 }

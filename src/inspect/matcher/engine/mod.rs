@@ -42,6 +42,8 @@ pub(super) struct Engine {
     sweeps: Vec<Sweep>,
     /// Patterns for which there are no grams: they are not searched.
     gramless: Vec<usize>,
+    /// Characters of base64 around a break, at the least, for which it is looked at.
+    around_break: usize,
 }
 
 /// The table that the grams of a pattern are kept in. What is written in few octets is kept apart: other octets need not be
@@ -74,7 +76,12 @@ impl Engine {
             sweeps.push(Sweep::new(len, stride, tables));
         }
         let gramless = octets.iter().enumerate().filter(|(_, octets)| **octets < 2);
-        Self { gramless: gramless.map(|(pattern, _)| pattern).collect(), sweeps }
+        let around_break = sweeps.iter().filter_map(Sweep::around_break).min();
+        Self {
+            gramless: gramless.map(|(pattern, _)| pattern).collect(),
+            around_break: around_break.unwrap_or(usize::MAX),
+            sweeps,
+        }
     }
 
     /// Whether there is nothing to look for.
@@ -102,7 +109,7 @@ impl Engine {
             sweep.seam(cursor.pos, cursor.held(), bytes, on);
             sweep.scan(cursor.pos, bytes, on);
         }
-        MARKS.each(bytes, &mut |at| {
+        MARKS.each_broken(bytes, self.around_break, &mut |at| {
             if bytes.get(at).copied().is_some_and(is_char) {
                 for sweep in &self.sweeps {
                     sweep.join(bytes, at, 0, on);

@@ -5,7 +5,7 @@
 
 use super::Owner;
 use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
-use crate::inspect::matcher::marks::is_char;
+use crate::inspect::matcher::marks::{are_chars, is_char};
 use memchr::memchr2_iter;
 
 /// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
@@ -165,7 +165,9 @@ impl Sweep {
                 self.look(tables, signed(at) - border, (gram, around), on);
             }
         }
-        for at in memchr2_iter(b'\r', b'\n', joined) {
+        // A gram that begins in front of the border holds no break that stands further behind it.
+        let near = joined.get(..joined.len().min(held.len() + self.len)).unwrap_or_default();
+        for at in memchr2_iter(b'\r', b'\n', near) {
             let Some(at) = at.checked_sub(1) else { continue };
             self.join(joined, at, held.len(), &mut |at, owner| {
                 if at < border {
@@ -185,6 +187,12 @@ impl Sweep {
         });
     }
 
+    /// Characters of base64 that are determined around each gram; none where there is no gram of it.
+    pub(super) fn around_break(&self) -> Option<usize> {
+        let [.., table] = &self.tables;
+        (!table.grams.is_empty()).then_some(self.stride + self.len - 1)
+    }
+
     /// Looks at the grams that hold the break behind the octet at `at`, and end at `from` or behind it. In front of that break
     /// they hold none, behind it there may be more.
     pub(super) fn join(
@@ -195,40 +203,36 @@ impl Sweep {
         on: &mut dyn FnMut(i64, Owner),
     ) {
         let [.., table] = &self.tables;
-        if table.grams.is_empty() {
+        let Some(need) = self.around_break() else { return };
+        if !self.may_join(bytes, at) {
             return;
         }
-        // So many characters are determined around each gram. Where octets are not at hand, they may be such.
-        let need = self.stride + self.len - 1;
-        let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
-        let mut front = 0;
-        while front + 1 < need && front <= at && is_char_at(at - front) {
-            front += 1;
+        let front = bytes.get(..=at).unwrap_or_default();
+        let front =
+            front.iter().rev().take(self.len - 1).take_while(|octet| is_char(**octet)).count();
+        if front == 0 {
+            return;
         }
-        let mut is_open = front > at;
         // The first characters behind the break, and where they stand.
         let mut behind = [0; GRAM - 1];
         let (mut chars, mut count, mut nth) = (0_u64, 0, at + 1);
-        while front + count < need || count < self.len - 1 {
-            let Some(&octet) = bytes.get(nth) else {
-                is_open = true;
-                break;
-            };
+        for &octet in bytes.get(at + 1..).unwrap_or_default() {
             if is_char(octet) {
                 if let Some(place) = behind.get_mut(count) {
                     *place = nth;
                     chars |= u64::from(octet) << (8 * count);
                 }
                 count += 1;
+                if count == self.len - 1 {
+                    break;
+                }
             } else if !is_break(bytes, nth) {
                 break;
             }
             nth += 1;
         }
-        if front + count < need && !is_open {
-            return;
-        }
-        for ahead in 1..self.len.min(front + 1) {
+        let mut is_determined = None;
+        for ahead in 1..=front {
             let Some(octet) = bytes.get(at + 1 - ahead) else { break };
             chars = chars << 8 | u64::from(*octet);
             let rest = self.len - ahead;
@@ -236,11 +240,29 @@ impl Sweep {
             let first = at + 1 - ahead;
             if last >= from && last - first <= HELD {
                 let gram = low(chars) & self.sieve.mask();
-                if self.sieve.may_be(Self::BASE64, gram) {
+                if self.sieve.may_be(Self::BASE64, gram)
+                    && *is_determined.get_or_insert_with(|| has_around(bytes, at, need))
+                {
                     table.look(signed(first), (gram, Around::default()), on);
                 }
             }
         }
+    }
+
+    /// Whether a gram may hold the break behind the octet at `at`. Asked of the break that almost all are: CR LF with three
+    /// characters of base64 on both sides.
+    #[inline]
+    fn may_join(&self, bytes: &[u8], at: usize) -> bool {
+        let block = at.checked_sub(GRAM - 2).and_then(|from| bytes.get(from..)?.first_chunk::<8>());
+        let Some(block) = block.filter(|_| self.len == GRAM) else { return true };
+        let [front @ .., b'\r', b'\n', _, _, _] = block else { return true };
+        let [_, _, _, _, _, behind @ ..] = block;
+        if !(are_chars(front) && are_chars(behind)) {
+            return true;
+        }
+        let octets = u64::from_le_bytes(*block);
+        let chars = octets & 0x00ff_ffff | octets >> 16 & 0xffff_ff00_0000;
+        self.sieve.may_be_one(Self::BASE64, [low(chars), low(chars >> 8), low(chars >> 16)])
     }
 
     fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
@@ -293,6 +315,30 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether so many characters of base64 stand around the break behind the octet at `at`, further breaks among them. Where
+/// octets are not at hand, they may be such.
+fn has_around(bytes: &[u8], at: usize, need: usize) -> bool {
+    let is_char_at = |at: usize| bytes.get(at).copied().is_some_and(is_char);
+    let mut chars = 0;
+    while chars + 1 < need && chars <= at && is_char_at(at - chars) {
+        chars += 1;
+    }
+    if chars > at {
+        return true;
+    }
+    let mut nth = at + 1;
+    while chars < need {
+        let Some(&octet) = bytes.get(nth) else { return true };
+        if is_char(octet) {
+            chars += 1;
+        } else if !is_break(bytes, nth) {
+            return false;
+        }
+        nth += 1;
+    }
+    true
 }
 
 /// Whether the octet at a place belongs to a line break inside of base64.
