@@ -25,7 +25,7 @@ pub use flows::FlowsWriter;
 
 pub use body::masked as mask;
 
-use body::Body;
+use body::{Body, Most};
 use std::io::Write;
 
 /// How a report is written.
@@ -84,7 +84,8 @@ pub fn write(
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<(), ReportError> {
-    let body = Body::of(doc, options);
+    let most = if format == Format::Text && !options.verbose { Most::TEXT } else { Most::ALL };
+    let body = Body::of(doc, options, most);
     match format {
         Format::Text => text::write(&body, options, out),
         Format::Json => json::write(&body, out),

@@ -40,7 +40,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                 Weight::Counts => counted.push((hit, whereabouts(hit, placed.conn.dialect))),
                 Weight::MayBeChance => by_chance.push(hit),
                 Weight::Unclear => in_text.push(hit),
-                Weight::Nothing(why) => ledger.explain(why, hit),
+                Weight::Nothing(why) => ledger.explain(|| why, hit),
             }
         }
         if by_chance.len() > first && placed.conn.hits_omitted > 0 {
@@ -49,7 +49,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     }
     for hit in identifiers(case.raw_hits) {
         if all_inside(case) {
-            ledger.explain("seen inside the tunnel only, not on the wire", hit);
+            ledger.explain(|| "seen inside the tunnel only, not on the wire".to_owned(), hit);
         } else if may_be_chance(hit) && stands_in_text(hit) < TEXT_AROUND {
             raw_by_chance.push(hit);
         } else {
@@ -70,7 +70,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                 chances += hits.len();
                 for hit in hits {
                     ledger.explain(
-                        format!("chance explains it in ciphertext (probability {p:.1e})"),
+                        || format!("chance explains it in ciphertext (probability {p:.1e})"),
                         hit,
                     );
                 }
@@ -101,8 +101,10 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             .about(hits.iter().filter_map(|hit| hit.uid)),
         );
         for hit in hits {
-            ledger
-                .explain(format!("chance may explain it in ciphertext (probability {p:.1e})"), hit);
+            ledger.explain(
+                || format!("chance may explain it in ciphertext (probability {p:.1e})"),
+                hit,
+            );
         }
     }
     if !cut_short.is_empty() {
@@ -185,7 +187,7 @@ fn stands_in_text(hit: &Hit) -> usize {
 fn write_counted(counted: &[(&Hit, String)], sheet: &mut Sheet, ledger: &mut Ledger) {
     let mut labels: BTreeMap<&str, (usize, &str, Vec<Uid>)> = BTreeMap::new();
     for (hit, text) in counted {
-        ledger.hit(CLAIM, format!("identifier \"{}\" {text}", label(hit)), hit);
+        ledger.hit(CLAIM, || format!("identifier \"{}\" {text}", label(hit)), hit);
         let entry = labels.entry(label(hit)).or_insert((0, text, Vec::new()));
         entry.0 += 1;
         if let Some(uid) =
