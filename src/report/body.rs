@@ -180,7 +180,7 @@ pub(super) struct ControlBody {
 
 impl Body {
     /// What may be shown of a document.
-    pub(super) fn of(doc: &Document, options: &Options, most: Most) -> Self {
+    pub(super) fn of(doc: &Document<'_>, options: &Options, most: Most) -> Self {
         let show = options.show_secrets;
         let facts = &doc.facts;
         Self {
@@ -218,17 +218,17 @@ impl Body {
     }
 }
 
-fn target(doc: &Document, judged: &Judged, show: bool, most: Most) -> TargetBody {
+fn target(doc: &Document<'_>, judged: &Judged<'_>, show: bool, most: Most) -> TargetBody {
     let judgement = &judged.judgement;
     let identifiers = || doc.identifiers.iter().map(String::as_str);
     let marks = if show {
         Marks::default()
     } else {
-        let hits = judged.conns.iter().flat_map(|conn| &conn.hits).chain(&doc.raw_hits);
+        let hits = judged.conns.iter().flat_map(|conn| &conn.hits).chain(doc.raw_hits);
         Marks::of(hits, identifiers())
     };
     let by_uid: BTreeMap<Uid, &ConnSummary> =
-        judged.conns.iter().map(|conn| (conn.record.uid, conn)).collect();
+        judged.conns.iter().map(|conn| (conn.record.uid, *conn)).collect();
     let mut scoped = judgement.scope.iter().filter(|scoped| by_uid.contains_key(&scoped.uid));
     let conns = scoped.by_ref().take(most.conns);
     let conns = conns.filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show)).collect();
@@ -314,7 +314,7 @@ fn claims(judgement: &Judgement) -> Vec<ClaimBody> {
 fn scoped_conn(
     scoped: &ScopedConn,
     by_uid: &BTreeMap<Uid, &ConnSummary>,
-    judged: &Judged,
+    judged: &Judged<'_>,
     show: bool,
 ) -> Option<ScopedBody> {
     let conn = by_uid.get(&scoped.uid)?;
@@ -325,7 +325,7 @@ fn scoped_conn(
     Some(ScopedBody { role: scoped.role.to_string(), vantage, conn: ConnBody::of(conn, show) })
 }
 
-fn control(doc: &Document, judgement: &Judgement) -> Vec<ControlBody> {
+fn control(doc: &Document<'_>, judgement: &Judgement) -> Vec<ControlBody> {
     judgement
         .control
         .iter()

@@ -79,7 +79,7 @@ pub fn write_value(value: &impl serde::Serialize, out: &mut dyn Write) -> Result
 /// # Errors
 /// `ReportError::Write` where `out` does not take it, `ReportError::Encode` where JSON cannot be made.
 pub fn write(
-    doc: &Document,
+    doc: &Document<'_>,
     format: Format,
     options: &Options,
     out: &mut dyn Write,
