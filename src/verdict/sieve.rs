@@ -12,7 +12,7 @@ use super::metadata;
 use super::scope::{Aside, Met, Place, Placed, Scope};
 use crate::model::{Class, ConnId, ConnRecord, ConnSummary, Direction, Hit, Rule, TunnelMode};
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// How many are kept.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,26 @@ impl Hash for Kind {
     }
 }
 
+/// Hashes a `Kind`: there are some hundred of them, and few come from outside.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|octet| self.write_u64(u64::from(*octet)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 over the golden ratio: its product depends on all bits in the highest ones.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+}
+
 /// Keeps what matters of the conns of a capture.
 pub struct Sieve<'a> {
     case: Case<'a>,
@@ -72,7 +92,7 @@ pub struct Sieve<'a> {
     conns: Vec<ConnSummary>,
     octets: usize,
     bystanders: usize,
-    kinds: HashMap<Kind, u32>,
+    kinds: HashMap<Kind, u32, BuildHasherDefault<Mixed>>,
     rest: Rest,
 }
 
@@ -94,7 +114,7 @@ impl<'a> Sieve<'a> {
             conns: Vec::new(),
             octets: 0,
             bystanders: 0,
-            kinds: HashMap::new(),
+            kinds: HashMap::default(),
             rest: Rest::default(),
         }
     }

@@ -339,17 +339,18 @@ impl Packer<'_> {
     }
 
     fn end(&mut self, end: Endpoint) {
+        let [high, low] = end.port.to_be_bytes();
         match end.ip {
             IpAddr::V4(ip) => {
-                self.out.push(4);
-                self.out.extend_from_slice(&ip.octets());
+                let [a, b, c, d] = ip.octets();
+                self.out.extend_from_slice(&[4, a, b, c, d, high, low]);
             }
             IpAddr::V6(ip) => {
                 self.out.push(6);
                 self.out.extend_from_slice(&ip.octets());
+                self.out.extend_from_slice(&[high, low]);
             }
         }
-        self.out.extend_from_slice(&end.port.to_be_bytes());
     }
 
     fn carriage(&mut self, carriage: &Carriage) {
