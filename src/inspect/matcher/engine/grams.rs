@@ -44,8 +44,8 @@ pub(super) enum Layout<'a> {
     /// Slots one after the other.
     Slots {
         slots: &'a Slots,
-        /// The octets of each slot, at least.
-        least: Vec<usize>,
+        /// Octets, at least.
+        octets: usize,
     },
     /// Base64 characters.
     Base64 {
@@ -61,11 +61,9 @@ impl<'a> Layout<'a> {
     pub(super) fn of(pattern: &'a Pattern) -> Self {
         let slots = &*pattern.slots;
         match pattern.form {
-            Form::Slots => {
-                Self::Slots { slots, least: slots.iter().map(|slot| slot.lens().0).collect() }
-            }
+            Form::Slots => Self::Slots { slots, octets: pattern.least_wire_len() },
             Form::Base64 { phase } => {
-                let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
+                let octets = pattern.octets();
                 let span = Span64::of(phase, octets);
                 let first = span.first + usize::from(span.lead != 0);
                 let end = ((phase + octets) * 8 / 6).max(first);
@@ -77,7 +75,7 @@ impl<'a> Layout<'a> {
     /// Octets on the wire that it determines, at least.
     pub(super) fn octets(&self) -> usize {
         match self {
-            Self::Slots { least, .. } => least.iter().sum(),
+            Self::Slots { octets, .. } => *octets,
             Self::Base64 { full: (first, end), .. } => end - first,
         }
     }
@@ -96,9 +94,9 @@ impl<'a> Layout<'a> {
             grams.push(Gram::new((value, mask), near, Owner { pattern, index, back }));
         };
         match self {
-            Self::Slots { slots, least } => {
-                let first = cheapest(slots, least, len, stride);
-                slot_grams((slots, first), least, (len, stride), room, &mut add);
+            Self::Slots { slots, octets } => {
+                let first = cheapest(slots, *octets, stride + len - 1);
+                slot_grams((slots, first), (len, stride), room, &mut add);
             }
             Self::Base64 { slots, phase, full } => {
                 base64_grams((slots, *phase), *full, (len, stride), room, &mut add);
@@ -124,28 +122,25 @@ pub(super) struct Room {
     starts: Vec<usize>,
 }
 
-/// The first slot of the window with the fewest spellings.
-fn cheapest(slots: &Slots, least: &[usize], len: usize, stride: usize) -> usize {
-    let need = stride + len - 1;
+/// The first slot of the window of so many octets with the fewest spellings; `left`: the octets of all slots, at least.
+fn cheapest(slots: &Slots, mut left: usize, need: usize) -> usize {
     let mut best = (f64::INFINITY, 0);
-    let mut weights: Vec<(f64, f64)> = Vec::with_capacity(slots.len().min(MAX_TRIES + need));
-    let mut left: usize = least.iter().sum();
+    let mut weights: Vec<(f64, f64, usize)> = Vec::with_capacity(slots.len().min(MAX_TRIES + need));
     for first in 0..slots.len().min(MAX_TRIES) {
         if left < need {
             break;
         }
-        let rest = least.get(first..).unwrap_or_default();
-        left -= rest.first().copied().unwrap_or_default();
+        left -= slots.get(first).map_or(0, |slot| slot.lens().0);
         let (mut octets, mut spellings) = (0, 1.0);
         let mut cost = 0.0;
-        for (nth, least) in (first..).zip(rest) {
+        for nth in first.. {
             if octets >= need {
                 break;
             }
             if nth == weights.len() {
                 weights.extend(slots.get(nth).map(weight));
             }
-            let Some((ways, dull)) = weights.get(nth) else { break };
+            let Some((ways, dull, least)) = weights.get(nth) else { break };
             spellings *= ways;
             if spellings > 1.0 {
                 cost += spellings.ln();
@@ -163,15 +158,15 @@ fn cheapest(slots: &Slots, least: &[usize], len: usize, stride: usize) -> usize 
     best.1
 }
 
-/// Alternatives of a slot, ASCII case aside; and how little they say.
+/// Alternatives of a slot, ASCII case aside; how little they say; and octets, at least.
 #[expect(clippy::cast_precision_loss, reason = "a weight")]
-fn weight(slot: Slot<'_>) -> (f64, f64) {
+fn weight(slot: Slot<'_>) -> (f64, f64, usize) {
     let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
     let is_first = |(nth, alt): &(usize, &[u8])| !slot.iter().take(*nth).any(|it| same(it, alt));
     let ways = if slot.len() == 1 { 1 } else { slot.iter().enumerate().filter(is_first).count() };
     // Zero octets say little, binary traffic is full of them.
     let is_dull = slot.iter().any(|alt| alt.iter().all(|&octet| octet == 0));
-    (ways as f64, if is_dull { 8.0 } else { 0.0 })
+    (ways as f64, if is_dull { 8.0 } else { 0.0 }, slot.lens().0)
 }
 
 type Add<'o> = &'o mut dyn FnMut((usize, usize), Octets, Near);
@@ -179,7 +174,6 @@ type Add<'o> = &'o mut dyn FnMut((usize, usize), Octets, Near);
 /// From slot `first` on.
 fn slot_grams(
     (slots, first): (&Slots, usize),
-    least: &[usize],
     (len, stride): (usize, usize),
     room: &mut Room,
     add: Add<'_>,
@@ -190,7 +184,7 @@ fn slot_grams(
         if distance >= stride {
             break;
         }
-        let (_, longest) = slot.lens();
+        let (least, longest) = slot.lens();
         for back in 0..longest.min(stride - distance) {
             if room.spell_fixed(slots, (nth, back), len).is_none() {
                 room.spell_any(slots, (nth, back), len);
@@ -200,7 +194,7 @@ fn slot_grams(
                 add((nth, back), *octets, near);
             }
         }
-        distance += least.get(nth).copied().unwrap_or(0);
+        distance += least;
     }
 }
 

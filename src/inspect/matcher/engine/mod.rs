@@ -56,8 +56,7 @@ fn table(pattern: &Pattern) -> usize {
 
 impl Engine {
     pub(super) fn new(patterns: &[Pattern]) -> Self {
-        let layouts: Vec<Layout<'_>> = patterns.iter().map(Layout::of).collect();
-        let octets: Vec<usize> = layouts.iter().map(Layout::octets).collect();
+        let octets: Vec<usize> = patterns.iter().map(|it| Layout::of(it).octets()).collect();
         let (mut sweeps, mut room) = (Vec::new(), Room::default());
         // Texts of two or three octets have grams of their own, so that they do not shorten those of the others.
         for len in 2..=GRAM {
@@ -65,10 +64,9 @@ impl Engine {
             let Some(least) = octets.iter().filter(fits).min() else { continue };
             let stride = STRIDES.into_iter().find(|stride| stride + len - 1 <= *least).unwrap_or(1);
             let mut tables: [Vec<Gram>; Sweep::TABLES] = Default::default();
-            for (nth, (layout, octets)) in layouts.iter().zip(&octets).enumerate() {
-                let table = patterns.get(nth).map_or(0, table);
-                if let Some(table) = tables.get_mut(table).filter(|_| fits(&octets)) {
-                    layout.grams(nth, (len, stride), &mut room, table);
+            for (nth, (pattern, octets)) in patterns.iter().zip(&octets).enumerate() {
+                if let Some(table) = tables.get_mut(table(pattern)).filter(|_| fits(&octets)) {
+                    Layout::of(pattern).grams(nth, (len, stride), &mut room, table);
                 }
             }
             sweeps.push(Sweep::new(len, stride, tables));
