@@ -178,12 +178,11 @@ fn written(text: &str, charset: Charset, spelling: Spelling, slots: &mut Slots) 
         if c.is_ascii_graphic() {
             // Most characters, and without much ado: the other case differs in one octet.
             let alone;
-            let one = match &ascii {
-                Some(octets) => octets.get(at * width..(at + 1) * width)?,
-                None => {
-                    alone = charset(c.encode_utf8(&mut [0; 4]))?;
-                    alone.as_slice()
-                }
+            let one = if let Some(octets) = &ascii {
+                octets.get(at * width..(at + 1) * width)?
+            } else {
+                alone = charset(c.encode_utf8(&mut [0; 4]))?;
+                alone.as_slice()
             };
             let mut other = [0; 4];
             let other = other.get_mut(..one.len())?;
