@@ -170,8 +170,8 @@ impl Marks {
     }
 
     fn hide_secrets(&self, bytes: &[u8], octets: &mut [Octet]) {
-        for (at, pair) in bytes.array_windows().enumerate() {
-            let [first, second] = *pair;
+        for (at, pair) in bytes.windows(2).enumerate() {
+            let &[first, second] = pair else { continue };
             for secret in self.beginning_with(first, second) {
                 let to = at + secret.len();
                 if bytes.get(at..to).is_some_and(|octets| octets.eq_ignore_ascii_case(secret)) {

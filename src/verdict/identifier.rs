@@ -49,7 +49,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     }
     for hit in identifiers(case.raw_hits) {
         if all_inside(case) {
-            ledger.explain(|| "seen inside the tunnel only, not on the wire".to_owned(), hit);
+            ledger.explain(seen_inside, hit);
         } else if may_be_chance(hit) && stands_in_text(hit) < TEXT_AROUND {
             raw_by_chance.push(hit);
         } else {
@@ -68,11 +68,9 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
         match luck {
             Luck::Explained(p) => {
                 chances += hits.len();
+                let why = || format!("chance explains it in ciphertext (probability {p:.1e})");
                 for hit in hits {
-                    ledger.explain(
-                        || format!("chance explains it in ciphertext (probability {p:.1e})"),
-                        hit,
-                    );
+                    ledger.explain(why, hit);
                 }
             }
             Luck::Unclear(p) => unclear.push((p, hits)),
@@ -131,6 +129,10 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     ))
 }
 
+fn seen_inside() -> String {
+    "seen inside the tunnel only, not on the wire".to_owned()
+}
+
 /// What a hit says of the wire.
 enum Weight {
     Counts,
@@ -142,7 +144,7 @@ enum Weight {
 
 fn weigh(scope: &Scope<'_>, placed: &Placed<'_>, hit: &Hit) -> Weight {
     if placed.inside {
-        return Weight::Nothing("seen inside the tunnel only, not on the wire".to_owned());
+        return Weight::Nothing(seen_inside());
     }
     if let Some((exempt, _)) = placed.exempt().and_then(|index| scope.exempts.get(index)) {
         return Weight::Nothing(format!("exempt \"{}\": {}", exempt.name, exempt.reason));

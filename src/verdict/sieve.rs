@@ -71,7 +71,9 @@ impl Hasher for Mixed {
     }
 
     fn write(&mut self, octets: &[u8]) {
-        octets.iter().for_each(|octet| self.write_u64(u64::from(*octet)));
+        for octet in octets {
+            self.write_u64(u64::from(*octet));
+        }
     }
 
     fn write_u64(&mut self, number: u64) {
