@@ -26,7 +26,7 @@ pub(super) fn flows(files: &[PathBuf], common: &Common) -> anyhow::Result<Exit> 
     let mut writer = FlowsWriter::new(format(common), &options, &mut out)?;
     let written = analysis
         .conns
-        .read(|conn| Ok::<_, anyhow::Error>(writer.conn(&conn)?))
+        .read(|conn| Ok::<_, anyhow::Error>(writer.conn(conn)?))
         .and_then(|()| Ok(writer.finish(&analysis.inspection.raw_hits, &analysis.coverage)?));
     match written {
         // A reader that has seen enough changes no exit status.

@@ -15,6 +15,28 @@ use std::collections::BTreeMap;
 /// What stands for an identifier in a text of the user's.
 const MASK: &str = "***";
 
+/// How much of its lists a form shows. The rest is counted, and neither put into words nor masked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    conns: usize,
+    bypasses: usize,
+    evidence: usize,
+    explained: usize,
+}
+
+impl Most {
+    /// What a person reads, unless everything is asked for.
+    pub(super) const TEXT: Self = Self { conns: 24, bypasses: 6, evidence: 12, explained: 8 };
+
+    /// Everything that is kept.
+    pub(super) const ALL: Self = Self {
+        conns: usize::MAX,
+        bypasses: usize::MAX,
+        evidence: usize::MAX,
+        explained: usize::MAX,
+    };
+}
+
 /// A whole report.
 #[derive(Debug, Serialize)]
 pub(super) struct Body {
@@ -71,6 +93,9 @@ pub(super) struct TargetBody {
     pub(super) spoils: Vec<ReasonBody>,
     pub(super) notes: Vec<ReasonBody>,
     pub(super) conns: Vec<ScopedBody>,
+    /// Conns in scope that are not among them.
+    #[serde(skip)]
+    pub(super) conns_omitted: u64,
     pub(super) bypasses: Vec<BypassBody>,
     pub(super) bypasses_omitted: u64,
     pub(super) evidence: Vec<EvidenceBody>,
@@ -155,7 +180,7 @@ pub(super) struct ControlBody {
 
 impl Body {
     /// What may be shown of a document.
-    pub(super) fn of(doc: &Document, options: &Options) -> Self {
+    pub(super) fn of(doc: &Document<'_>, options: &Options, most: Most) -> Self {
         let show = options.show_secrets;
         let facts = &doc.facts;
         Self {
@@ -180,7 +205,7 @@ impl Body {
                 status: command.status.clone(),
             }),
             verdict: doc.verdict().map(|verdict| verdict.to_string().to_lowercase()),
-            targets: doc.judged.iter().map(|judged| target(doc, judged, show)).collect(),
+            targets: doc.judged.iter().map(|judged| target(doc, judged, show, most)).collect(),
             interfaces: doc
                 .interfaces
                 .iter()
@@ -193,17 +218,21 @@ impl Body {
     }
 }
 
-fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
+fn target(doc: &Document<'_>, judged: &Judged<'_>, show: bool, most: Most) -> TargetBody {
     let judgement = &judged.judgement;
     let identifiers = || doc.identifiers.iter().map(String::as_str);
     let marks = if show {
         Marks::default()
     } else {
-        let hits = judged.conns.iter().flat_map(|conn| &conn.hits).chain(&doc.raw_hits);
+        let hits = judged.conns.iter().flat_map(|conn| &conn.hits).chain(doc.raw_hits);
         Marks::of(hits, identifiers())
     };
     let by_uid: BTreeMap<Uid, &ConnSummary> =
-        judged.conns.iter().map(|conn| (conn.record.uid, conn)).collect();
+        judged.conns.iter().map(|conn| (conn.record.uid, *conn)).collect();
+    let mut scoped = judgement.scope.iter().filter(|scoped| by_uid.contains_key(&scoped.uid));
+    let conns = scoped.by_ref().take(most.conns);
+    let conns = conns.filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show)).collect();
+    let beyond = |all: usize, most: usize| all.saturating_sub(most) as u64;
     TargetBody {
         name: judgement.target.clone(),
         mode: match judged.mode {
@@ -217,20 +246,21 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
         claims: claims(judgement),
         spoils: judgement.coverage.iter().map(ReasonBody::of).collect(),
         notes: judgement.notes.iter().map(ReasonBody::of).collect(),
-        conns: judgement
-            .scope
-            .iter()
-            .filter_map(|scoped| scoped_conn(scoped, &by_uid, judged, show))
-            .collect(),
+        conns,
+        conns_omitted: scoped.count() as u64,
         bypasses: judgement
             .bypasses
             .iter()
+            .take(most.bypasses)
             .map(|it| BypassBody::of(it, &doc.identifiers, show))
             .collect(),
-        bypasses_omitted: judgement.bypasses_omitted,
+        bypasses_omitted: judgement
+            .bypasses_omitted
+            .saturating_add(beyond(judgement.bypasses.len(), most.bypasses)),
         evidence: judgement
             .evidence
             .iter()
+            .take(most.evidence)
             .map(|it| EvidenceBody {
                 claim: it.claim.to_string(),
                 text: it.text.clone(),
@@ -242,17 +272,22 @@ fn target(doc: &Document, judged: &Judged, show: bool) -> TargetBody {
                 view: it.hit.as_ref().map(|hit| dump(hit, &marks, show)).unwrap_or_default(),
             })
             .collect(),
-        evidence_omitted: judgement.evidence_omitted,
+        evidence_omitted: judgement
+            .evidence_omitted
+            .saturating_add(beyond(judgement.evidence.len(), most.evidence)),
         explained: judgement
             .explained
             .iter()
+            .take(most.explained)
             .map(|it| ExplainedBody {
                 why: it.why.clone(),
                 conn: it.hit.uid.map(|uid| uid.to_string()),
                 finding: Finding::of(&it.hit, show),
             })
             .collect(),
-        explained_omitted: judgement.explained_omitted,
+        explained_omitted: judgement
+            .explained_omitted
+            .saturating_add(beyond(judgement.explained.len(), most.explained)),
         control: control(doc, judgement),
         tunnel: judged.tunnel.as_ref().map(TunnelBody::of),
         phases: window::phases(judgement),
@@ -279,7 +314,7 @@ fn claims(judgement: &Judgement) -> Vec<ClaimBody> {
 fn scoped_conn(
     scoped: &ScopedConn,
     by_uid: &BTreeMap<Uid, &ConnSummary>,
-    judged: &Judged,
+    judged: &Judged<'_>,
     show: bool,
 ) -> Option<ScopedBody> {
     let conn = by_uid.get(&scoped.uid)?;
@@ -290,7 +325,7 @@ fn scoped_conn(
     Some(ScopedBody { role: scoped.role.to_string(), vantage, conn: ConnBody::of(conn, show) })
 }
 
-fn control(doc: &Document, judgement: &Judgement) -> Vec<ControlBody> {
+fn control(doc: &Document<'_>, judgement: &Judgement) -> Vec<ControlBody> {
     judgement
         .control
         .iter()

@@ -34,22 +34,22 @@ pub struct Facts {
 
 /// One target's part of a document.
 #[derive(Clone, Debug)]
-pub(super) struct Judged {
+pub(super) struct Judged<'a> {
     pub(super) judgement: Judgement,
     pub(super) mode: TunnelMode,
     /// The conns of the judgement's scope, evidence and explained hits, by uid.
-    pub(super) conns: Vec<ConnSummary>,
+    pub(super) conns: Vec<&'a ConnSummary>,
     pub(super) tunnel: Option<TunnelRecord>,
     pub(super) vantages: Vec<VantageRecord>,
 }
 
-/// A report, before it takes a form. Holds secrets; every writer takes them out unless asked.
+/// A report, before it takes a form, over the conns that it names. Holds secrets; every writer takes them out unless asked.
 #[derive(Clone)]
-pub struct Document {
+pub struct Document<'a> {
     pub(super) facts: Facts,
     pub(super) source: Source,
-    pub(super) judged: Vec<Judged>,
-    pub(super) raw_hits: Vec<Hit>,
+    pub(super) judged: Vec<Judged<'a>>,
+    pub(super) raw_hits: &'a [Hit],
     pub(super) coverage: Coverage,
     pub(super) interfaces: Vec<InterfaceRecord>,
     /// Conns of the capture, by class.
@@ -58,13 +58,13 @@ pub struct Document {
     pub(super) identifiers: Vec<String>,
 }
 
-impl Document {
+impl<'a> Document<'a> {
     /// Version of the JSON form; grows when a field is removed or changes its meaning.
     pub const SCHEMA_VERSION: u32 = 1;
 
     /// Puts together what the judgements say and what they rest on. All cases are of one run.
     #[must_use]
-    pub fn new(facts: Facts, judged: &[(&Case<'_>, &Judgement)]) -> Self {
+    pub fn new(facts: Facts, judged: &[(&Case<'a>, &Judgement)]) -> Self {
         let first = judged.first().map(|(case, _)| *case);
         let mut classes = BTreeMap::new();
         if let Some(case) = first {
@@ -80,7 +80,7 @@ impl Document {
             facts,
             source: first
                 .map_or(Source::Recording { own: false, closed: false }, |case| case.source),
-            raw_hits: first.map(|case| case.raw_hits.to_vec()).unwrap_or_default(),
+            raw_hits: first.map(|case| case.raw_hits).unwrap_or_default(),
             coverage: first.map(|case| case.coverage.clone()).unwrap_or_default(),
             interfaces: first.map(|case| case.interfaces.to_vec()).unwrap_or_default(),
             classes,
@@ -115,7 +115,7 @@ impl Document {
 }
 
 /// Its parts hold secrets: only the verdicts show.
-impl std::fmt::Debug for Document {
+impl std::fmt::Debug for Document<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map()
             .entries(self.judgements().map(|judgement| (&judgement.target, judgement.verdict)))
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Document {
 }
 
 /// The conns that a judgement names.
-fn concerned(case: &Case<'_>, judgement: &Judgement) -> Vec<ConnSummary> {
+fn concerned<'a>(case: &Case<'a>, judgement: &Judgement) -> Vec<&'a ConnSummary> {
     let named: HashSet<_> = judgement
         .scope
         .iter()
@@ -132,5 +132,5 @@ fn concerned(case: &Case<'_>, judgement: &Judgement) -> Vec<ConnSummary> {
         .chain(judgement.evidence.iter().filter_map(|it| it.uid))
         .chain(judgement.explained.iter().filter_map(|it| it.hit.uid))
         .collect();
-    case.conns.iter().filter(|conn| named.contains(&conn.record.uid)).cloned().collect()
+    case.conns.iter().filter(|conn| named.contains(&conn.record.uid)).collect()
 }

@@ -57,8 +57,10 @@ pub(super) struct DumpLine {
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     spans: HashMap<(Option<Uid>, Option<Direction>), Vec<Span>>,
-    /// Secrets in lower case; a protocol's word that is one of them is not shown.
+    /// Secrets in lower case, sorted; a protocol's word that is one of them is not shown.
     secrets: Vec<Vec<u8>>,
+    /// How many of them begin with a lower octet, for each octet and one more.
+    starts: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +97,22 @@ impl Marks {
         }
         marks.secrets.sort_unstable();
         marks.secrets.dedup();
+        let below = |octet: u16| {
+            marks.secrets.partition_point(|it| it.first().is_none_or(|it| u16::from(*it) < octet))
+        };
+        marks.starts = (0..=256).map(below).collect();
         marks
+    }
+
+    /// The secrets that begin with these two octets, whatever their case.
+    fn beginning_with(&self, first: u8, second: u8) -> &[Vec<u8>] {
+        let [first, second] = [first, second].map(|octet| octet.to_ascii_lowercase());
+        let start = |at: usize| self.starts.get(at).copied().unwrap_or_default();
+        let (from, to) = (start(usize::from(first)), start(usize::from(first) + 1));
+        let begun = self.secrets.get(from..to).unwrap_or_default();
+        let from = begun.partition_point(|it| it.get(1) < Some(&second));
+        let begun = begun.get(from..).unwrap_or_default();
+        begun.get(..begun.partition_point(|it| it.get(1) == Some(&second))).unwrap_or_default()
     }
 
     /// What may be shown of the surroundings of a hit.
@@ -109,7 +126,7 @@ impl Marks {
         }
         for (from, to) in words(bytes) {
             let word = bytes.get(from..to).unwrap_or_default();
-            let is_secret = self.secrets.iter().any(|secret| secret.eq_ignore_ascii_case(word));
+            let is_secret = || self.secrets.binary_search(&word.to_ascii_lowercase()).is_ok();
             // A letter has such words too: in another case than the protocol's they show at the start of a line alone.
             let first = starts_line(bytes, from);
             let is_known = first && word.len() == 3 && word.iter().all(u8::is_ascii_digit)
@@ -117,7 +134,7 @@ impl Marks {
                     .iter()
                     .map(|known| known.as_bytes())
                     .any(|known| known == word || first && known.eq_ignore_ascii_case(word));
-            if is_known && !is_secret {
+            if is_known && !is_secret() {
                 // The mark that belongs to the word: `+OK`, `250-`, `From:`, `HTTP/`.
                 let is_mark =
                     |at: usize| bytes.get(at).is_some_and(|octet| b"+-:/".contains(octet));
@@ -153,10 +170,12 @@ impl Marks {
     }
 
     fn hide_secrets(&self, bytes: &[u8], octets: &mut [Octet]) {
-        for secret in self.secrets.iter().filter(|secret| secret.len() >= 2) {
-            for (at, window) in bytes.windows(secret.len()).enumerate() {
-                if window.eq_ignore_ascii_case(secret) {
-                    set(octets, at, at + secret.len(), Octet::Found);
+        for (at, pair) in bytes.windows(2).enumerate() {
+            let &[first, second] = pair else { continue };
+            for secret in self.beginning_with(first, second) {
+                let to = at + secret.len();
+                if bytes.get(at..to).is_some_and(|octets| octets.eq_ignore_ascii_case(secret)) {
+                    set(octets, at, to, Octet::Found);
                 }
             }
         }

@@ -25,7 +25,7 @@ pub use flows::FlowsWriter;
 
 pub use body::masked as mask;
 
-use body::Body;
+use body::{Body, Most};
 use std::io::Write;
 
 /// How a report is written.
@@ -79,12 +79,13 @@ pub fn write_value(value: &impl serde::Serialize, out: &mut dyn Write) -> Result
 /// # Errors
 /// `ReportError::Write` where `out` does not take it, `ReportError::Encode` where JSON cannot be made.
 pub fn write(
-    doc: &Document,
+    doc: &Document<'_>,
     format: Format,
     options: &Options,
     out: &mut dyn Write,
 ) -> Result<(), ReportError> {
-    let body = Body::of(doc, options);
+    let most = if format == Format::Text && !options.verbose { Most::TEXT } else { Most::ALL };
+    let body = Body::of(doc, options, most);
     match format {
         Format::Text => text::write(&body, options, out),
         Format::Json => json::write(&body, out),

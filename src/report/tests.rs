@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::verdict::fixture::{self, World};
 use proptest::prelude::*;
 
-fn document(world: &World) -> Document {
+fn document(world: &World) -> Document<'_> {
     let facts = Facts {
         tool_version: "0.1.0".to_owned(),
         created: None,
@@ -325,7 +325,8 @@ fn an_output_that_is_full_is_an_error_and_a_closed_one_says_so() {
     use std::io::ErrorKind::{BrokenPipe, StorageFull};
     for format in [Format::Text, Format::Json, Format::Ndjson, Format::Junit] {
         for kind in [BrokenPipe, StorageFull] {
-            let doc = document(&leaking());
+            let world = leaking();
+            let doc = document(&world);
             let error = write(&doc, format, &Options::default(), &mut Full(kind)).unwrap_err();
             assert_eq!(error.is_broken_pipe(), kind == BrokenPipe, "{format:?}");
             assert_eq!(error.remedy().is_some(), kind == StorageFull, "{format:?}");

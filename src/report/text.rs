@@ -1,6 +1,6 @@
 //! For a person at a terminal: the answer first, then what it rests on, then what to do.
 
-use super::body::{Body, ClaimBody, ControlBody, EvidenceBody, ScopedBody, TargetBody};
+use super::body::{Body, ClaimBody, ControlBody, EvidenceBody, TargetBody};
 use super::bypass::BypassBody;
 use super::escape::prose;
 use super::hexdump::LEGEND;
@@ -11,18 +11,6 @@ use comfy_table::{
 };
 use std::collections::HashSet;
 use std::io::{self, Write};
-
-/// Pieces of evidence shown unless everything is asked for.
-const MAX_EVIDENCE: usize = 12;
-
-/// Conns shown, likewise.
-const MAX_CONNS: usize = 24;
-
-/// Direct connections explained, likewise.
-const MAX_BYPASSES: usize = 6;
-
-/// Hits that break nothing shown, likewise.
-const MAX_EXPLAINED: usize = 8;
 
 /// Columns below which a table cannot be read; a narrower terminal wraps.
 const MIN_WIDTH: u16 = 60;
@@ -58,7 +46,7 @@ impl Page<'_> {
             self.line(&format!("command: {} ({})", prose(&command.line), prose(&command.status)))?;
         }
         self.claims(&target.claims)?;
-        self.conns(&target.conns)?;
+        self.conns(target)?;
         self.bypasses(target)?;
         self.evidence(target)?;
         self.window(target)?;
@@ -93,14 +81,14 @@ impl Page<'_> {
         self.show(&table)
     }
 
-    fn conns(&mut self, conns: &[ScopedBody]) -> Result<(), ReportError> {
+    fn conns(&mut self, target: &TargetBody) -> Result<(), ReportError> {
+        let conns = &target.conns;
         if conns.is_empty() {
             return Ok(());
         }
         self.heading("Conns in scope")?;
         let mut table = self.table(&["conn", "role", "orig -> resp", "dialect", "class", "octets"]);
-        let shown = self.bound(MAX_CONNS);
-        for scoped in conns.iter().take(shown) {
+        for scoped in conns {
             let conn = &scoped.conn;
             let mut class = conn.class.clone();
             if let Some(agreement) = &conn.agreement {
@@ -127,7 +115,7 @@ impl Page<'_> {
             ]);
         }
         self.show(&table)?;
-        self.more(conns.len(), shown, "conns")
+        self.more(target.conns_omitted, "conns")
     }
 
     fn bypasses(&mut self, target: &TargetBody) -> Result<(), ReportError> {
@@ -135,16 +123,10 @@ impl Page<'_> {
             return Ok(());
         }
         self.heading("Where the bypass came from")?;
-        let shown = self.bound(MAX_BYPASSES);
-        for line in target.bypasses.iter().take(shown).flat_map(BypassBody::lines) {
+        for line in target.bypasses.iter().flat_map(BypassBody::lines) {
             self.line(&format!("  {}", prose(&line)))?;
         }
-        let omitted = usize::try_from(target.bypasses_omitted).unwrap_or(usize::MAX);
-        self.more(
-            target.bypasses.len().saturating_add(omitted),
-            shown.min(target.bypasses.len()),
-            "direct connections",
-        )
+        self.more(target.bypasses_omitted, "direct connections")
     }
 
     fn evidence(&mut self, target: &TargetBody) -> Result<(), ReportError> {
@@ -152,10 +134,9 @@ impl Page<'_> {
             return Ok(());
         }
         self.heading("Evidence")?;
-        let shown = self.bound(MAX_EVIDENCE);
         let mut masked = false;
         let mut views: HashSet<(Option<&str>, String)> = HashSet::new();
-        for (number, it) in target.evidence.iter().take(shown).enumerate() {
+        for (number, it) in target.evidence.iter().enumerate() {
             let phase = it.phase.as_ref().map(|phase| format!(" [{}]", prose(phase)));
             self.line(&format!(
                 "{:>3}. {}{}: {}",
@@ -178,12 +159,7 @@ impl Page<'_> {
         if masked && !self.options.show_secrets {
             self.line(&format!("     {LEGEND}"))?;
         }
-        let omitted = usize::try_from(target.evidence_omitted).unwrap_or(usize::MAX);
-        self.more(
-            target.evidence.len().saturating_add(omitted),
-            shown.min(target.evidence.len()),
-            "pieces of evidence",
-        )
+        self.more(target.evidence_omitted, "pieces of evidence")
     }
 
     fn window(&mut self, target: &TargetBody) -> Result<(), ReportError> {
@@ -269,8 +245,7 @@ impl Page<'_> {
             return Ok(());
         }
         self.heading("Found, and not counted")?;
-        let shown = self.bound(MAX_EXPLAINED);
-        for it in target.explained.iter().take(shown) {
+        for it in &target.explained {
             let finding = &it.finding;
             let what = finding.label.as_deref().or(finding.field).unwrap_or_default();
             self.line(&format!(
@@ -282,12 +257,7 @@ impl Page<'_> {
                 prose(&it.why)
             ))?;
         }
-        let omitted = usize::try_from(target.explained_omitted).unwrap_or(usize::MAX);
-        self.more(
-            target.explained.len().saturating_add(omitted),
-            shown.min(target.explained.len()),
-            "hits",
-        )
+        self.more(target.explained_omitted, "hits")
     }
 
     fn list(&mut self, heading: &str, lines: &[String]) -> Result<(), ReportError> {
@@ -310,8 +280,8 @@ impl Page<'_> {
         self.line(&heading)
     }
 
-    fn more(&mut self, all: usize, shown: usize, what: &str) -> Result<(), ReportError> {
-        match all.saturating_sub(shown) {
+    fn more(&mut self, more: u64, what: &str) -> Result<(), ReportError> {
+        match more {
             0 => Ok(()),
             more if self.options.verbose => {
                 self.line(&format!("  and {more} {what} more, not kept"))
@@ -324,10 +294,6 @@ impl Page<'_> {
         self.out.write_all(line.as_bytes())?;
         self.out.write_all(b"\n")?;
         Ok(())
-    }
-
-    fn bound(&self, bound: usize) -> usize {
-        if self.options.verbose { usize::MAX } else { bound }
     }
 
     fn table(&self, header: &[&str]) -> Table {

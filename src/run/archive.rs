@@ -5,9 +5,9 @@
 
 mod pack;
 
-use crate::model::{ConnId, ConnSummary, Hit, Uid};
+use crate::model::{ConnId, ConnRecord, ConnSummary, Hit, Uid};
 use crate::run::RunError;
-use pack::{Names, ends, pack, unpack};
+use pack::{Names, Unpacked, ends, pack};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fs::File;
@@ -98,37 +98,45 @@ impl Archive {
         self.len() == 0
     }
 
-    /// Hands every conn to `take`, in the order of their first frame, until it fails. May be repeated.
+    /// Shows every conn to `take`, in the order of their first frame, until it fails. May be repeated. What is shown is
+    /// overwritten by the next one.
     ///
     /// # Errors
     /// `RunError::Archive` where the temporary file could not be written or read; else what `take` gives.
     pub fn read<E: From<RunError>>(
         &mut self,
-        take: impl FnMut(ConnSummary) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.read_those(|_| true, take)
-    }
-
-    /// The same for those whose ends are wanted: the others cost little.
-    ///
-    /// # Errors
-    /// As `read`.
-    pub(super) fn read_those<E: From<RunError>>(
-        &mut self,
-        wanted: impl Fn(&ConnId) -> bool,
-        mut take: impl FnMut(ConnSummary) -> Result<(), E>,
+        mut take: impl FnMut(&mut ConnSummary) -> Result<(), E>,
     ) -> Result<(), E> {
         let scale = self.scale;
+        let mut unpacked = Unpacked::default();
         self.walk(|_, uid, bytes, names| {
-            let conn = unpack_wanted(bytes, names, &wanted);
-            let conn = conn.map_err(|source| E::from(RunError::Archive { source }))?;
-            let Some(mut conn) = conn else { return Ok(()) };
+            let conn = unpacked.read(bytes, names).ok_or_else(damaged)?;
             conn.record.uid = uid;
             for hit in &mut conn.hits {
                 scale.apply(hit);
                 hit.uid = hit.uid.map(|_| uid);
             }
             take(conn)
+        })
+    }
+
+    /// The same for what flow knew of those conns whose ends are wanted: the others cost little.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub(super) fn read_those<E: From<RunError>>(
+        &mut self,
+        wanted: impl Fn(&ConnId) -> bool,
+        mut take: impl FnMut(&mut ConnRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut unpacked = Unpacked::default();
+        self.walk(|_, uid, bytes, names| {
+            if !wanted(&ends(bytes, names).ok_or_else(damaged)?) {
+                return Ok(());
+            }
+            let record = unpacked.read_record(bytes, names).ok_or_else(damaged)?;
+            record.uid = uid;
+            take(record)
         })
     }
 
@@ -329,15 +337,8 @@ impl Shelf {
     }
 }
 
-/// The summary, if its ends are wanted.
-fn unpack_wanted(
-    bytes: &[u8],
-    names: &Names,
-    wanted: &impl Fn(&ConnId) -> bool,
-) -> io::Result<Option<ConnSummary>> {
-    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-    let id = ends(bytes, names).ok_or_else(damaged)?;
-    if wanted(&id) { unpack(bytes, names).ok_or_else(damaged).map(Some) } else { Ok(None) }
+fn damaged() -> RunError {
+    RunError::Archive { source: io::ErrorKind::InvalidData.into() }
 }
 
 impl Scale {
@@ -409,8 +410,8 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::model::{
-        Agreement, Basis, Carriage, Class, ConnRecord, Direction, Encoding, Endpoint, Excerpt,
-        Field, FrameRef, FrameSpan, Layer, Proto, Rule, Timestamp, Uid,
+        Agreement, Basis, Carriage, Class, Direction, Encoding, Endpoint, Excerpt, Field, FrameRef,
+        FrameSpan, Layer, Proto, Rule, Timestamp, Uid,
     };
 
     fn conn(uid: u64) -> ConnSummary {
@@ -486,7 +487,7 @@ mod tests {
         let mut found = Vec::new();
         archive
             .read(|conn| {
-                found.push(conn);
+                found.push(conn.clone());
                 Ok::<_, RunError>(())
             })
             .unwrap();
@@ -559,8 +560,8 @@ mod tests {
             asked.set(asked.get() + 1);
             asked.get() % 3 == 0
         };
-        let take = |conn: ConnSummary| {
-            read.push(conn.record.uid.0);
+        let take = |record: &mut ConnRecord| {
+            read.push(record.uid.0);
             Ok::<_, RunError>(())
         };
         archive.read_those(third, take).unwrap();

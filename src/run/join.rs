@@ -3,7 +3,9 @@
 //! The conns of each vantage are put together apart: a packet that two of them saw would be a retransmission to one conn,
 //! and would count twice as traffic. Only here they come side by side, each under a name of its own.
 
-use crate::model::{ConnId, ConnSummary, Coverage, Direction, Endpoint, InterfaceRecord, Vantage};
+use crate::model::{
+    ConnId, ConnRecord, ConnSummary, Coverage, Direction, Endpoint, InterfaceRecord, Vantage,
+};
 use crate::run::RunError;
 use crate::run::archive::Archive;
 use crate::run::pipeline::Analysis;
@@ -88,7 +90,7 @@ impl Others {
         &mut self,
         first: &mut Archive,
         interfaces: &[InterfaceRecord],
-        mut take: impl FnMut(ConnSummary),
+        mut take: impl FnMut(&ConnSummary),
     ) -> Result<(), RunError> {
         let Self { archives, twice } = self;
         if archives.is_empty() {
@@ -99,15 +101,15 @@ impl Others {
         }
         twice.clear();
         first.read(|conn| {
-            remember(twice, &conn, interfaces);
+            remember(twice, conn, interfaces);
             take(conn);
             Ok::<_, RunError>(())
         })?;
         for (shift, archive) in archives {
-            archive.read(|mut conn| {
-                forget_twice(twice, &mut conn);
-                remember(twice, &conn, interfaces);
-                shifted(&mut conn, *shift);
+            archive.read(|conn| {
+                forget_twice(twice, conn);
+                remember(twice, conn, interfaces);
+                shifted(conn, *shift);
                 take(conn);
                 Ok::<_, RunError>(())
             })?;
@@ -115,18 +117,19 @@ impl Others {
         Ok(())
     }
 
-    /// Reads those conns of all vantages whose ends fit.
+    /// Reads what flow knew of those conns of all vantages whose ends fit.
     pub(super) fn read_those(
         &mut self,
         first: &mut Archive,
         fits: impl Fn(&ConnId) -> bool,
-        mut take: impl FnMut(ConnSummary),
+        mut take: impl FnMut(&ConnRecord),
     ) -> Result<(), RunError> {
         let all = self.archives.iter_mut().map(|(shift, archive)| (*shift, archive));
         for (shift, archive) in std::iter::once((0, first)).chain(all) {
-            archive.read_those(&fits, |mut conn| {
-                shifted(&mut conn, shift);
-                take(conn);
+            archive.read_those(&fits, |record| {
+                let uid = &mut record.uid;
+                uid.0 = uid.0.saturating_add(shift);
+                take(record);
                 Ok::<_, RunError>(())
             })?;
         }

@@ -135,7 +135,7 @@ fn sift(
         others.read_those(
             archive,
             |id| sieve.borrow().may_meet(id),
-            |conn| sieve.borrow_mut().meet(&conn),
+            |conn| sieve.borrow_mut().meet(conn),
         )?;
     }
     sieve.met();

@@ -28,17 +28,16 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             scope.in_scope().filter(|placed| placed.place == Place::Service(index)).collect();
         if !direct.is_empty() {
             for placed in &direct {
-                ledger.conn(
-                    CLAIM,
+                let text = || {
                     format!(
                         "{} {} goes directly to \"{}\": {}",
                         placed.uid(),
                         placed.conn.record.id,
                         service.name,
                         shape(case, placed)
-                    ),
-                    placed.conn,
-                );
+                    )
+                };
+                ledger.conn(CLAIM, text, placed.conn);
             }
             sheet.broken(bypassed(case, service, &direct));
         }

@@ -371,7 +371,7 @@ fn same_names(tunnel: &TunnelRecord, conn: &ConnSummary, sheet: &mut Sheet, ledg
             "our own side agreed on cipher {}, but {uid} shows {} and {} on the wire",
             tunnel.cipher, agreement.cipher[0], agreement.cipher[1]
         );
-        ledger.conn(CLAIM, text.clone(), conn);
+        ledger.conn(CLAIM, || text.clone(), conn);
         sheet.broken(Reason::new("cipher-mismatch", text).about([uid]));
     }
     if !tunnel.kex.is_empty() && tunnel.kex != agreement.kex {
@@ -550,7 +550,7 @@ fn both_ways(placed: &Placed<'_>, sheet: &mut Sheet, ledger: &mut Ledger) -> boo
             return false;
         }
         Seal::None(reason) => {
-            ledger.conn(CLAIM, reason.text.clone(), conn);
+            ledger.conn(CLAIM, || reason.text.clone(), conn);
             sheet.broken(reason);
             return false;
         }
@@ -561,7 +561,7 @@ fn both_ways(placed: &Placed<'_>, sheet: &mut Sheet, ledger: &mut Ledger) -> boo
                 weak.join(", ")
             );
             if sheet.is_strict() {
-                ledger.conn(CLAIM, text.clone(), conn);
+                ledger.conn(CLAIM, || text.clone(), conn);
             }
             sheet.warned(
                 Reason::new("weak-crypto", text)

@@ -35,11 +35,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             Seal::Unknown(_) | Seal::Real(_) if !before_seal.is_empty() => {
                 sheet.broken(secret(conn, &before_seal));
                 for hit in before_seal {
-                    ledger.hit(
-                        CLAIM,
-                        format!("{} {}", what(hit), whereabouts(hit, conn.dialect)),
-                        hit,
-                    );
+                    ledger.hit(CLAIM, || told(hit, conn), hit);
                 }
             }
             Seal::Unknown(_) | Seal::Real(_) => {}
@@ -72,7 +68,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                 )
                 .with_next("use the port of the service that speaks TLS from its first octet")
                 .about([placed.uid()]);
-                ledger.conn(CLAIM, reason.text.clone(), conn);
+                ledger.conn(CLAIM, || reason.text.clone(), conn);
                 sheet.broken(reason);
             }
         }
@@ -178,12 +174,12 @@ fn readable(conn: &ConnSummary, reason: &Reason, ledger: &mut Ledger) {
             verbs += u32::from(hit.field == Some(Field::VERB));
             if hit.field != Some(Field::VERB) || verbs == 1 {
                 none = false;
-                ledger.hit(CLAIM, format!("{} {}", what(hit), whereabouts(hit, conn.dialect)), hit);
+                ledger.hit(CLAIM, || told(hit, conn), hit);
             }
         }
     }
     if none {
-        ledger.conn(CLAIM, reason.text.clone(), conn);
+        ledger.conn(CLAIM, || reason.text.clone(), conn);
     }
 }
 
@@ -194,7 +190,7 @@ fn others(scope: &Scope<'_>, ledger: &mut Ledger) {
             if hit.in_ciphertext || !matches!(hit.rule, Rule::Credential | Rule::Content) {
                 continue;
             }
-            let why = match placed.place {
+            let why = || match placed.place {
                 _ if placed.inside => "seen inside the tunnel only, not on the wire".to_owned(),
                 Place::Exempt(index) => {
                     scope.exempts.get(index).map_or_else(String::new, |(it, _)| {
@@ -207,6 +203,11 @@ fn others(scope: &Scope<'_>, ledger: &mut Ledger) {
             ledger.explain(why, hit);
         }
     }
+}
+
+/// What was found, and where.
+fn told(hit: &Hit, conn: &ConnSummary) -> String {
+    format!("{} {}", what(hit), whereabouts(hit, conn.dialect))
 }
 
 fn what(hit: &Hit) -> String {

@@ -40,7 +40,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
                 Weight::Counts => counted.push((hit, whereabouts(hit, placed.conn.dialect))),
                 Weight::MayBeChance => by_chance.push(hit),
                 Weight::Unclear => in_text.push(hit),
-                Weight::Nothing(why) => ledger.explain(why, hit),
+                Weight::Nothing(why) => ledger.explain(|| why, hit),
             }
         }
         if by_chance.len() > first && placed.conn.hits_omitted > 0 {
@@ -49,7 +49,7 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     }
     for hit in identifiers(case.raw_hits) {
         if all_inside(case) {
-            ledger.explain("seen inside the tunnel only, not on the wire", hit);
+            ledger.explain(seen_inside, hit);
         } else if may_be_chance(hit) && stands_in_text(hit) < TEXT_AROUND {
             raw_by_chance.push(hit);
         } else {
@@ -68,11 +68,9 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
         match luck {
             Luck::Explained(p) => {
                 chances += hits.len();
+                let why = || format!("chance explains it in ciphertext (probability {p:.1e})");
                 for hit in hits {
-                    ledger.explain(
-                        format!("chance explains it in ciphertext (probability {p:.1e})"),
-                        hit,
-                    );
+                    ledger.explain(why, hit);
                 }
             }
             Luck::Unclear(p) => unclear.push((p, hits)),
@@ -101,8 +99,10 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
             .about(hits.iter().filter_map(|hit| hit.uid)),
         );
         for hit in hits {
-            ledger
-                .explain(format!("chance may explain it in ciphertext (probability {p:.1e})"), hit);
+            ledger.explain(
+                || format!("chance may explain it in ciphertext (probability {p:.1e})"),
+                hit,
+            );
         }
     }
     if !cut_short.is_empty() {
@@ -129,6 +129,10 @@ pub(super) fn judge(case: &Case<'_>, scope: &Scope<'_>, ledger: &mut Ledger) -> 
     ))
 }
 
+fn seen_inside() -> String {
+    "seen inside the tunnel only, not on the wire".to_owned()
+}
+
 /// What a hit says of the wire.
 enum Weight {
     Counts,
@@ -140,7 +144,7 @@ enum Weight {
 
 fn weigh(scope: &Scope<'_>, placed: &Placed<'_>, hit: &Hit) -> Weight {
     if placed.inside {
-        return Weight::Nothing("seen inside the tunnel only, not on the wire".to_owned());
+        return Weight::Nothing(seen_inside());
     }
     if let Some((exempt, _)) = placed.exempt().and_then(|index| scope.exempts.get(index)) {
         return Weight::Nothing(format!("exempt \"{}\": {}", exempt.name, exempt.reason));
@@ -185,7 +189,7 @@ fn stands_in_text(hit: &Hit) -> usize {
 fn write_counted(counted: &[(&Hit, String)], sheet: &mut Sheet, ledger: &mut Ledger) {
     let mut labels: BTreeMap<&str, (usize, &str, Vec<Uid>)> = BTreeMap::new();
     for (hit, text) in counted {
-        ledger.hit(CLAIM, format!("identifier \"{}\" {text}", label(hit)), hit);
+        ledger.hit(CLAIM, || format!("identifier \"{}\" {text}", label(hit)), hit);
         let entry = labels.entry(label(hit)).or_insert((0, text, Vec::new()));
         entry.0 += 1;
         if let Some(uid) =

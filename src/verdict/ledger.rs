@@ -19,22 +19,27 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// A hit that broke a claim.
-    pub(super) fn hit(&mut self, claim: ClaimKind, text: impl Into<String>, hit: &Hit) {
-        self.evidence(Evidence {
+    /// A hit that broke a claim. Its text is asked for where it is kept.
+    pub(super) fn hit(&mut self, claim: ClaimKind, text: impl FnOnce() -> String, hit: &Hit) {
+        self.with(|| Evidence {
             claim,
-            text: text.into(),
+            text: text(),
             uid: hit.uid,
             at: hit.frames.first,
             hit: Some(hit.clone()),
         });
     }
 
-    /// A conn that broke a claim by being there, or by what it is.
-    pub(super) fn conn(&mut self, claim: ClaimKind, text: impl Into<String>, conn: &ConnSummary) {
-        self.evidence(Evidence {
+    /// A conn that broke a claim by being there, or by what it is. Likewise.
+    pub(super) fn conn(
+        &mut self,
+        claim: ClaimKind,
+        text: impl FnOnce() -> String,
+        conn: &ConnSummary,
+    ) {
+        self.with(|| Evidence {
             claim,
-            text: text.into(),
+            text: text(),
             uid: Some(conn.record.uid),
             at: conn.record.first,
             hit: None,
@@ -43,17 +48,21 @@ impl Ledger {
 
     /// Anything that broke a claim.
     pub(super) fn evidence(&mut self, evidence: Evidence) {
+        self.with(|| evidence);
+    }
+
+    fn with(&mut self, evidence: impl FnOnce() -> Evidence) {
         if self.evidence.len() < MAX_EVIDENCE {
-            self.evidence.push(evidence);
+            self.evidence.push(evidence());
         } else {
             self.evidence_omitted += 1;
         }
     }
 
-    /// A hit that breaks nothing.
-    pub(super) fn explain(&mut self, why: impl Into<String>, hit: &Hit) {
+    /// A hit that breaks nothing. Why is asked for where it is kept.
+    pub(super) fn explain(&mut self, why: impl FnOnce() -> String, hit: &Hit) {
         if self.explained.len() < MAX_EXPLAINED {
-            self.explained.push(Explained { why: why.into(), hit: hit.clone() });
+            self.explained.push(Explained { why: why(), hit: hit.clone() });
         } else {
             self.explained_omitted += 1;
         }

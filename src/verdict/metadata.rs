@@ -88,15 +88,83 @@ pub(super) fn names(target: &Target) -> BTreeSet<&str> {
         .collect()
 }
 
+/// ASCII without the blanks around it, as `str::trim` takes them away.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_blank = |octet: &u8| matches!(octet, b'\t'..=b'\r' | b' ');
+    let from = text.iter().take_while(|octet| is_blank(octet)).count();
+    let text = text.get(from..).unwrap_or_default();
+    let behind = text.iter().rev().take_while(|octet| is_blank(octet)).count();
+    text.get(..text.len() - behind).unwrap_or_default()
+}
+
 /// The target's name that a name on the wire means: any case, a trailing dot, a certificate's wildcard.
 pub(super) fn matching<'n>(names: &BTreeSet<&'n str>, seen: &[u8]) -> Option<&'n str> {
-    let seen = String::from_utf8_lossy(seen).trim().trim_end_matches('.').to_ascii_lowercase();
-    let found = names.get(seen.as_str()).copied();
-    found.or_else(|| {
-        let parent = seen.strip_prefix("*.")?;
-        names
-            .iter()
-            .find(|name| name.split_once('.').is_some_and(|(_, rest)| rest == parent))
-            .copied()
+    let lossy;
+    let seen = if seen.is_ascii() {
+        trimmed(seen)
+    } else {
+        lossy = String::from_utf8_lossy(seen);
+        lossy.trim().as_bytes()
+    };
+    let dots = seen.iter().rev().take_while(|octet| **octet == b'.').count();
+    let seen = seen.get(..seen.len() - dots).unwrap_or_default();
+    // Every name in the capture is asked for, and hardly any is one of the few.
+    let is_same = |known: &str, seen: &[u8]| {
+        known.len() == seen.len()
+            && known.bytes().zip(seen).all(|(known, it)| known == it.to_ascii_lowercase())
+    };
+    names.iter().find(|name| is_same(name, seen)).copied().or_else(|| {
+        let parent = seen.strip_prefix(b"*.")?;
+        let is_child =
+            |name: &&&str| name.split_once('.').is_some_and(|(_, rest)| is_same(rest, parent));
+        names.iter().find(is_child).copied()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As it was written down first, letter by letter.
+    fn plainly<'n>(names: &BTreeSet<&'n str>, seen: &[u8]) -> Option<&'n str> {
+        let seen = String::from_utf8_lossy(seen).trim().trim_end_matches('.').to_ascii_lowercase();
+        let found = names.get(seen.as_str()).copied();
+        found.or_else(|| {
+            let parent = seen.strip_prefix("*.")?;
+            let is_child =
+                |name: &&&str| name.split_once('.').is_some_and(|(_, rest)| rest == parent);
+            names.iter().find(is_child).copied()
+        })
+    }
+
+    #[test]
+    fn a_name_is_known_in_any_case_with_dots_blanks_and_wildcards() {
+        let names = BTreeSet::from(["mail.example", "a.b.example", "Upper.example", "ü.example"]);
+        for (seen, expected) in [
+            (&b"Mail.EXAMPLE"[..], Some("mail.example")),
+            (b" mail.example.. \x0b", Some("mail.example")),
+            (b"*.B.example.", Some("a.b.example")),
+            (b"upper.example", None),
+            (b"mail.example\x00", None),
+            ("Ü.example".as_bytes(), None),
+            ("\u{a0}ü.EXAMPLE".as_bytes(), Some("ü.example")),
+            (b"", None),
+        ] {
+            assert_eq!(matching(&names, seen), expected, "{seen:?}");
+            assert_eq!(plainly(&names, seen), expected, "{seen:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn octets_of_any_kind_mean_what_they_plainly_mean(
+            seen in "[ \t\u{b}\u{1c}\u{a0}.*]{0,3}(mail|MAIL|b|ü|\u{ff})?[.]?(Example|b[.]example)?[ .\u{85}]{0,3}",
+            cut in 0_usize..4,
+        ) {
+            let names = BTreeSet::from(["mail.example", "a.b.example", "ü.example", "b"]);
+            let seen = &seen.as_bytes()[..seen.len().saturating_sub(cut)];
+            prop_assert_eq!(matching(&names, seen), plainly(&names, seen));
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use super::case::Case;
 use super::judgement::Role;
 use crate::model::{
-    Class, ConnId, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Rule, Service,
-    Target, TunnelMode, Uid, Vantage,
+    Class, ConnId, ConnRecord, ConnSummary, ControlPath, Direction, Endpoint, Exempt, Proto, Rule,
+    Service, Target, TunnelMode, Uid, Vantage,
 };
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -94,6 +94,46 @@ pub(super) struct Scope<'a> {
     pub(super) client_basis: ClientBasis,
     /// In the order of `case.conns`.
     pub(super) conns: Vec<Placed<'a>>,
+    /// The addresses of gateway, services and exempts.
+    known: Known,
+}
+
+/// Tells of most addresses that they are none of some.
+#[derive(Debug)]
+struct Known([u64; Self::WORDS]);
+
+impl Known {
+    const WORDS: usize = 64;
+
+    fn of<'i>(addresses: impl IntoIterator<Item = &'i IpAddr>) -> Self {
+        let mut known = Self([0; Self::WORDS]);
+        for ip in addresses {
+            let (word, bit) = Self::place(*ip);
+            if let Some(word) = known.0.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        known
+    }
+
+    /// False: it is none of them.
+    fn may_hold(&self, ip: IpAddr) -> bool {
+        let (word, bit) = Self::place(ip);
+        self.0.get(word).is_none_or(|word| word & bit != 0)
+    }
+
+    fn place(ip: IpAddr) -> (usize, u64) {
+        let bits = match ip {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => {
+                let (high, low) = (ip.to_bits() >> 64, ip.to_bits() & u128::from(u64::MAX));
+                u64::try_from(high ^ low).unwrap_or_default()
+            }
+        };
+        // Multiplied by 2^64 over the golden ratio, whose highest bits depend on all of the octets.
+        let spread = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (usize::try_from(spread >> 58).unwrap_or_default(), 1 << (spread >> 52 & 63))
+    }
 }
 
 /// Who stands at the other end of conns to the gateway, and to the services; the gateway itself aside.
@@ -114,7 +154,7 @@ impl<'a> Scope<'a> {
         } else {
             let mut met = Met::default();
             for conn in case.conns {
-                scope.meet(case, conn, &mut met, usize::MAX);
+                scope.meet(case, &conn.record, &mut met, usize::MAX);
             }
             scope.find_clients(case, &met);
         }
@@ -158,7 +198,11 @@ impl<'a> Scope<'a> {
                 (exempt, at)
             })
             .collect();
+        let of_services = services.iter().flat_map(|(_, at)| at);
+        let of_exempts = exempts.iter().flat_map(|(_, at)| at);
+        let all = gateway.iter().chain(&gateway_anywhere).chain(of_services).chain(of_exempts);
         Self {
+            known: Known::of(all),
             gateway,
             gateway_anywhere,
             services,
@@ -231,22 +275,22 @@ impl<'a> Scope<'a> {
 
     /// Whether one of the ends is the gateway's or a service's.
     pub(super) fn is_concerned(&self, case: &Case<'_>, id: &ConnId) -> bool {
-        [id.orig, id.resp].into_iter().any(|end| {
+        [id.orig, id.resp].into_iter().filter(|end| self.known.may_hold(plain(end.ip))).any(|end| {
             self.is_gateway(case, end, id.proto)
                 || id.proto.has_ports() && self.service_at(end).is_some()
         })
     }
 
     /// Notes who stands at the other end of a conn to the gateway or to a service. False where there are too many.
-    pub(super) fn meet_within(&self, case: &Case<'_>, conn: &ConnSummary, met: &mut Met) -> bool {
+    pub(super) fn meet_within(&self, case: &Case<'_>, conn: &ConnRecord, met: &mut Met) -> bool {
         self.meet(case, conn, met, MAX_MET)
     }
 
-    fn meet(&self, case: &Case<'_>, conn: &ConnSummary, met: &mut Met, most: usize) -> bool {
+    fn meet(&self, case: &Case<'_>, conn: &ConnRecord, met: &mut Met, most: usize) -> bool {
         if is_inside(case, conn) {
             return true;
         }
-        let id = &conn.record.id;
+        let id = &conn.id;
         let other = |wanted: &dyn Fn(Endpoint) -> bool| {
             let other = if wanted(id.resp) {
                 id.orig
@@ -323,7 +367,7 @@ impl<'a> Scope<'a> {
         Placed {
             conn,
             place: self.place(case, conn, &id, &aside.excluded, &aside.tokens),
-            inside: is_inside(case, conn),
+            inside: is_inside(case, &conn.record),
             client_dir: if self.clients.contains(&id.orig.ip) {
                 Some(Direction::OrigToResp)
             } else if self.clients.contains(&id.resp.ip) {
@@ -353,7 +397,10 @@ impl<'a> Scope<'a> {
         }) {
             return Place::Gateway { ours: true };
         }
-        let at_service = self.service_at(id.orig).or_else(|| self.service_at(id.resp)).is_some();
+        // Most conns of most captures lead nowhere that is known.
+        let may_concern = self.known.may_hold(id.orig.ip) || self.known.may_hold(id.resp.ip);
+        let at_service =
+            may_concern && self.service_at(id.orig).or_else(|| self.service_at(id.resp)).is_some();
         if !at_service && (tokens.is_control(conn) || is_control_of_another_run(conn)) {
             return Place::Control;
         }
@@ -361,6 +408,9 @@ impl<'a> Scope<'a> {
         let is_readable = matches!(conn.class, Class::Cleartext | Class::Upgraded);
         if !is_readable && (excluded.contains(id) || excluded.contains(&back)) {
             return Place::Excluded;
+        }
+        if !may_concern && conn.record.carriage.is_none() {
+            return Place::Elsewhere;
         }
         // Either end may be the server: who opened a conn is a guess where its start was not seen.
         let sides = [(id.resp, id.orig), (id.orig, id.resp)];
@@ -506,11 +556,10 @@ pub(super) fn is_inner_interface(case: &Case<'_>, interface_id: u32) -> bool {
 }
 
 /// Whether a conn was seen inside the tunnel only: between loopback addresses of this machine, or on inner interfaces alone.
-fn is_inside(case: &Case<'_>, conn: &ConnSummary) -> bool {
+fn is_inside(case: &Case<'_>, record: &ConnRecord) -> bool {
     if case.target.any_vantage {
         return false;
     }
-    let record = &conn.record;
     // Such addresses in a tunnel, or in a frame with addresses of a link, were on a wire.
     let loopback = |end: Endpoint| plain(end.ip).is_loopback();
     record.carriage.is_none() && loopback(record.id.orig) && loopback(record.id.resp)

@@ -10,9 +10,9 @@ use super::case::{Case, Rest};
 use super::coverage::{conflict_in_clear, is_unread, missed_in_clear};
 use super::metadata;
 use super::scope::{Aside, Met, Place, Placed, Scope};
-use crate::model::{Class, ConnId, ConnSummary, Direction, Hit, Rule, TunnelMode};
+use crate::model::{Class, ConnId, ConnRecord, ConnSummary, Direction, Hit, Rule, TunnelMode};
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// How many are kept.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,28 @@ impl Hash for Kind {
     }
 }
 
+/// Hashes a `Kind`: there are some hundred of them, and few come from outside.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.write_u64(u64::from(*octet));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 over the golden ratio: its product depends on all bits in the highest ones.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+}
+
 /// Keeps what matters of the conns of a capture.
 pub struct Sieve<'a> {
     case: Case<'a>,
@@ -72,7 +94,7 @@ pub struct Sieve<'a> {
     conns: Vec<ConnSummary>,
     octets: usize,
     bystanders: usize,
-    kinds: HashMap<Kind, u32>,
+    kinds: HashMap<Kind, u32, BuildHasherDefault<Mixed>>,
     rest: Rest,
 }
 
@@ -94,7 +116,7 @@ impl<'a> Sieve<'a> {
             conns: Vec::new(),
             octets: 0,
             bystanders: 0,
-            kinds: HashMap::new(),
+            kinds: HashMap::default(),
             rest: Rest::default(),
         }
     }
@@ -112,7 +134,7 @@ impl<'a> Sieve<'a> {
     }
 
     /// Sees who goes to the gateway and to the services.
-    pub fn meet(&mut self, conn: &ConnSummary) {
+    pub fn meet(&mut self, conn: &ConnRecord) {
         if !self.scope.meet_within(&self.case, conn, &mut self.met) {
             self.rest.unjudged += 1;
         }
@@ -125,15 +147,15 @@ impl<'a> Sieve<'a> {
     }
 
     /// Keeps a conn, or counts it. Conns come in the order of their first frame.
-    pub fn take(&mut self, conn: ConnSummary) {
+    pub fn take(&mut self, conn: &ConnSummary) {
         *self.rest.classes.entry(conn.class).or_insert(0) += 1;
-        let placed = self.scope.placed(&self.case, &conn, &self.aside);
+        let placed = self.scope.placed(&self.case, conn, &self.aside);
         let is_bystander = matches!(
             placed.place,
             Place::Elsewhere | Place::StrangerToGateway | Place::Exempt(_) | Place::Excluded
         );
         let is_open = self.is_open(&placed, is_bystander);
-        let octets = octets(&conn);
+        let octets = octets(conn);
         let (held, most) = if is_bystander {
             (self.bystanders, self.room.bystanders)
         } else {
@@ -147,7 +169,7 @@ impl<'a> Sieve<'a> {
         if (has_room || is_needed || is_first) && self.octets + octets <= self.room.octets_most {
             self.octets += octets;
             self.bystanders += usize::from(is_bystander);
-            self.conns.push(conn);
+            self.conns.push(conn.clone());
             return;
         }
         let rest = &mut self.rest;
@@ -281,7 +303,7 @@ fn octets(conn: &ConnSummary) -> usize {
     let hits = conn
         .hits
         .iter()
-        .map(|hit| size_of::<Hit>() + hit.value.capacity() + hit.excerpt.bytes.capacity() + 32);
+        .map(|hit| size_of::<Hit>() + hit.value.len() + hit.excerpt.bytes.len() + 32);
     size_of::<ConnSummary>() + 256 + hits.sum::<usize>()
 }
 
@@ -307,10 +329,10 @@ mod tests {
         let case = Case { conns: &[], ..world.case() };
         let mut sieve = Sieve::with_room(&case, room);
         if sieve.must_meet() {
-            world.conns.iter().for_each(|conn| sieve.meet(conn));
+            world.conns.iter().for_each(|conn| sieve.meet(&conn.record));
         }
         sieve.met();
-        world.conns.iter().for_each(|conn| sieve.take(conn.clone()));
+        world.conns.iter().for_each(|conn| sieve.take(conn));
         let (conns, rest) = sieve.finish();
         let judgement = judge(&Case { conns: &conns, rest: &rest, ..case });
         (judgement, conns, rest)

@@ -14,6 +14,9 @@ use crate::model::Encoding;
 /// escapes `%XX` and `=XX` are the shortest: one octet in front, two digits that have at most two cases.
 const ESCAPE: f64 = 4.0 / 65_536.0;
 
+/// Octets that most texts are written in.
+const USUAL_OCTETS: usize = 64;
+
 /// Sets the probability of each pattern of one needle: the sum over the patterns of its encoding.
 pub(super) fn fill(patterns: &mut [Pattern]) {
     let each: Vec<(Encoding, f64)> = patterns.iter().map(|p| (p.encoding, of(p))).collect();
@@ -31,11 +34,17 @@ pub(super) fn escaped(plain: f64, octets: usize) -> f64 {
 
 fn of(pattern: &Pattern) -> f64 {
     // In powers of two: the product over a long text is too small for an f64 on the way.
-    let product: f64 = pattern
-        .slots
-        .iter()
-        .map(|slot| slot.iter().map(|alt| (-8.0 * count(alt.len())).exp2()).sum::<f64>().log2())
-        .sum();
+    // Most slots are like the one before.
+    let mut before = ((0, 0), 0, 0.0);
+    let weigh = |slot: Slot<'_>| {
+        let (lens, ways) = (slot.lens(), slot.len());
+        if (lens, ways) != (before.0, before.1) || lens.0 != lens.1 {
+            let sum = slot.iter().map(|alt| (-8.0 * count(alt.len())).exp2()).sum::<f64>();
+            before = (lens, ways, sum.log2());
+        }
+        before.2
+    };
+    let product: f64 = pattern.slots.iter().map(weigh).sum();
     match pattern.form {
         Form::Slots => product.exp2(),
         Form::Base64 { phase } => {
@@ -56,8 +65,11 @@ fn two_alphabets(slots: &Slots, phase: usize) -> usize {
 }
 
 fn differing<'a>(spelled: impl Iterator<Item = &'a [u8]>, phase: usize) -> usize {
-    let mut octets = vec![0; phase];
-    octets.extend(spelled.flatten());
+    let mut octets = Vec::with_capacity(USUAL_OCTETS);
+    octets.resize(phase, 0);
+    for part in spelled {
+        octets.extend_from_slice(part);
+    }
     let chars = data_encoding::BASE64_NOPAD.encode(&octets);
     chars.bytes().filter(|c| matches!(c, b'+' | b'/')).count()
 }

@@ -16,6 +16,8 @@ use unicode_normalization::UnicodeNormalization;
 const MAX_WORD_CHARS: usize = 3;
 /// Base64 characters that a text must determine in full; with fewer it would be found everywhere.
 const MIN_BASE64_CHARS: usize = 3;
+/// Patterns of a text in ASCII: three in raw octets, six in base64, four in hexadecimal digits.
+const USUAL_PATTERNS: usize = 13;
 /// Alternatives of one slot, beyond which further ones would only slow the search down.
 const MAX_ALTERNATIVES: usize = 24;
 
@@ -40,8 +42,10 @@ pub(super) fn expand(needle: Needle, text: &str) -> Expansion {
     let mut expander = Expander {
         needle,
         word: nfc.chars().count() <= MAX_WORD_CHARS,
-        patterns: Vec::new(),
+        patterns: Vec::with_capacity(USUAL_PATTERNS),
         dropped: Vec::new(),
+        plain: Slots::default(),
+        hexed: Slots::default(),
     };
     // A text may be in neither of the normal forms (the Angstrom sign, some Indic letters).
     let forms = [nfc.as_str(), nfd.as_str(), text];
@@ -57,6 +61,9 @@ struct Expander {
     word: bool,
     patterns: Vec<Pattern>,
     dropped: Vec<Encoding>,
+    /// Slots while they are put together: each pattern takes a copy that is no larger than needed.
+    plain: Slots,
+    hexed: Slots,
 }
 
 impl Expander {
@@ -80,8 +87,10 @@ impl Expander {
     }
 
     fn slots(&mut self, encoding: Encoding, text: &str, charset: Charset, unit: Option<Unit>) {
-        let Some(slots) = written(text, charset, Spelling::Blanks) else { return };
-        self.push(encoding, Form::Slots, Arc::new(slots), unit.filter(|_| self.word));
+        if written(text, charset, Spelling::Blanks, &mut self.plain).is_some() {
+            let slots = Arc::new(self.plain.clone());
+            self.push(encoding, Form::Slots, slots, unit.filter(|_| self.word));
+        }
     }
 
     fn base64(&mut self, forms: [&str; 3]) {
@@ -90,8 +99,10 @@ impl Expander {
         let forms = |charset: Charset| distinct(forms).map(move |text| (text, charset));
         let texts = [(nfc, latin1)].into_iter().chain(forms(utf8)).chain(forms(utf16le));
         for (text, charset) in texts {
-            let Some(slots) = written(text, charset, Spelling::SameLength) else { continue };
-            let slots = Arc::new(slots);
+            if written(text, charset, Spelling::SameLength, &mut self.plain).is_none() {
+                continue;
+            }
+            let slots = Arc::new(self.plain.clone());
             for phase in 0..3 {
                 let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
                 if full_chars(phase, octets) < MIN_BASE64_CHARS {
@@ -105,22 +116,20 @@ impl Expander {
 
     fn hex(&mut self, forms: [&str; 3]) {
         for text in distinct(forms) {
-            let Some(slots) = written(text, utf8, Spelling::Case) else { continue };
+            if written(text, utf8, Spelling::Case, &mut self.plain).is_none() {
+                continue;
+            }
             for separator in ["", ":", "-", " "] {
-                let mut last = slots.len();
-                let mut hexed = Slots::default();
-                for slot in slots.iter() {
+                let Self { plain, hexed, .. } = self;
+                let mut last = plain.len();
+                hexed.clear();
+                for slot in plain.iter() {
                     last -= 1;
                     let tail = if last == 0 { "" } else { separator };
-                    let mut ways = slot
-                        .iter()
-                        .flat_map(|octets| hex_variants(octets, separator, tail))
-                        .collect();
-                    tidy(&mut ways);
-                    hexed.push(ways.iter().map(Vec::as_slice));
+                    push_hex(slot, separator, tail, hexed);
                 }
-                hexed.shrink();
-                self.push(Encoding::Hex, Form::Slots, Arc::new(hexed), None);
+                let slots = Arc::new(hexed.clone());
+                self.push(Encoding::Hex, Form::Slots, slots, None);
             }
         }
     }
@@ -159,24 +168,36 @@ enum Spelling {
 }
 
 /// The slots of a text in a charset; none where it cannot be written in it.
-fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Slots> {
-    let mut slots = Slots::default();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+fn written(text: &str, charset: Charset, spelling: Spelling, slots: &mut Slots) -> Option<()> {
+    slots.clear();
+    // Each character of ASCII takes as many octets as any other.
+    let ascii = if text.is_ascii() { charset(text) } else { None };
+    let width = ascii.as_ref().map_or(0, |octets| octets.len() / text.len().max(1));
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
         if c.is_ascii_graphic() {
             // Most characters, and without much ado: the other case differs in one octet.
-            let one = charset(c.encode_utf8(&mut [0; 4]))?;
-            let change =
-                |octet: &u8| if octet.is_ascii_alphabetic() { octet ^ 0x20 } else { *octet };
-            let other: Vec<u8> = one.iter().map(change).collect();
+            let alone;
+            let one = if let Some(octets) = &ascii {
+                octets.get(at * width..(at + 1) * width)?
+            } else {
+                alone = charset(c.encode_utf8(&mut [0; 4]))?;
+                alone.as_slice()
+            };
+            let mut other = [0; 4];
+            let other = other.get_mut(..one.len())?;
+            for (other, octet) in other.iter_mut().zip(one) {
+                *other = if octet.is_ascii_alphabetic() { octet ^ 0x20 } else { *octet };
+            }
+            let other = &*other;
             let count = if one == other { 1 } else { 2 };
-            let both = if one < other { [&one[..], &other] } else { [&other[..], &one] };
+            let both = if one < other { [one, other] } else { [other, one] };
             slots.push(both.into_iter().take(count));
             continue;
         }
         let mut run = String::from(c);
         let mut ways: Ways = if spelling == Spelling::Blanks && c.is_whitespace() {
-            while let Some(more) = chars.next_if(|next| next.is_whitespace()) {
+            while let Some((_, more)) = chars.next_if(|(_, next)| next.is_whitespace()) {
                 run.push(more);
             }
             blanks(charset)
@@ -191,8 +212,7 @@ fn written(text: &str, charset: Charset, spelling: Spelling) -> Option<Slots> {
         tidy(&mut ways);
         slots.push(ways.iter().map(Vec::as_slice));
     }
-    slots.shrink();
-    Some(slots)
+    Some(())
 }
 
 /// What may stand for the blanks inside a text.
@@ -217,6 +237,32 @@ fn full_chars(phase: usize, octets: usize) -> usize {
     let span = Span64::of(phase, octets);
     let trail = usize::from(!((phase + octets) * 8).is_multiple_of(6));
     span.chars().saturating_sub(usize::from(span.lead != 0) + trail)
+}
+
+/// Adds the hexadecimal digits of a slot, in both cases, and what follows them.
+fn push_hex(slot: Slot<'_>, separator: &str, tail: &str, hexed: &mut Slots) {
+    const DIGITS: [[u8; 16]; 2] = [*b"0123456789ABCDEF", *b"0123456789abcdef"];
+    // Most slots are one octet in two cases.
+    if slot.len() <= 2 && slot.iter().all(|octets| octets.len() == 1) && tail.len() <= 1 {
+        let mut ways = [[0; 3]; 4];
+        let all = slot.iter().flatten().flat_map(|octet| DIGITS.map(|digits| (*octet, digits)));
+        let mut count = 0;
+        for (way, (octet, digits)) in ways.iter_mut().zip(all) {
+            let digit = |value: u8| digits.get(usize::from(value)).copied().unwrap_or(b'0');
+            let mark = tail.as_bytes().first().copied().unwrap_or_default();
+            *way = [digit(octet >> 4), digit(octet & 15), mark];
+            count += 1;
+        }
+        let ways = ways.get_mut(..count).unwrap_or_default();
+        ways.sort_unstable();
+        let ways = ways.chunk_by(|a, b| a == b).filter_map(<[_]>::first);
+        hexed.push(ways.filter_map(|way| way.get(..2 + tail.len())));
+        return;
+    }
+    let variants = slot.iter().flat_map(|octets| hex_variants(octets, separator, tail));
+    let mut ways = variants.collect();
+    tidy(&mut ways);
+    hexed.push(ways.iter().map(Vec::as_slice));
 }
 
 /// Hexadecimal digits of `octets` in both cases, and what follows them.

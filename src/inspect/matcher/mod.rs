@@ -32,7 +32,7 @@ use view::{Around, Escapes};
 pub const MAX_TEXTS: usize = 16_384;
 /// Octets (in UTF-8) of one text: it bounds what a `Scanner` keeps to a few KiB.
 pub const MAX_TEXT_OCTETS: usize = 256;
-/// Octets of all texts together: it bounds the memory of the patterns. 10,000 texts of some 15 octets take 200 MB.
+/// Octets of all texts together: it bounds the memory of the patterns. 10,000 texts of some 15 octets take 100 MB.
 pub const MAX_TOTAL_OCTETS: usize = 1 << 19;
 /// Characters of one text. One character occurs in all traffic.
 pub const MIN_TEXT_CHARS: usize = 2;

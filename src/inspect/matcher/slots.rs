@@ -29,11 +29,11 @@ impl Slots {
         self.bounds.push(number(self.ends.len()));
     }
 
-    /// Gives back memory that is not needed.
-    pub(super) fn shrink(&mut self) {
-        self.octets.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        self.bounds.shrink_to_fit();
+    /// Forgets all slots, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.ends.clear();
+        self.bounds.clear();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,7 +4,7 @@ use crate::model::{
     Agreement, Basis, Carriage, Class, ConnId, ConnRecord, ConnSummary, Direction, Encoding,
     Endpoint, Excerpt, Field, FrameRef, FrameSpan, Hit, Layer, Proto, Rule, Timestamp, Uid,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What the program itself has a name for; a number stands for each. There are some hundred.
 #[derive(Debug, Default)]
@@ -85,15 +85,35 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
     to.time(*end);
     to.number(*frames);
     to.pair(*bytes);
-    to.pair(*missed_bytes);
-    to.pair(*conflict_bytes);
-    to.flags([*midstream, *evicted, *is_control, agreement.is_some(), dialect.is_some()]);
+    let mut parts = 0;
+    for (part, is_there) in [
+        (MIDSTREAM, *midstream),
+        (EVICTED, *evicted),
+        (CONTROL, *is_control),
+        (AGREED, agreement.is_some()),
+        (DIALECT, dialect.is_some()),
+        (CARRIED, carriage.is_some()),
+        (REMARKS, !remarks.is_empty()),
+    ] {
+        parts |= if is_there { part } else { 0 };
+    }
+    to.out.push(parts);
+    to.sparse([*missed_bytes, *conflict_bytes]);
     to.bytes(history.as_bytes());
     to.number(interfaces.len() as u64);
     for id in interfaces {
         to.number((*id).into());
     }
-    to.carriage(carriage.as_deref());
+    if let Some(carriage) = carriage {
+        to.carriage(carriage);
+    }
+    to.sparse([
+        *sealed_bytes,
+        *missed_in_clear,
+        *conflict_in_clear,
+        [*unread_preamble, *unread_bodies],
+        [*stopped_bodies, *sealed_turns],
+    ]);
     if let Some(dialect) = dialect {
         to.name(dialect);
     }
@@ -106,23 +126,27 @@ pub(super) fn pack(conn: &ConnSummary, names: &mut Names, out: &mut Vec<u8>) {
         for text in [version, kex].into_iter().chain(cipher).chain(mac) {
             to.bytes(text.as_bytes());
         }
-        to.flags([*real, false, false, false, false]);
+        to.flags([*real]);
         to.texts(weak);
     }
-    to.pair(*sealed_bytes);
-    to.pair(*missed_in_clear);
-    to.pair(*conflict_in_clear);
-    to.number(*unread_preamble);
-    to.number(*unread_bodies);
-    to.number(*stopped_bodies);
-    to.number(*sealed_turns);
     to.number(*hits_omitted);
-    to.texts(remarks);
+    if !remarks.is_empty() {
+        to.texts(remarks);
+    }
     to.number(hits.len() as u64);
     for hit in hits {
         to.hit(hit);
     }
 }
+
+/// Bits for what a summary has, and most have not.
+const MIDSTREAM: u8 = 1;
+const EVICTED: u8 = 1 << 1;
+const CONTROL: u8 = 1 << 2;
+const AGREED: u8 = 1 << 3;
+const DIALECT: u8 = 1 << 4;
+const CARRIED: u8 = 1 << 5;
+const REMARKS: u8 = 1 << 6;
 
 /// The ends of a packed summary; none where the octets are not one.
 pub(super) fn ends(bytes: &[u8], names: &Names) -> Option<ConnId> {
@@ -131,58 +155,128 @@ pub(super) fn ends(bytes: &[u8], names: &Names) -> Option<ConnId> {
     from.id()
 }
 
-/// Reads a summary; none where the octets are not one.
-pub(super) fn unpack(bytes: &[u8], names: &Names) -> Option<ConnSummary> {
-    let mut from = Unpacker { rest: bytes, names };
-    let uid = Uid(from.number()?);
-    let id = from.id()?;
-    let first = from.at()?;
-    let end = from.time()?;
-    let frames = from.number()?;
-    let bytes = from.pair()?;
-    let missed_bytes = from.pair()?;
-    let conflict_bytes = from.pair()?;
-    let [midstream, evicted, is_control, is_agreed, is_known] = from.flags()?;
-    let history = from.text()?;
-    let interfaces = from.list(|from| u32::try_from(from.number()?).ok())?;
-    let carriage = from.carriage()?;
-    let carriage = (!carriage.layers.is_empty()).then(|| Box::new(carriage));
-    let dialect = if is_known { Some(from.name()?) } else { None };
-    let class = names.classes.value(from.number()?)?;
-    let basis = names.bases.value(from.number()?)?;
-    let agreement = if is_agreed { Some(from.agreement()?) } else { None };
-    Some(ConnSummary {
+/// A summary that was read. Its memory is used again for the next one: there are millions, and most of them are looked at
+/// once.
+#[derive(Debug)]
+pub(super) struct Unpacked {
+    conn: ConnSummary,
+    /// Hits that the summary at hand has no use for.
+    spare: Vec<Hit>,
+}
+
+/// Hits kept for their memory.
+const MAX_SPARE: usize = 64;
+
+impl Default for Unpacked {
+    fn default() -> Self {
+        Self { conn: nothing(), spare: Vec::new() }
+    }
+}
+
+impl Unpacked {
+    /// Reads a summary; none where the octets are not one.
+    pub(super) fn read(&mut self, bytes: &[u8], names: &Names) -> Option<&mut ConnSummary> {
+        let Self { conn, spare } = self;
+        let mut from = Unpacker { rest: bytes, names };
+        let parts = from.record(&mut conn.record)?;
+        let has = |part: u8| parts & part != 0;
+        conn.is_control = has(CONTROL);
+        [
+            conn.sealed_bytes,
+            conn.missed_in_clear,
+            conn.conflict_in_clear,
+            [conn.unread_preamble, conn.unread_bodies],
+            [conn.stopped_bodies, conn.sealed_turns],
+        ] = from.sparse()?;
+        conn.dialect = if has(DIALECT) { Some(from.name()?) } else { None };
+        conn.class = names.classes.value(from.number()?)?;
+        conn.basis = names.bases.value(from.number()?)?;
+        conn.agreement = if has(AGREED) { Some(from.agreement()?) } else { None };
+        conn.hits_omitted = from.number()?;
+        conn.remarks.clear();
+        if has(REMARKS) {
+            conn.remarks = from.list(Unpacker::text)?;
+        }
+        let hits = from.size()?;
+        while conn.hits.len() > hits {
+            spare.extend(conn.hits.pop());
+        }
+        spare.truncate(MAX_SPARE);
+        for hit in &mut conn.hits {
+            from.hit(hit)?;
+        }
+        while conn.hits.len() < hits {
+            let mut hit = spare.pop().unwrap_or_else(no_hit);
+            from.hit(&mut hit)?;
+            conn.hits.push(hit);
+        }
+        Some(conn)
+    }
+
+    /// Reads what flow knew of a conn; none where the octets are not a summary.
+    pub(super) fn read_record(&mut self, bytes: &[u8], names: &Names) -> Option<&mut ConnRecord> {
+        let record = &mut self.conn.record;
+        Unpacker { rest: bytes, names }.record(record)?;
+        Some(record)
+    }
+}
+
+/// What is overwritten by the first summary that is read.
+fn nothing() -> ConnSummary {
+    let end = Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
+    ConnSummary {
         record: ConnRecord {
-            uid,
-            id,
-            first,
-            end,
-            frames,
-            bytes,
-            missed_bytes,
-            conflict_bytes,
-            midstream,
-            evicted,
-            history,
-            interfaces,
-            carriage,
+            uid: Uid(0),
+            id: ConnId { orig: end, resp: end, proto: Proto(0) },
+            first: FrameRef::default(),
+            end: Timestamp::default(),
+            frames: 0,
+            bytes: [0; 2],
+            missed_bytes: [0; 2],
+            conflict_bytes: [0; 2],
+            midstream: false,
+            evicted: false,
+            history: String::new(),
+            interfaces: Vec::new(),
+            carriage: None,
         },
-        dialect,
-        class,
-        basis,
-        agreement,
-        sealed_bytes: from.pair()?,
-        missed_in_clear: from.pair()?,
-        conflict_in_clear: from.pair()?,
-        unread_preamble: from.number()?,
-        unread_bodies: from.number()?,
-        stopped_bodies: from.number()?,
-        sealed_turns: from.number()?,
-        hits_omitted: from.number()?,
-        remarks: from.list(Unpacker::text)?,
-        hits: from.list(Unpacker::hit)?,
-        is_control,
-    })
+        dialect: None,
+        class: Class::Empty,
+        basis: Basis::None,
+        agreement: None,
+        sealed_bytes: [0; 2],
+        missed_in_clear: [0; 2],
+        conflict_in_clear: [0; 2],
+        unread_preamble: 0,
+        unread_bodies: 0,
+        stopped_bodies: 0,
+        sealed_turns: 0,
+        hits: Vec::new(),
+        hits_omitted: 0,
+        is_control: false,
+        remarks: Vec::new(),
+    }
+}
+
+/// Likewise.
+fn no_hit() -> Hit {
+    Hit {
+        uid: None,
+        rule: Rule::Banner,
+        field: None,
+        label: None,
+        value: Vec::new(),
+        value_len: 0,
+        dialect: None,
+        dir: None,
+        offset: 0,
+        frames: FrameSpan::default(),
+        encoding: Encoding::Dialect,
+        excerpt: Excerpt::default(),
+        chance: None,
+        in_ciphertext: false,
+        out_of_stream: false,
+    }
 }
 
 struct Packer<'p> {
@@ -205,6 +299,19 @@ impl Packer<'_> {
         self.number(resp);
     }
 
+    /// Numbers that are zero in most summaries: which are not, and those. Up to eight pairs.
+    fn sparse<const N: usize>(&mut self, pairs: [[u64; 2]; N]) {
+        const { assert!(2 * N <= 16) };
+        let numbers = pairs.as_flattened();
+        let bits = numbers.iter().rev().fold(0, |bits, number| bits << 1 | u16::from(*number != 0));
+        self.out.extend_from_slice(&bits.to_le_bytes());
+        if bits != 0 {
+            for number in numbers.iter().filter(|number| **number != 0) {
+                self.number(*number);
+            }
+        }
+    }
+
     fn flags<const N: usize>(&mut self, flags: [bool; N]) {
         self.out.push(flags.iter().fold(0, |octet, flag| octet << 1 | u8::from(*flag)));
     }
@@ -222,26 +329,32 @@ impl Packer<'_> {
     }
 
     fn name(&mut self, name: &'static str) {
-        let number = self.names.texts.number(name);
+        // Nearly always it is the very same one: then its octets need not be compared.
+        let known = &self.names.texts.0;
+        let number = match known.iter().position(|known| std::ptr::eq(*known, name)) {
+            Some(place) => place as u64,
+            None => self.names.texts.number(name),
+        };
         self.number(number);
     }
 
     fn end(&mut self, end: Endpoint) {
+        let [high, low] = end.port.to_be_bytes();
         match end.ip {
             IpAddr::V4(ip) => {
-                self.out.push(4);
-                self.out.extend_from_slice(&ip.octets());
+                let [a, b, c, d] = ip.octets();
+                self.out.extend_from_slice(&[4, a, b, c, d, high, low]);
             }
             IpAddr::V6(ip) => {
                 self.out.push(6);
                 self.out.extend_from_slice(&ip.octets());
+                self.out.extend_from_slice(&[high, low]);
             }
         }
-        self.out.extend_from_slice(&end.port.to_be_bytes());
     }
 
-    fn carriage(&mut self, carriage: Option<&Carriage>) {
-        let (layers, outer) = carriage.map_or((&[][..], &[][..]), |it| (&it.layers, &it.outer));
+    fn carriage(&mut self, carriage: &Carriage) {
+        let Carriage { layers, outer } = carriage;
         self.number(layers.len() as u64);
         for layer in layers {
             self.name(layer.name);
@@ -362,6 +475,43 @@ impl<'u> Unpacker<'u> {
         Some([self.number()?, self.number()?])
     }
 
+    /// Gives the parts that the summary has.
+    fn record(&mut self, record: &mut ConnRecord) -> Option<u8> {
+        record.uid = Uid(self.number()?);
+        record.id = self.id()?;
+        record.first = self.at()?;
+        record.end = self.time()?;
+        record.frames = self.number()?;
+        record.bytes = self.pair()?;
+        let [parts] = self.array()?;
+        let has = |part: u8| parts & part != 0;
+        record.midstream = has(MIDSTREAM);
+        record.evicted = has(EVICTED);
+        [record.missed_bytes, record.conflict_bytes] = self.sparse()?;
+        self.text_into(&mut record.history)?;
+        record.interfaces.clear();
+        for _ in 0..self.number()? {
+            record.interfaces.push(u32::try_from(self.number()?).ok()?);
+        }
+        record.carriage = if has(CARRIED) { Some(Box::new(self.carriage()?)) } else { None };
+        Some(parts)
+    }
+
+    fn sparse<const N: usize>(&mut self) -> Option<[[u64; 2]; N]> {
+        let mut pairs = [[0; 2]; N];
+        let mut bits = u16::from_le_bytes(self.array()?);
+        for number in pairs.as_flattened_mut() {
+            if bits == 0 {
+                break;
+            }
+            if bits & 1 != 0 {
+                *number = self.number()?;
+            }
+            bits >>= 1;
+        }
+        Some(pairs)
+    }
+
     fn flags<const N: usize>(&mut self) -> Option<[bool; N]> {
         let [octet] = self.array()?;
         let mut flags = [false; N];
@@ -378,6 +528,18 @@ impl<'u> Unpacker<'u> {
 
     fn text(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+
+    fn text_into(&mut self, text: &mut String) -> Option<()> {
+        text.clear();
+        text.push_str(std::str::from_utf8(self.bytes()?).ok()?);
+        Some(())
+    }
+
+    fn bytes_into(&mut self, bytes: &mut Vec<u8>) -> Option<()> {
+        bytes.clear();
+        bytes.extend_from_slice(self.bytes()?);
+        Some(())
     }
 
     fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
@@ -435,47 +597,38 @@ impl<'u> Unpacker<'u> {
         let kex = self.text()?;
         let cipher = [self.text()?, self.text()?];
         let mac = [self.text()?, self.text()?];
-        let [real, ..] = self.flags::<5>()?;
+        let [real] = self.flags()?;
         Some(Agreement { version, kex, cipher, mac, real, weak: self.list(Self::text)? })
     }
 
-    fn hit(&mut self) -> Option<Hit> {
+    fn hit(&mut self, hit: &mut Hit) -> Option<()> {
         let [has_uid, has_field, has_label, has_dialect, has_chance, in_ciphertext, out_of_stream] =
             self.flags()?;
-        let uid = if has_uid { Some(Uid(self.number()?)) } else { None };
-        let field = if has_field { Some(Field(self.name()?)) } else { None };
-        let label = if has_label { Some(self.text()?) } else { None };
-        let dialect = if has_dialect { Some(self.name()?) } else { None };
-        let chance = if has_chance { Some(f64::from_le_bytes(self.array()?)) } else { None };
-        let rule = self.names.rules.value(self.number()?)?;
-        let dir = match self.number()? {
+        hit.uid = if has_uid { Some(Uid(self.number()?)) } else { None };
+        hit.field = if has_field { Some(Field(self.name()?)) } else { None };
+        if has_label {
+            self.text_into(hit.label.get_or_insert_default())?;
+        } else {
+            hit.label = None;
+        }
+        hit.dialect = if has_dialect { Some(self.name()?) } else { None };
+        hit.chance = if has_chance { Some(f64::from_le_bytes(self.array()?)) } else { None };
+        hit.rule = self.names.rules.value(self.number()?)?;
+        hit.dir = match self.number()? {
             1 => Some(Direction::OrigToResp),
             2 => Some(Direction::RespToOrig),
             _ => None,
         };
-        let value = self.bytes()?.to_vec();
-        let value_len = self.size()?;
-        let offset = self.number()?;
-        let frames = FrameSpan { first: self.at()?, last: self.number()? };
-        let encoding = self.names.encodings.value(self.number()?)?;
-        let bytes = self.bytes()?.to_vec();
-        let excerpt = Excerpt { bytes, start: self.size()?, len: self.size()? };
-        Some(Hit {
-            uid,
-            rule,
-            field,
-            label,
-            value,
-            value_len,
-            dialect,
-            dir,
-            offset,
-            frames,
-            encoding,
-            excerpt,
-            chance,
-            in_ciphertext,
-            out_of_stream,
-        })
+        self.bytes_into(&mut hit.value)?;
+        hit.value_len = self.size()?;
+        hit.offset = self.number()?;
+        hit.frames = FrameSpan { first: self.at()?, last: self.number()? };
+        hit.encoding = self.names.encodings.value(self.number()?)?;
+        self.bytes_into(&mut hit.excerpt.bytes)?;
+        hit.excerpt.start = self.size()?;
+        hit.excerpt.len = self.size()?;
+        hit.in_ciphertext = in_ciphertext;
+        hit.out_of_stream = out_of_stream;
+        Some(())
     }
 }

@@ -93,7 +93,18 @@ impl Blocks {
         self.offset += count(len);
     }
 
+    /// Steps over `skipped` octets and `len` behind them, where all of them are available; gives where those lie, for `slice`.
+    #[inline]
+    pub(super) fn take(&mut self, skipped: usize, len: usize) -> Option<Range<usize>> {
+        let from = self.start + skipped;
+        let to = from.checked_add(len).filter(|to| *to <= self.end)?;
+        self.offset += count(to - self.start);
+        self.start = to;
+        Some(from..to)
+    }
+
     /// The octets available now.
+    #[inline]
     pub(super) fn ahead(&self) -> &[u8] {
         self.block.get(self.start..self.end).unwrap_or_default()
     }

@@ -3,7 +3,8 @@
 use super::blocks::{Blocks, Stop};
 use super::{MAX_CAP_LEN, Record};
 use crate::model::{InterfaceRecord, LinkType, Timestamp};
-use crate::source::octets::{ByteOrder, index};
+use crate::source::octets::{ByteOrder, count, index};
+use std::ops::Range;
 
 /// Octets of the file header.
 pub(super) const FILE_HEADER: usize = 24;
@@ -94,7 +95,48 @@ impl Classic {
     }
 
     /// Reads the next record; none at the end of the file.
+    #[inline]
     pub(super) fn advance(&self, blocks: &mut Blocks) -> Result<Option<Record>, Stop> {
+        // Nearly always it lies whole in the block.
+        if let Some(header) = blocks.ahead().first_chunk() {
+            let record = self.record(header);
+            if record.cap_len <= MAX_CAP_LEN {
+                let data = blocks.take(self.variant.record_header, index(record.cap_len));
+                if let Some(data) = data {
+                    return Ok(Some(record.over(data)));
+                }
+            }
+        }
+        self.advance_far(blocks)
+    }
+
+    /// What the header of a record says; extensions of it say nothing that is needed.
+    fn record(&self, header: &[u8; RECORD_HEADER]) -> Header {
+        let word = |octets: &[u8; 4]| match self.variant.order {
+            ByteOrder::Big => u32::from_be_bytes(*octets),
+            ByteOrder::Little => u32::from_le_bytes(*octets),
+        };
+        let (words, _) = header.as_chunks();
+        let [seconds, fraction, third, fourth] = match words {
+            [first, second, third, fourth] => {
+                [word(first), word(second), word(third), word(fourth)]
+            }
+            _ => [0; 4],
+        };
+        let (cap_len, len) = match self.lengths {
+            Lengths::CapLenFirst => (third, fourth),
+            Lengths::LenFirst => (fourth, third),
+            Lengths::SmallerIsCapLen => (third.min(fourth), third.max(fourth)),
+        };
+        let time = Timestamp::from_nanos(
+            i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.variant.nanos_per_tick,
+        );
+        Header { time, cap_len, len, link_type: self.interface.link_type }
+    }
+
+    /// The same where the block ends inside of the record, or what follows is none.
+    #[cold]
+    fn advance_far(&self, blocks: &mut Blocks) -> Result<Option<Record>, Stop> {
         let header_len = self.variant.record_header;
         let got = blocks.want(header_len);
         if got == 0 {
@@ -102,15 +144,11 @@ impl Classic {
             return Ok(None);
         }
         blocks.need(header_len, "the record header")?;
-        let order = self.variant.order;
-        let header = blocks.ahead();
-        let word = |at| order.u32(header, at).unwrap_or_default();
-        let (seconds, fraction, third, fourth) = (word(0), word(4), word(8), word(12));
-        let (cap_len, len) = match self.lengths {
-            Lengths::CapLenFirst => (third, fourth),
-            Lengths::LenFirst => (fourth, third),
-            Lengths::SmallerIsCapLen => (third.min(fourth), third.max(fourth)),
+        let header = blocks.ahead().first_chunk().map(|header| self.record(header));
+        let Some(header) = header else {
+            return Err(blocks.cut("the record header", count(header_len), 0));
         };
+        let cap_len = header.cap_len;
         if cap_len > MAX_CAP_LEN {
             return Err(Stop::Damaged(format!(
                 "captured length {cap_len} is beyond any frame (at most {MAX_CAP_LEN})"
@@ -119,18 +157,26 @@ impl Classic {
         let cap_len = index(cap_len);
         let whole = header_len.saturating_add(cap_len);
         blocks.need(whole, "the record")?;
-        let record = Record {
-            time: Timestamp::from_nanos(
-                i64::from(seconds) * 1_000_000_000
-                    + i64::from(fraction) * self.variant.nanos_per_tick,
-            ),
-            interface_id: 0,
-            link_type: self.interface.link_type,
-            len,
-            data: blocks.range(header_len, cap_len),
-        };
+        let data = blocks.range(header_len, cap_len);
         blocks.consume(whole);
-        Ok(Some(record))
+        Ok(Some(header.over(data)))
+    }
+}
+
+/// What the header of a record says.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    time: Timestamp,
+    cap_len: u32,
+    len: u32,
+    link_type: LinkType,
+}
+
+impl Header {
+    /// The record whose octets lie there.
+    fn over(self, data: Range<usize>) -> Record {
+        let Self { time, len, link_type, .. } = self;
+        Record { time, interface_id: 0, link_type, len, data }
     }
 }
 

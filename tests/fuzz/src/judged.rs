@@ -105,7 +105,7 @@ fn flows(octets: &[u8]) -> Option<Vec<String>> {
         analysis
             .conns
             .read(|conn| {
-                writer.conn(&conn).expect("a Vec takes everything");
+                writer.conn(conn).expect("a Vec takes everything");
                 Ok::<(), RunError>(())
             })
             .expect("a temporary file");

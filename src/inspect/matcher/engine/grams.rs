@@ -44,8 +44,8 @@ pub(super) enum Layout<'a> {
     /// Slots one after the other.
     Slots {
         slots: &'a Slots,
-        /// The octets of each slot, at least.
-        least: Vec<usize>,
+        /// Octets, at least.
+        octets: usize,
     },
     /// Base64 characters.
     Base64 {
@@ -61,11 +61,9 @@ impl<'a> Layout<'a> {
     pub(super) fn of(pattern: &'a Pattern) -> Self {
         let slots = &*pattern.slots;
         match pattern.form {
-            Form::Slots => {
-                Self::Slots { slots, least: slots.iter().map(|slot| slot.lens().0).collect() }
-            }
+            Form::Slots => Self::Slots { slots, octets: pattern.least_wire_len() },
             Form::Base64 { phase } => {
-                let octets = slots.iter().filter_map(Slot::first).map(<[u8]>::len).sum();
+                let octets = pattern.octets();
                 let span = Span64::of(phase, octets);
                 let first = span.first + usize::from(span.lead != 0);
                 let end = ((phase + octets) * 8 / 6).max(first);
@@ -77,131 +75,304 @@ impl<'a> Layout<'a> {
     /// Octets on the wire that it determines, at least.
     pub(super) fn octets(&self) -> usize {
         match self {
-            Self::Slots { least, .. } => least.iter().sum(),
+            Self::Slots { octets, .. } => *octets,
             Self::Base64 { full: (first, end), .. } => end - first,
         }
     }
 
-    /// All grams of `len` octets that may stand at a place of the stride.
-    pub(super) fn grams(&self, pattern: usize, len: usize, stride: usize) -> Vec<Gram> {
-        let mut grams = Vec::new();
-        let Ok(pattern) = u32::try_from(pattern) else { return grams };
-        let mut add = |(index, back): (usize, usize), spelled: &[(u32, u32)], near: Near| {
+    /// Adds all grams of `len` octets that may stand at a place of the stride.
+    pub(super) fn grams(
+        &self,
+        pattern: usize,
+        (len, stride): (usize, usize),
+        room: &mut Room,
+        grams: &mut Vec<Gram>,
+    ) {
+        let Ok(pattern) = u32::try_from(pattern) else { return };
+        let mut add = |(index, back): (usize, usize), (value, mask): Octets, near: Near| {
             let (Ok(index), Ok(back)) = (u16::try_from(index), u8::try_from(back)) else { return };
-            let owner = Owner { pattern, index, back };
-            grams.extend(spelled.iter().map(|gram| Gram::new(*gram, near, owner)));
+            grams.push(Gram::new((value, mask), near, Owner { pattern, index, back }));
         };
         match self {
-            Self::Slots { slots, least } => {
-                let first = cheapest(slots, least, len, stride);
-                slot_grams((slots, first), least, len, stride, &mut add);
+            Self::Slots { slots, octets } => {
+                let first = cheapest(slots, *octets, stride + len - 1);
+                slot_grams((slots, first), (len, stride), room, &mut add);
             }
             Self::Base64 { slots, phase, full } => {
-                base64_grams(slots, *phase, *full, len, stride, &mut add);
+                base64_grams((slots, *phase), *full, (len, stride), room, &mut add);
             }
         }
-        grams
     }
 }
 
-/// The first slot of the window with the fewest spellings.
-fn cheapest(slots: &Slots, least: &[usize], len: usize, stride: usize) -> usize {
-    let need = stride + len - 1;
+/// Octets in a row, and which of their bits count.
+type Octets = (u32, u32);
+
+/// Memory for spelling that is used again: a target has tens of thousands of grams.
+#[derive(Default)]
+pub(super) struct Room {
+    all: Vec<Octets>,
+    next: Vec<Octets>,
+    ways: Vec<Octets>,
+    /// Spellings without masks, and where those of each place end.
+    plain: Vec<u32>,
+    ends: Vec<usize>,
+    /// The octets of a text as far as all its spellings agree, and where each slot begins among them.
+    known: Vec<Option<(u8, u8)>>,
+    starts: Vec<usize>,
+}
+
+/// The first slot of the window of so many octets with the fewest spellings; `left`: the octets of all slots, at least.
+fn cheapest(slots: &Slots, mut left: usize, need: usize) -> usize {
     let mut best = (f64::INFINITY, 0);
-    let weights: Vec<(f64, f64)> = slots.iter().take(MAX_TRIES + need).map(weight).collect();
+    let mut weights: Vec<(f64, f64, usize)> = Vec::with_capacity(slots.len().min(MAX_TRIES + need));
     for first in 0..slots.len().min(MAX_TRIES) {
-        let rest = least.get(first..).unwrap_or_default();
-        if rest.iter().sum::<usize>() < need {
+        if left < need {
             break;
         }
+        left -= slots.get(first).map_or(0, |slot| slot.lens().0);
         let (mut octets, mut spellings) = (0, 1.0);
         let mut cost = 0.0;
-        for ((ways, dull), least) in weights.iter().skip(first).zip(rest) {
+        for nth in first.. {
             if octets >= need {
                 break;
             }
+            if nth == weights.len() {
+                weights.extend(slots.get(nth).map(weight));
+            }
+            let Some((ways, dull, least)) = weights.get(nth) else { break };
             spellings *= ways;
-            cost += spellings.ln() + dull;
+            if spellings > 1.0 {
+                cost += spellings.ln();
+            }
+            cost += dull;
             octets += least;
         }
         if cost < best.0 {
             best = (cost, first);
         }
+        if cost <= 0.0 {
+            break; // There is nothing better than one spelling.
+        }
     }
     best.1
 }
 
-/// Alternatives of a slot, ASCII case aside; and how little they say.
+/// Alternatives of a slot, ASCII case aside; how little they say; and octets, at least.
 #[expect(clippy::cast_precision_loss, reason = "a weight")]
-fn weight(slot: Slot<'_>) -> (f64, f64) {
+fn weight(slot: Slot<'_>) -> (f64, f64, usize) {
     let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
     let is_first = |(nth, alt): &(usize, &[u8])| !slot.iter().take(*nth).any(|it| same(it, alt));
-    let ways = slot.iter().enumerate().filter(is_first).count();
+    let ways = if slot.len() == 1 { 1 } else { slot.iter().enumerate().filter(is_first).count() };
     // Zero octets say little, binary traffic is full of them.
     let is_dull = slot.iter().any(|alt| alt.iter().all(|&octet| octet == 0));
-    (ways as f64, if is_dull { 8.0 } else { 0.0 })
+    (ways as f64, if is_dull { 8.0 } else { 0.0 }, slot.lens().0)
 }
 
-type Add<'o> = &'o mut dyn FnMut((usize, usize), &[(u32, u32)], Near);
+type Add<'o> = &'o mut dyn FnMut((usize, usize), Octets, Near);
 
 /// From slot `first` on.
 fn slot_grams(
     (slots, first): (&Slots, usize),
-    least: &[usize],
-    len: usize,
-    stride: usize,
+    (len, stride): (usize, usize),
+    room: &mut Room,
     add: Add<'_>,
 ) {
+    room.know(slots);
     let mut distance = 0;
     for (nth, slot) in (first..).zip(slots.from(first)) {
         if distance >= stride {
             break;
         }
-        let (_, longest) = slot.lens();
+        let (least, longest) = slot.lens();
         for back in 0..longest.min(stride - distance) {
-            let mut spelled = Vec::new();
-            for alternative in slot.iter() {
-                if let Some(octets) = alternative.get(back..).filter(|rest| !rest.is_empty()) {
-                    spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
-                }
+            if room.spell_fixed(slots, (nth, back), len).is_none() {
+                room.spell_any(slots, (nth, back), len);
             }
-            add((nth, back), &merged(spelled), near(slots, nth, back, len));
+            let near = room.near((nth, back), len);
+            for octets in &room.all {
+                add((nth, back), *octets, near);
+            }
         }
-        distance += least.get(nth).copied().unwrap_or(0);
+        distance += least;
     }
 }
 
-/// What is known of the octets behind a gram that begins `back` octets behind the start of a slot, or else of those in front.
-fn near(slots: &Slots, nth: usize, back: usize, len: usize) -> Near {
-    let (mut behind, mut front) = (Near::new(true), Near::new(false));
-    let mut at = 0;
-    for slot in slots.from(nth) {
-        let Some(octets) = fixed(slot).filter(|_| at < back + len + GRAM) else { break };
-        for known in octets {
+impl Room {
+    /// Notes what is known of the octets of a text. A slot whose length is not known stands as one octet that is not.
+    fn know(&mut self, slots: &Slots) {
+        self.known.clear();
+        self.starts.clear();
+        for slot in slots.iter() {
+            self.starts.push(self.known.len());
+            match fixed(slot) {
+                Some(octets) => self.known.extend(octets.map(Some)),
+                None => self.known.push(None),
+            }
+        }
+    }
+
+    /// Whatever may begin `back` octets behind the start of slot `nth`, into `all`; none where a slot has alternatives of
+    /// different lengths. Then the slots do not depend on each other, and each is merged by itself.
+    fn spell_fixed(
+        &mut self,
+        slots: &Slots,
+        (nth, back): (usize, usize),
+        len: usize,
+    ) -> Option<()> {
+        let Self { all, next, ways, .. } = self;
+        all.clear();
+        all.push((0, u32::MAX));
+        let (mut at, mut skip) = (0, back);
+        for slot in slots.from(nth) {
+            if at >= len {
+                break;
+            }
+            let (least, most) = slot.lens();
+            if least != most {
+                return None;
+            }
+            let taken = most.checked_sub(skip)?.min(len - at);
+            ways.clear();
+            for alternative in slot.iter() {
+                let part = alternative.get(skip..skip + taken)?;
+                ways.push((Run::default().then(part, taken).value, u32::MAX));
+            }
+            merge(ways, next, taken);
+            follow(all, next, ways, at);
+            (at, skip) = (at + taken, 0);
+        }
+        if at < len {
+            all.clear();
+        }
+        Some(())
+    }
+
+    /// The same for any slots.
+    fn spell_any(&mut self, slots: &Slots, (nth, back): (usize, usize), len: usize) {
+        let mut spelled = Vec::new();
+        for alternative in slots.get(nth).iter().flat_map(|slot| slot.iter()) {
+            if let Some(octets) = alternative.get(back..).filter(|rest| !rest.is_empty()) {
+                spell(Run::default().then(octets, len), (slots, nth + 1), len, &mut spelled);
+            }
+        }
+        self.all.clear();
+        self.all.extend(spelled.into_iter().map(|value| (value, u32::MAX)));
+        merge(&mut self.all, &mut self.next, GRAM);
+    }
+
+    /// What is known of the octets behind a gram that begins `back` octets behind the start of a slot, or else of those in
+    /// front.
+    fn near(&self, (nth, back): (usize, usize), len: usize) -> Near {
+        let (mut behind, mut front) = (Near::new(true), Near::new(false));
+        let start = self.starts.get(nth).copied().unwrap_or_default();
+        let rest = self.known.get(start..).unwrap_or_default();
+        for (at, known) in rest.iter().take(back + len + GRAM).map_while(|it| *it).enumerate() {
             if let Some(place) = at.checked_sub(back + len) {
                 behind.note(place, known);
             }
-            at += 1;
         }
-    }
-    // Backwards, the youngest first.
-    let here = slots.get(nth).and_then(fixed).map(|octets| octets.take(back).collect());
-    let mut octets: Vec<(u8, u8)> = here.unwrap_or_default();
-    if octets.len() == back {
-        octets.reverse();
-        for slot in (0..nth).rev().filter_map(|nth| slots.get(nth)) {
-            let Some(more) = fixed(slot).filter(|_| octets.len() < GRAM) else { break };
-            let from = octets.len();
-            octets.extend(more);
-            if let Some(more) = octets.get_mut(from..) {
-                more.reverse();
+        // Inside of a slot whose length is not known nothing is known of what stands in front.
+        if back == 0 || rest.first().is_some_and(Option::is_some) {
+            let before = self.known.get(..start + back).unwrap_or_default();
+            for (place, known) in before.iter().rev().take(GRAM).map_while(|it| *it).enumerate() {
+                front.note(GRAM - 1 - place, known);
             }
         }
-        for (place, known) in octets.into_iter().take(GRAM).enumerate() {
-            front.note(GRAM - 1 - place, known);
+        if behind.weight() >= front.weight() { behind } else { front }
+    }
+
+    /// What the slots of a text may spell from octet `from` to octet `to`, into `all`; and how many octets that are. The
+    /// alternatives of a slot have one length; `starts` says where each slot begins.
+    fn cut(&mut self, slots: &Slots, (from, to): (usize, usize)) {
+        let Self { all, next, ways, starts, .. } = self;
+        all.clear();
+        all.push((0, u32::MAX));
+        let first = starts.partition_point(|start| *start <= from).saturating_sub(1);
+        let mut done = 0;
+        for (slot, &at) in slots.from(first).zip(starts.get(first..).unwrap_or_default()) {
+            if at >= to {
+                break;
+            }
+            let len = slot.first().map_or(0, <[u8]>::len);
+            let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
+            if begin >= end {
+                continue;
+            }
+            ways.clear();
+            for alternative in slot.iter() {
+                let part = alternative.get(begin..end).unwrap_or_default();
+                ways.push((Run::default().then(part, GRAM).value, u32::MAX));
+            }
+            if end - begin < len {
+                ways.sort_unstable();
+                ways.dedup();
+            }
+            follow(all, next, ways, done);
+            done += end - begin;
         }
     }
-    if behind.weight() >= front.weight() { behind } else { front }
+
+    /// Adds to `plain` what the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram
+    /// has.
+    fn chars(&mut self, (slots, phase): (&Slots, usize), from: usize, to: usize) {
+        let begun = self.plain.len();
+        // Bits of the text: four characters lie in four octets at most.
+        let bit = |at: usize| (6 * at).checked_sub(8 * phase);
+        if let (Some(low), Some(high)) = (bit(from), bit(to)) {
+            self.cut(slots, (low / 8, high.div_ceil(8)));
+            for (text, _) in &self.all {
+                // The first octet on top, so that the bits stand in their order.
+                let bits = u64::from(text.swap_bytes()) << 32;
+                let (mut run, mut url_safe) = (0, 0);
+                for nth in 0..to - from {
+                    let value = bits << (low % 8 + 6 * nth) >> 58;
+                    run |= u32::from(written(value, false)) << (8 * nth);
+                    url_safe |= u32::from(written(value, true)) << (8 * nth);
+                }
+                self.plain.push(run);
+                if url_safe != run {
+                    self.plain.push(url_safe);
+                }
+            }
+        }
+        // Bits that belong to no character here make equal ones.
+        if let Some(added) = self.plain.get_mut(begun..) {
+            added.sort_unstable();
+            let mut kept = usize::from(!added.is_empty());
+            for at in 1..added.len() {
+                if added.get(at) != added.get(kept - 1) {
+                    added.swap(at, kept);
+                    kept += 1;
+                }
+            }
+            self.plain.truncate(begun + kept);
+        }
+        self.ends.push(self.plain.len());
+    }
+
+    /// What `chars` added for the place of that number.
+    fn place(&self, nth: usize) -> Option<&[u32]> {
+        let from = nth.checked_sub(1).map_or(Some(0), |nth| self.ends.get(nth).copied())?;
+        self.plain.get(from..*self.ends.get(nth)?)
+    }
+}
+
+/// Sets the octets of each way behind the first `at` octets of each spelling.
+fn follow(all: &mut Vec<Octets>, next: &mut Vec<Octets>, ways: &[Octets], at: usize) {
+    let shift = 8 * at;
+    let behind = |spelled: &Octets, (value, mask): &Octets| {
+        (spelled.0 | value << shift, spelled.1 & !(!mask << shift))
+    };
+    if let [way] = ways {
+        for spelled in all.iter_mut() {
+            *spelled = behind(spelled, way);
+        }
+        return;
+    }
+    next.clear();
+    next.extend(all.iter().flat_map(|spelled| ways.iter().map(move |way| behind(spelled, way))));
+    std::mem::swap(all, next);
 }
 
 /// For each octet of a slot what all alternatives have in common, and which bits that are; none where their lengths differ.
@@ -228,69 +399,53 @@ fn spell(run: Run, (slots, nth): (&Slots, usize), len: usize, out: &mut Vec<u32>
 }
 
 fn base64_grams(
-    slots: &Slots,
-    phase: usize,
+    (slots, phase): (&Slots, usize),
     (first, end): (usize, usize),
-    len: usize,
-    stride: usize,
+    (len, stride): (usize, usize),
+    room: &mut Room,
     add: Add<'_>,
 ) {
     let need = stride + len - 1;
-    let starts = first..=end.saturating_sub(need).max(first);
     // Ways to write the text, as powers of two, up to each of its octets.
     let mut ways = vec![0];
     let mut all = 0;
+    room.starts.clear();
     for slot in slots.iter() {
+        room.starts.push(ways.len() - 1);
         all += slot.len().next_power_of_two().trailing_zeros();
         ways.extend(std::iter::repeat_n(all, slot.first().map_or(0, <[u8]>::len)));
     }
     let octet = |char: usize| (6 * char).saturating_sub(8 * phase) / 8;
     let ways = |at: usize| ways.get(at.min(ways.len() - 1)).copied().unwrap_or(0);
-    let weigh = |&start: &usize| -> u64 {
-        let gram = |at| 1_u64 << (ways(octet(at + len)) - ways(octet(at))).min(32);
-        (start..start + stride).map(gram).sum()
-    };
-    let Some(start) = starts.take(MAX_TRIES).min_by_key(weigh) else { return };
+    let weigh = |at: usize| 1_u64 << (ways(octet(at + len)) - ways(octet(at))).min(32);
+    // The sum over the places of the stride, moved on by one place at a time.
+    let last = end.saturating_sub(need).max(first).min(first + MAX_TRIES - 1);
+    let mut sum: u64 = (first..first + stride).map(weigh).sum();
+    let mut best = (sum, first);
+    for next in first + 1..=last {
+        sum = sum + weigh(next + stride - 1) - weigh(next - 1);
+        if sum < best.0 {
+            best = (sum, next);
+        }
+    }
+    let (_, start) = best;
     let at = |place: usize| start + place;
-    let fits = |place: &usize| at(*place) + len <= end;
-    let spelled = (0..stride).take_while(fits).map(|it| chars(slots, phase, at(it), at(it) + len));
-    let spelled: Vec<Vec<u32>> = spelled.collect();
-    for (place, grams) in spelled.iter().enumerate() {
+    room.plain.clear();
+    room.ends.clear();
+    let places = (0..stride).take_while(|place| at(*place) + len <= end).count();
+    for place in 0..places {
+        room.chars((slots, phase), at(place), at(place) + len);
+    }
+    for place in 0..places {
         // What stands beside it in the window; there is no line break in it, or `join` finds it.
         let is_behind = place < GRAM;
         let beside = if is_behind { place + GRAM } else { place - GRAM };
-        let near = spelled.get(beside).filter(|_| stride == 2 * GRAM);
+        let near = room.place(beside).filter(|_| stride == 2 * GRAM);
         let near = near.map_or_else(Near::default, |grams| Near::of(grams, is_behind));
-        let grams: Vec<(u32, u32)> = grams.iter().map(|gram| (*gram, u32::MAX)).collect();
-        add((at(place), 0), &grams, near);
-    }
-}
-
-/// What the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram has.
-fn chars(slots: &Slots, phase: usize, from: usize, to: usize) -> Vec<u32> {
-    // Bits of the text: four characters lie in four octets at most.
-    let bit = |at: usize| (6 * at).checked_sub(8 * phase);
-    let (Some(low), Some(high)) = (bit(from), bit(to)) else { return Vec::new() };
-    let texts = cut(slots, low / 8, high.div_ceil(8));
-    let mut out = Vec::with_capacity(texts.len());
-    for text in texts {
-        // The first octet on top, so that the bits stand in their order.
-        let bits = u64::from(text.value.swap_bytes()) << 32;
-        let (mut run, mut url_safe) = (0, 0);
-        for nth in 0..to - from {
-            let value = bits << (low % 8 + 6 * nth) >> 58;
-            run |= u32::from(written(value, false)) << (8 * nth);
-            url_safe |= u32::from(written(value, true)) << (8 * nth);
-        }
-        out.push(run);
-        if url_safe != run {
-            out.push(url_safe);
+        for gram in room.place(place).unwrap_or_default() {
+            add((at(place), 0), (*gram, u32::MAX), near);
         }
     }
-    // Bits that belong to no character here make equal ones.
-    out.sort_unstable();
-    out.dedup();
-    out
 }
 
 /// The character of a six-bit value.
@@ -302,52 +457,73 @@ fn written(value: u64, is_url_safe: bool) -> u8 {
     }
 }
 
-/// What the slots may spell from octet `from` to octet `to`. The alternatives of a slot have one length.
-fn cut(slots: &Slots, from: usize, to: usize) -> Vec<Run> {
-    let mut spellings = vec![Run::default()];
-    let mut at = 0;
-    for slot in slots.iter() {
-        let len = slot.first().map_or(0, <[u8]>::len);
-        if at >= to {
-            break;
-        }
-        let (begin, end) = (from.clamp(at, at + len) - at, to.clamp(at, at + len) - at);
-        at += len;
-        if begin < end {
-            let before = std::mem::take(&mut spellings);
-            for alternative in slot.iter() {
-                let part = alternative.get(begin..end).unwrap_or_default();
-                spellings.extend(before.iter().map(|spelling| spelling.then(part, GRAM)));
+/// Sorts octets and merges those that differ in the case of letters alone, in the first `places` octets.
+fn merge(all: &mut Vec<Octets>, next: &mut Vec<Octets>, places: usize) {
+    match **all {
+        [] | [_] => return,
+        // Nearly always it is a letter and its other case.
+        [(one, _), (other, _)] if is_case(one ^ other) => {
+            let bit = one ^ other;
+            all.truncate(1);
+            if let Some(octets) = all.first_mut() {
+                *octets = (octets.0 & !bit, octets.1 & !bit);
             }
-            if end - begin < len {
-                spellings.sort_unstable();
-                spellings.dedup();
-            }
+            return;
         }
+        _ => {}
     }
-    spellings
-}
-
-/// Grams with their masks; those that differ in the case of letters alone become one.
-fn merged(mut spelled: Vec<u32>) -> Vec<(u32, u32)> {
-    spelled.sort_unstable();
-    spelled.dedup();
-    let mut all: Vec<(u32, u32)> = spelled.into_iter().map(|value| (value, u32::MAX)).collect();
-    for place in 0..GRAM {
+    all.sort_unstable();
+    all.dedup();
+    for place in 0..places {
         let bit = u32::from(CASE) << (8 * place);
-        let is_other =
-            |&(value, mask): &(u32, u32)| all.binary_search(&(value ^ bit, mask)).is_ok();
+        let is_other = |&(value, mask): &Octets| all.binary_search(&(value ^ bit, mask)).is_ok();
         if !all.iter().any(is_other) {
             continue;
         }
-        let fewer = all.iter().map(|one| {
+        next.clear();
+        next.extend(all.iter().map(|one| {
             let bits = if is_other(one) { !bit } else { u32::MAX };
             (one.0 & bits, one.1 & bits)
-        });
-        let mut fewer: Vec<(u32, u32)> = fewer.collect();
-        fewer.sort_unstable();
-        fewer.dedup();
-        all = fewer;
+        }));
+        next.sort_unstable();
+        next.dedup();
+        std::mem::swap(all, next);
     }
-    all
+}
+
+/// Whether two octets differ in the case bit of one octet alone.
+const fn is_case(difference: u32) -> bool {
+    const BITS: u32 = u32::from_le_bytes([CASE; 4]);
+    difference & !BITS == 0 && difference.is_power_of_two()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::matcher::Needle;
+    use crate::inspect::matcher::encode::expand;
+
+    #[test]
+    fn slots_of_fixed_length_spell_the_same_by_themselves_and_all_together() {
+        let (mut room, mut compared) = (Room::default(), 0);
+        for text in ["jsmith-42@x", "J S", "Jürgen", "ßẞ ς", "al", "[a{A}z`Z@]"] {
+            for pattern in expand(Needle::Token(0), text).patterns {
+                let slots = &*pattern.slots;
+                let places = (0..slots.len())
+                    .flat_map(|nth| (0..slots.get(nth).unwrap().lens().1).map(move |it| (nth, it)));
+                for ((nth, back), len) in places.flat_map(|at| (2..=GRAM).map(move |len| (at, len)))
+                {
+                    if room.spell_fixed(slots, (nth, back), len).is_none() {
+                        continue;
+                    }
+                    room.all.sort_unstable();
+                    let alone = room.all.clone();
+                    room.spell_any(slots, (nth, back), len);
+                    assert_eq!(alone, room.all, "{text} {nth} {back} {len}");
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 1000, "{compared}");
+    }
 }

@@ -12,7 +12,7 @@ use super::marks::{MARKS, is_char};
 use super::pattern::{Form, Pattern};
 use crate::inspect::blocks::sieve::GRAM;
 use crate::model::Encoding;
-use grams::Layout;
+use grams::{Layout, Room};
 use sweep::{Gram, HELD, Sweep};
 
 /// Strides that are used, longest first. A pattern needs `GRAM - 1` octets more than the stride.
@@ -58,19 +58,17 @@ fn table(pattern: &Pattern) -> usize {
 
 impl Engine {
     pub(super) fn new(patterns: &[Pattern]) -> Self {
-        let layouts: Vec<Layout<'_>> = patterns.iter().map(Layout::of).collect();
-        let octets: Vec<usize> = layouts.iter().map(Layout::octets).collect();
-        let mut sweeps = Vec::new();
+        let octets: Vec<usize> = patterns.iter().map(|it| Layout::of(it).octets()).collect();
+        let (mut sweeps, mut room) = (Vec::new(), Room::default());
         // Texts of two or three octets have grams of their own, so that they do not shorten those of the others.
         for len in 2..=GRAM {
             let fits = |octets: &&usize| (**octets).min(GRAM) == len;
             let Some(least) = octets.iter().filter(fits).min() else { continue };
             let stride = STRIDES.into_iter().find(|stride| stride + len - 1 <= *least).unwrap_or(1);
             let mut tables: [Vec<Gram>; Sweep::TABLES] = Default::default();
-            for (nth, (layout, octets)) in layouts.iter().zip(&octets).enumerate() {
-                let table = patterns.get(nth).map_or(0, table);
-                if let Some(table) = tables.get_mut(table).filter(|_| fits(&octets)) {
-                    table.append(&mut layout.grams(nth, len, stride));
+            for (nth, (pattern, octets)) in patterns.iter().zip(&octets).enumerate() {
+                if let Some(table) = tables.get_mut(table(pattern)).filter(|_| fits(&octets)) {
+                    Layout::of(pattern).grams(nth, (len, stride), &mut room, table);
                 }
             }
             sweeps.push(Sweep::new(len, stride, tables));

@@ -7,6 +7,7 @@ use super::Owner;
 use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
 use crate::inspect::matcher::marks::{are_chars, is_char};
 use memchr::memchr2_iter;
+use std::cmp::Reverse;
 
 /// Octets held of what was seen before: a gram that is broken by line breaks spans one more at most.
 pub(super) const HELD: usize = 15;
@@ -275,32 +276,40 @@ impl Sweep {
 }
 
 impl Table {
-    fn new(grams: Vec<Gram>) -> Self {
+    fn new(mut grams: Vec<Gram>) -> Self {
         let buckets = grams.len().next_power_of_two().max(2);
         let bits = buckets.trailing_zeros();
         let bucket = |gram: &Gram| sieve::bucket(sieve::spread(gram.value), bits);
-        // Sorted by counting: where each bucket ends, then from behind.
+        // Sorted by counting, in place: there may be millions. Where each bucket begins, then each gram to the next free place
+        // of its own.
         let mut starts = vec![0_u32; buckets + 1].into_boxed_slice();
         for gram in &grams {
-            if let Some(count) = starts.get_mut(bucket(gram)) {
+            if let Some(count) = starts.get_mut(bucket(gram) + 1) {
                 *count += 1;
             }
         }
-        let mut end = 0;
+        let mut begin = 0;
         for count in &mut starts {
-            end += *count;
-            *count = end;
+            begin += *count;
+            *count = begin;
         }
-        let mut sorted = vec![Gram::default(); grams.len()].into_boxed_slice();
-        for gram in grams {
-            if let Some(end) = starts.get_mut(bucket(&gram)) {
-                *end -= 1;
-                if let Some(place) = sorted.get_mut(*end as usize) {
-                    *place = gram;
-                }
+        let mut free = starts.clone();
+        for (own, bounds) in starts.windows(2).enumerate() {
+            let &[begin, end] = bounds else { continue };
+            let (begin, end) = (begin as usize, end as usize);
+            while let Some(at) = free.get(own).map(|at| *at as usize).filter(|at| *at < end)
+                && let Some(gram) = grams.get(at)
+            {
+                let Some(place) = free.get_mut(bucket(gram)) else { break };
+                grams.swap(at, *place as usize);
+                *place += 1;
+            }
+            if let Some(grams) = grams.get_mut(begin..end).filter(|grams| grams.len() > 1) {
+                grams.sort_unstable_by_key(|it| Reverse((it.pattern, it.index, it.back, it.value)));
             }
         }
-        Self { grams: sorted, starts, bits }
+        let grams = grams.into_boxed_slice();
+        Self { grams, starts, bits }
     }
 
     fn look(&self, at: i64, (gram, around): (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
