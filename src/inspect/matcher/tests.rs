@@ -287,11 +287,11 @@ fn what_can_be_found_shows_in_a_short_row_of_its_octets_wherever_that_stands() {
                 let stream = [noise(30, 3).as_slice(), &octets, &noise(31, 5)].concat();
                 assert!(!scan(matcher, &stream).is_empty());
                 for shift in 0..8 {
-                    let shows = |row: &[u8]| {
+                    let may_be = |row: &[u8]| {
                         let bytes = [noise(shift, 1).as_slice(), row, &noise(9, 2)].concat();
                         matcher.may_hold_part(&bytes)
                     };
-                    let is_shown = stream.windows(Matcher::GRAIN).any(shows);
+                    let is_shown = stream.windows(Matcher::GRAIN).any(may_be);
                     let shown = String::from_utf8_lossy(&octets);
                     assert!(is_shown, "{encoding} {shown} behind {shift} octets");
                 }
