@@ -151,7 +151,10 @@ impl Decoder {
         if !self.has_late {
             return None;
         }
-        let Some(at) = self.levels.iter().position(Defragmenter::has_late) else {
+        let at = self.levels.iter().position(Defragmenter::has_late);
+        // Only one level at a time holds versions.
+        self.levels.iter_mut().take(at.unwrap_or(usize::MAX)).for_each(Defragmenter::tidy);
+        let Some(at) = at else {
             self.has_late = false;
             return None;
         };

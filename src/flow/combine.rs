@@ -5,6 +5,7 @@
 //! piece is handed on for as far as a match can reach, within a bound of octets. Beyond the bound: each version alone, and
 //! the stretch as a receiver that always takes the last one has it.
 
+use super::barren::{Parts, Soil};
 use super::versions::{Reading, Region, Variant};
 use crate::model::FrameSpan;
 
@@ -25,21 +26,29 @@ pub(super) struct Combined<'a> {
     pub(super) frames: FrameSpan,
 }
 
+/// Who takes what is handed on; see `ChunkSink`.
+pub(super) trait Taker {
+    fn take(&mut self, combined: &Combined<'_>);
+    fn grain(&self) -> Option<usize>;
+    fn is_barren(&mut self, bytes: &[u8]) -> bool;
+    fn barren(&mut self, octets: u64);
+}
+
 /// One version of a piece.
 #[derive(Clone, Copy)]
-struct Version<'a> {
-    bytes: &'a [u8],
+pub(super) struct Version<'a> {
+    pub(super) bytes: &'a [u8],
     /// Where it is not the stream's.
     variant: Option<&'a Variant>,
     is_fresh: bool,
 }
 
 /// A piece between two cuts.
-struct Piece<'a> {
+pub(super) struct Piece<'a> {
     from: u64,
     to: u64,
     /// The stream's first, where it is known; then the others, in the order of their arrival. All different.
-    versions: Vec<Version<'a>>,
+    pub(super) versions: Vec<Version<'a>>,
 }
 
 impl<'a> Piece<'a> {
@@ -47,19 +56,14 @@ impl<'a> Piece<'a> {
         self.versions.first().filter(|it| it.variant.is_none()).map(|it| it.bytes)
     }
 
-    fn is_disputed(&self) -> bool {
+    pub(super) fn is_disputed(&self) -> bool {
         self.versions.iter().any(|it| it.variant.is_some())
     }
 }
 
 /// Hands on what was not handed on yet. `reach`: octets that a match can hold. `budget`: octets that may still be spent on
 /// combinations.
-pub(super) fn combine(
-    region: &Region,
-    reach: u64,
-    budget: &mut u64,
-    out: &mut dyn FnMut(&Combined<'_>),
-) {
+pub(super) fn combine(region: &Region, reach: u64, budget: &mut u64, out: &mut dyn Taker) {
     let Some((from, to)) = region.fresh() else { return };
     let span = 2 * reach;
     let from = from.saturating_sub(span).max(region.lo);
@@ -69,7 +73,9 @@ pub(super) fn combine(
     let stream = region.stream.get(skip..skip + len).unwrap_or_default();
     let plain: Vec<u8> = stream.iter().map(|octet| octet.unwrap_or(0)).collect();
     let pieces = cut(region, stream, &plain, from);
-    let mut writer = Writer { pieces: &pieces, text: Vec::new(), out };
+    let parts = Parts { region, stream: &plain, pieces: &pieces, from, to };
+    let mut writer =
+        Writer { pieces: &pieces, text: Text::default(), out, soil: Soil::new(&parts), parts };
     let mut is_partial = false;
     let mut choices = Vec::new();
     for (first, piece) in pieces.iter().enumerate() {
@@ -129,6 +135,7 @@ pub(super) fn combine(
             }
         }
     }
+    writer.end();
 }
 
 /// The next choice in the order of an odometer; none where all were made.
@@ -223,11 +230,20 @@ fn cut<'a>(
 /// Puts stretches together and hands them on.
 struct Writer<'a, 'p, 'o> {
     pieces: &'p [Piece<'a>],
-    text: Vec<u8>,
-    out: &'o mut dyn FnMut(&Combined<'_>),
+    text: Text,
+    out: &'o mut dyn Taker,
+    soil: Soil,
+    parts: Parts<'a, 'p>,
 }
 
 impl Writer<'_, '_, '_> {
+    /// Tells of what was only counted.
+    fn end(&mut self) {
+        if self.text.total > 0 {
+            self.out.barren(self.text.total);
+        }
+    }
+
     /// One choice for the pieces from `first` on, unless it was handed on before.
     fn write(&mut self, first: usize, choices: &[usize], context: u64) {
         let chosen = || {
@@ -357,28 +373,57 @@ impl Writer<'_, '_, '_> {
         let front = self.pieces.get(..first).unwrap_or_default();
         let known = front.iter().rev().take_while(|it| it.to > limit && it.stream().is_some());
         let from = known.last().map_or(start, |it| it.from.max(limit));
-        for piece in front.iter().filter(|it| it.to > from) {
-            let skip = usize::try_from(from.saturating_sub(piece.from)).unwrap_or(0);
-            let octets = piece.stream().and_then(|it| it.get(skip..)).unwrap_or_default();
-            self.text.extend_from_slice(octets);
-        }
+        self.text.extend_from_slice(self.parts.stream(from, start));
         from
     }
 
     /// Writes what stands in the stream behind a piece.
     fn after(&mut self, behind: usize, context: u64) {
-        let mut left = usize::try_from(context).unwrap_or(usize::MAX);
-        for piece in self.pieces.iter().skip(behind) {
-            let Some(octets) = piece.stream().filter(|_| left > 0) else { return };
-            let octets = octets.get(..left).unwrap_or(octets);
-            self.text.extend_from_slice(octets);
-            left -= octets.len();
-        }
+        let Some(start) = self.pieces.get(behind).map(|it| it.from) else { return };
+        let limit = start.saturating_add(context);
+        let back = self.pieces.iter().skip(behind);
+        let known = back.take_while(|it| it.from < limit && it.stream().is_some());
+        let to = known.last().map_or(start, |it| it.to.min(limit));
+        self.text.extend_from_slice(self.parts.stream(start, to));
     }
 
     fn hand_on(&mut self, offset: u64, disputed: (usize, usize), frames: FrameSpan) {
-        if !self.text.is_empty() {
-            (self.out)(&Combined { offset, bytes: &self.text, disputed, frames });
+        if self.text.len == 0 {
+            return;
+        }
+        if self.soil.is_barren(self.text.len, &self.parts, self.out) {
+            self.text.is_counted = true;
+            self.text.total += self.text.len as u64;
+        } else {
+            self.out.take(&Combined { offset, bytes: &self.text.octets, disputed, frames });
+        }
+    }
+}
+
+/// Octets put together; or, once nobody needs them, how many they would be.
+#[derive(Default)]
+struct Text {
+    octets: Vec<u8>,
+    len: usize,
+    is_counted: bool,
+    /// Octets of texts that nobody needed.
+    total: u64,
+}
+
+impl Text {
+    const fn len(&self) -> usize {
+        self.len
+    }
+
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.len = 0;
+    }
+
+    fn extend_from_slice(&mut self, octets: &[u8]) {
+        self.len += octets.len();
+        if !self.is_counted {
+            self.octets.extend_from_slice(octets);
         }
     }
 }

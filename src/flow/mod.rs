@@ -3,6 +3,7 @@
 //! In: segments. Out: ordered chunks per direction, conn records, through a `ChunkSink`.
 //! Never: packet bytes below the transport header, a clock, a choice between versions of a disputed octet.
 
+mod barren;
 mod combine;
 mod conn;
 mod gone;

@@ -1,6 +1,7 @@
 //! The way out: chunks to the sink, and their counts.
 
 use super::Limits;
+use super::combine::{Combined, Taker};
 use super::conn::{Event, Meta};
 use crate::model::{Chunk, ChunkSink, ConnSlot, Coverage, Direction, FrameSpan};
 
@@ -73,6 +74,24 @@ impl<S: ChunkSink> Out<'_, S> {
 
     pub(super) fn note(&mut self, event: Event) {
         self.meta.note(event, self.dir);
+    }
+}
+
+impl<S: ChunkSink> Taker for Out<'_, S> {
+    fn take(&mut self, it: &Combined<'_>) {
+        self.alternate(it.offset, it.bytes, it.disputed, it.frames);
+    }
+
+    fn grain(&self) -> Option<usize> {
+        self.sink.grain()
+    }
+
+    fn is_barren(&mut self, bytes: &[u8]) -> bool {
+        self.sink.is_barren(self.slot, self.dir, bytes)
+    }
+
+    fn barren(&mut self, octets: u64) {
+        self.sink.barren(self.slot, self.dir, octets);
     }
 }
 

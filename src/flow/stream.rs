@@ -611,9 +611,7 @@ impl Stream {
             return;
         }
         let mut budget = out.shared.search_budget;
-        versions.settle(rcv_nxt, reach, &mut budget, &mut |it| {
-            out.alternate(it.offset, it.bytes, it.disputed, it.frames);
-        });
+        versions.settle(rcv_nxt, reach, &mut budget, out);
         out.shared.search_budget = budget;
         self.charge_versions(out.shared);
     }

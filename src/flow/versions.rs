@@ -1,7 +1,7 @@
 //! Disputed octets of one stream: every version that was on the wire, kept from the first conflict on, so that what a
 //! receiver could have put together is handed on, across its neighbours and what comes later.
 
-use super::combine::{Combined, combine};
+use super::combine::{Taker, combine};
 use crate::model::FrameSpan;
 
 /// Versions kept of one neighbourhood. Then the older half is let go: it was handed on, and counts as a conflict.
@@ -254,7 +254,7 @@ impl Versions {
         rcv_nxt: u64,
         reach: u64,
         budget: &mut u64,
-        out: &mut dyn FnMut(&Combined<'_>),
+        out: &mut dyn Taker,
     ) {
         self.due = None;
         for region in &mut self.regions {

@@ -132,6 +132,17 @@ impl Conn {
         self.search(dir, chunk, tools, log);
     }
 
+    /// Whether a direction is ciphertext from some point on.
+    pub(super) fn is_sealed(&self, dir: Direction) -> bool {
+        pick(&self.findings.sealed, dir).is_some()
+    }
+
+    /// Takes note of alternates in the clear in which nothing can be found.
+    pub(super) fn barren(&mut self, dir: Direction, octets: u64) {
+        *pick_mut(&mut self.findings.alternate_in_clear, dir) += octets;
+        *pick_mut(&mut self.searched, dir) += octets;
+    }
+
     /// Octets of memory held.
     pub(super) fn held(&self) -> usize {
         let Self { scanners, opening, layers, findings, inflate, .. } = self;

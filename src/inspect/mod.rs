@@ -379,6 +379,26 @@ impl ChunkSink for Inspector {
         }
     }
 
+    fn grain(&self) -> Option<usize> {
+        Some(Matcher::GRAIN)
+    }
+
+    fn is_barren(&mut self, slot: ConnSlot, dir: Direction, bytes: &[u8]) -> bool {
+        let place = usize::try_from(slot.0).ok().and_then(|index| self.conns.get_mut(index));
+        let Some(place) = place else { return false };
+        place.hear(&self.matcher, &mut self.log);
+        // Among ciphertext it is asked what an alternate looks like.
+        matches!(place, Slot::Heard(conn) if !conn.is_sealed(dir))
+            && !self.matcher.may_hold_part(bytes)
+    }
+
+    fn barren(&mut self, slot: ConnSlot, dir: Direction, octets: u64) {
+        let place = usize::try_from(slot.0).ok().and_then(|index| self.conns.get_mut(index));
+        if let Some(Slot::Heard(conn)) = place {
+            conn.barren(dir, octets);
+        }
+    }
+
     fn held(&self, slot: ConnSlot) -> usize {
         match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
             Some(Slot::Heard(conn)) => conn.held(),

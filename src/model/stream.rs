@@ -88,6 +88,18 @@ pub trait ChunkSink {
     fn opened(&mut self, slot: ConnSlot, uid: Uid, id: &ConnId, at: FrameRef);
     /// The next chunk of one direction.
     fn chunk(&mut self, slot: ConnSlot, dir: Direction, chunk: &Chunk<'_>);
+    /// How many octets in a row `is_barren` is asked about; none where it knows no answer. Asked where many alternates are
+    /// mixed of the same parts.
+    fn grain(&self) -> Option<usize> {
+        None
+    }
+    /// Whether alternates need not be seen of which every `grain` octets in a row stand in these, wherever that is: nothing can
+    /// be found in them, and nothing else follows from what they are.
+    fn is_barren(&mut self, _slot: ConnSlot, _dir: Direction, _bytes: &[u8]) -> bool {
+        false
+    }
+    /// Takes note of alternates of which `is_barren` was said: how many octets they have together.
+    fn barren(&mut self, _slot: ConnSlot, _dir: Direction, _octets: u64) {}
     /// Octets of memory that the sink holds for an open conn. Asked behind segments with payload; who holds nothing says 0.
     fn held(&self, slot: ConnSlot) -> usize;
     /// The conn has ended, was evicted, or the input is at its end.

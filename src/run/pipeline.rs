@@ -81,6 +81,18 @@ impl ChunkSink for Filing<'_> {
         self.inspector.chunk(slot, dir, chunk);
     }
 
+    fn grain(&self) -> Option<usize> {
+        self.inspector.grain()
+    }
+
+    fn is_barren(&mut self, slot: ConnSlot, dir: Direction, bytes: &[u8]) -> bool {
+        self.inspector.is_barren(slot, dir, bytes)
+    }
+
+    fn barren(&mut self, slot: ConnSlot, dir: Direction, octets: u64) {
+        self.inspector.barren(slot, dir, octets);
+    }
+
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
         self.inspector.closed(slot, record);
         while let Some(conn) = self.inspector.take_ended() {

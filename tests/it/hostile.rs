@@ -26,9 +26,13 @@ fn scale() -> usize {
 
 /// Runs the program under the limit; gives its exit status and its seconds of cpu time.
 fn run(folder: &Path, arguments: &[&str]) -> (i32, f64) {
+    run_within(LIMIT_KIB, folder, arguments)
+}
+
+/// The same under another limit, in KiB.
+fn run_within(limit: u64, folder: &Path, arguments: &[&str]) -> (i32, f64) {
     // The second line of `times` is that of the children (POSIX XCU 2.14).
-    let script =
-        format!("ulimit -d {LIMIT_KIB}; \"$0\" \"$@\" >/dev/null 2>err; s=$?; times; exit $s");
+    let script = format!("ulimit -d {limit}; \"$0\" \"$@\" >/dev/null 2>err; s=$?; times; exit $s");
     let output = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_tunnelcheck")])
         .args(arguments)
@@ -131,6 +135,26 @@ fn a_flood_of_ether_types_is_endured() {
 #[test]
 fn a_flood_of_fragments_is_endured() {
     endure("first fragments", 10_000, floods::fragments);
+}
+
+#[test]
+fn fragments_in_tunnels_held_by_every_thread_are_endured() {
+    /// In KiB: 8.5 MiB of fragments for each of four threads, with their stacks and the program's own.
+    const MOST: u64 = 80 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tunnelcheck.toml"), TARGET).unwrap();
+    fs::write(folder.path().join("in"), floods::fragments_in_tunnels(16_000 * scale())).unwrap();
+    let mut said = Vec::new();
+    for threads in ["1", "2", "4", "8"] {
+        let arguments = ["--expect-encrypted", "t", "--threads", threads, "-r", "in"];
+        let output = ["--output", threads, "--format", "json"];
+        let (status, _) = run_within(MOST, folder.path(), &[&arguments[..], &output].concat());
+        let err = fs::read_to_string(folder.path().join("err")).unwrap_or_default();
+        assert!(matches!(status, 1 | 3), "{threads} threads: status {status}; {err}");
+        said.push(fs::read_to_string(folder.path().join(threads)).unwrap());
+    }
+    assert!(said[0].contains("\"fragments_expired\": 1"), "{}", said[0]);
+    assert!(said.iter().all(|one| *one == said[0]), "the same for any number of threads");
 }
 
 #[test]

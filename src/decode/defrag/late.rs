@@ -102,6 +102,9 @@ impl Arena {
 
     /// Forgets what was handed on.
     pub(super) fn clear(&mut self) {
+        if self.about.is_empty() {
+            return;
+        }
         self.bytes.clear();
         self.bytes.shrink_to(MAX_IDLE_BYTES);
         self.spans.clear();

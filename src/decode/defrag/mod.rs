@@ -23,9 +23,10 @@ use std::net::IpAddr;
 /// Datagrams held at a time, the whole ones among them. Then the oldest leaves, whole ones first.
 const MAX_DATAGRAMS: usize = 4096;
 
-/// Octets held at a time, with 64 a fragment and 256 a datagram for their keeping: twice what a Linux host holds. Each level
-/// of tunnels holds half of the one around it. Then the oldest datagram leaves, whole ones first.
-const MAX_BYTES: usize = 8 << 20;
+/// Octets held at a time, with 64 a fragment and 256 a datagram for their keeping: what a Linux host holds. Each level of
+/// tunnels holds half of the one around it. Then the oldest datagram leaves, whole ones first. Each thread that reads a
+/// recording holds as much: with four of them all bounds together stay below 256 MiB.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Octets that a level of tunnels holds at least: four of the largest datagrams.
 const MIN_BYTES: usize = 256 << 10;
@@ -147,7 +148,7 @@ enum Job {
 }
 
 impl Defragmenter {
-    /// For fragments inside `level` tunnels. All levels together hold less than 16 MiB and 256 KiB a level.
+    /// For fragments inside `level` tunnels. All levels together hold less than 8 MiB and 256 KiB a level.
     pub(super) fn at_level(level: usize) -> Self {
         let shift = u32::try_from(level).unwrap_or(u32::MAX);
         Self {
@@ -210,6 +211,13 @@ impl Defragmenter {
             self.work(job);
         }
         self.arena.next()
+    }
+
+    /// Gives back what `late` was last asked for, where it has nothing more.
+    pub(super) fn tidy(&mut self) {
+        if !self.arena.has_next() {
+            self.arena.clear();
+        }
     }
 
     /// Gives up everything that is held.

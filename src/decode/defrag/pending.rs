@@ -350,8 +350,10 @@ pub(super) fn overlay(out: &mut [u8], base: usize, low: u32, at: u32, bytes: &[u
     let skipped = low.saturating_sub(at) as usize;
     let start = base + at.saturating_sub(low) as usize;
     let bytes = bytes.get(skipped..).unwrap_or_default();
-    for (place, octet) in out.iter_mut().skip(start).zip(bytes) {
-        *place = *octet;
+    let Some(room) = out.get_mut(start..) else { return };
+    let len = bytes.len().min(room.len());
+    if let (Some(room), Some(bytes)) = (room.get_mut(..len), bytes.get(..len)) {
+        room.copy_from_slice(bytes);
     }
 }
 

@@ -6,7 +6,7 @@
 //! span, with the octets around them.
 
 use super::late::Arena;
-use super::pending::{Other, Pending, Run, overlay, slice};
+use super::pending::{Other, Pending, Run, length, overlay, slice};
 
 /// Octets around disputed ones that are handed on with them, and the longest text that mixtures are made for: a text of
 /// 256 octets as it stands, or one of 40 in the widest encoding.
@@ -14,6 +14,9 @@ pub(super) const CONTEXT: u32 = 256;
 
 /// Mixtures of intervals within reach of one text: six intervals of two versions have all of theirs.
 const MAX_MIXTURES: usize = 64;
+
+/// Neighbours of which there are all mixtures, at the most: two versions of each.
+const MAX_PERIOD: usize = MAX_MIXTURES.ilog2() as usize;
 
 /// Versions of one datagram that are handed on whole, with their transport header.
 pub(super) const MAX_WHOLE: usize = 16;
@@ -36,66 +39,91 @@ struct Interval<'a> {
 /// and it has no more.
 pub(super) fn hand_on(pending: &Pending, run: Run, known: Option<u32>, arena: &mut Arena) {
     let intervals = disputed(pending, run);
+    let first = First::of(pending, run);
     let head = pending.head().filter(|_| run.from == 0);
-    let whole = |choice: Option<(usize, Mix)>, arena: &mut Arena| {
-        arena.push(head, pending.total(), |out| {
-            let base = out.len();
-            pending.copy(run.from, run.to, out);
-            for (index, it) in intervals.iter().enumerate() {
-                if let Some((number, mix)) = choice {
-                    overlay(out, base, run.from, it.from, it.pick(mix, number, index));
-                }
-            }
-        });
-    };
     if known.is_none_or(|known| known < run.to) {
-        whole(None, arena);
+        arena.push(head, pending.total(), |out| out.extend_from_slice(&first.bytes));
     }
     if intervals.is_empty() {
         return;
     }
-    last(pending, run, head, arena);
+    last(pending, &first, head, arena);
     let size = (run.to - run.from) as usize;
     let limit = (MAX_WHOLE_BYTES / size.max(1)).clamp(2, MAX_WHOLE);
     let all = Mix::of(&intervals, intervals.len());
     for number in 1..all.count.min(limit) {
-        whole(Some((number, all)), arena);
+        arena.push(head, pending.total(), |out| {
+            first.mixed((run.from, run.to), &intervals, all, number, out);
+        });
     }
     if !all.is_full || all.count > limit {
         for cluster in clusters(&intervals) {
-            mixtures(pending, run, cluster, arena);
+            mixtures(&first, cluster, arena);
+        }
+    }
+}
+
+/// The first version of a run in one piece, to write others over.
+struct First {
+    from: u32,
+    bytes: Vec<u8>,
+}
+
+impl First {
+    fn of(pending: &Pending, run: Run) -> Self {
+        let mut bytes = Vec::with_capacity((run.to - run.from) as usize);
+        pending.copy(run.from, run.to, &mut bytes);
+        Self { from: run.from, bytes }
+    }
+
+    fn to(&self) -> u32 {
+        self.from + length(&self.bytes)
+    }
+
+    /// Appends the octets `low..high` as combination `number` has them. `intervals` lie between.
+    fn mixed(
+        &self,
+        (low, high): (u32, u32),
+        intervals: &[Interval<'_>],
+        mix: Mix,
+        number: usize,
+        out: &mut Vec<u8>,
+    ) {
+        let base = out.len();
+        out.extend_from_slice(slice(&self.bytes, self.from, low, high));
+        let digits = mix.digits(number);
+        let digits = digits.iter().take(mix.period).cycle();
+        for (it, digit) in intervals.iter().zip(digits) {
+            // The first of the contents is there already.
+            if *digit > 0 {
+                overlay(out, base, low, it.from, it.pick(*digit));
+            }
         }
     }
 }
 
 /// The version in which the last fragment wins everywhere.
-fn last(pending: &Pending, run: Run, head: Option<u8>, arena: &mut Arena) {
+fn last(pending: &Pending, first: &First, head: Option<u8>, arena: &mut Arena) {
     arena.push(head, pending.total(), |out| {
         let base = out.len();
-        pending.copy(run.from, run.to, out);
+        out.extend_from_slice(&first.bytes);
         for Other { from, bytes } in pending.others() {
-            overlay(out, base, run.from, *from, bytes);
+            overlay(out, base, first.from, *from, bytes);
         }
     });
 }
 
 /// The mixtures of intervals that lie close together, with the octets around them.
-fn mixtures(pending: &Pending, run: Run, cluster: &[Interval<'_>], arena: &mut Arena) {
-    let (Some(first), Some(end)) = (cluster.first(), cluster.last()) else { return };
-    let low = first.from.saturating_sub(CONTEXT).max(run.from);
-    let high = end.to.saturating_add(CONTEXT).min(run.to);
+fn mixtures(first: &First, cluster: &[Interval<'_>], arena: &mut Arena) {
+    let (Some(begin), Some(end)) = (cluster.first(), cluster.last()) else { return };
+    let low = begin.from.saturating_sub(CONTEXT).max(first.from);
+    let high = end.to.saturating_add(CONTEXT).min(first.to());
     let mix = Mix::of(cluster, reach(cluster));
     for number in 1..mix.count {
         if arena.len() > MAX_BYTES {
             return;
         }
-        arena.push(None, None, |out| {
-            let base = out.len();
-            pending.copy(low, high, out);
-            for (index, it) in cluster.iter().enumerate() {
-                overlay(out, base, low, it.from, it.pick(mix, number, index));
-            }
-        });
+        arena.push(None, None, |out| first.mixed((low, high), cluster, mix, number, out));
     }
 }
 
@@ -124,18 +152,21 @@ impl Mix {
         Self { count, radix, period, is_full: period >= intervals.len() }
     }
 
-    /// Which version combination `number` takes of the interval at `index`.
-    fn digit(self, number: usize, index: usize) -> usize {
-        let place = u32::try_from(index % self.period).unwrap_or_default();
-        let weight = self.radix.checked_pow(place).unwrap_or(usize::MAX);
-        number / weight % self.radix
+    /// Which versions combination `number` takes, of `period` neighbours.
+    fn digits(self, number: usize) -> [usize; MAX_PERIOD] {
+        let mut rest = number;
+        std::array::from_fn(|_| {
+            let digit = rest % self.radix;
+            rest /= self.radix;
+            digit
+        })
     }
 }
 
 impl<'a> Interval<'a> {
-    fn pick(&self, mix: Mix, number: usize, index: usize) -> &'a [u8] {
-        let last = self.contents.len().saturating_sub(1);
-        self.contents.get(mix.digit(number, index).min(last)).copied().unwrap_or_default()
+    /// A version by its number, the last one where there are fewer.
+    fn pick(&self, digit: usize) -> &'a [u8] {
+        self.contents.get(digit).or(self.contents.last()).copied().unwrap_or_default()
     }
 }
 

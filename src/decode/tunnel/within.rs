@@ -13,6 +13,12 @@ const MAX_FRONT: usize = 48;
 /// Octets of zeros behind an inner packet that may be the padding of a short Ethernet frame.
 const MAX_PADDING: usize = 26;
 
+/// Octets of the shortest IP header (RFC 791 s3.1).
+const MIN_HEADER: usize = 20;
+
+/// Octets of the header of IPv6 (RFC 8200 s3), which its length leaves out.
+const V6_HEADER: usize = 40;
+
 /// Octets in front of what ESP carries: SPI and sequence number (RFC 4303 s2).
 const ESP_HEADER: usize = 8;
 
@@ -40,23 +46,36 @@ fn is_nat_port(segment: &Segment<'_>) -> bool {
 
 /// Octets in front of the one IP packet that ends where the view ends.
 fn front(view: View<'_>) -> Option<usize> {
-    (1..=MAX_FRONT.min(view.bytes.len())).find(|&at| {
-        let may_be = |first: &u8| *first == 0x45 || *first >> 4 == 6;
-        view.bytes.get(at).is_some_and(may_be)
-            && view.skip(at).is_some_and(|rest| shape::is_exactly_ip(unpadded(view, at, rest)))
+    // A header that is not whole is none.
+    let headers = view.bytes.get(1..).unwrap_or_default().windows(MIN_HEADER).take(MAX_FRONT);
+    (1..).zip(headers).find_map(|(at, header)| {
+        let [first, _, t0, t1, l0, l1] = *header.first_chunk()?;
+        let told = match first {
+            0x45 => usize::from(u16::from_be_bytes([t0, t1])),
+            0x60..=0x6f => usize::from(u16::from_be_bytes([l0, l1])) + V6_HEADER,
+            _ => return None,
+        };
+        // Padding may follow where an Ethernet header seems to stand in front.
+        let may_end = told == view.wire - at || is_framed(view, at);
+        let rest = view.skip(at).filter(|_| may_end)?;
+        shape::is_exactly_ip(unpadded(view, at, rest)).then_some(at)
     })
+}
+
+/// Whether an ether type in front says that IPv4 follows.
+fn is_framed(view: View<'_>, at: usize) -> bool {
+    at.checked_sub(2).and_then(|kind| view.be16(kind)) == Some(0x0800)
 }
 
 /// An inner packet without the padding of the Ethernet frame that it may stand in.
 fn unpadded<'a>(view: View<'a>, at: usize, rest: View<'a>) -> View<'a> {
-    let is_framed = at.checked_sub(2).and_then(|kind| view.be16(kind)) == Some(0x0800);
     let total = rest.be16(2).map_or(0, usize::from);
     let (packet, padding) = rest.limit(total);
     let is_padding = packet.wire < rest.wire
         && rest.wire - packet.wire <= MAX_PADDING
         && padding.len() == rest.wire - packet.wire
         && padding.iter().all(|octet| *octet == 0);
-    if is_framed && is_padding { packet } else { rest }
+    if is_padding && is_framed(view, at) { packet } else { rest }
 }
 
 fn inside<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Option<Packet<'a>>, Stop> {
@@ -96,4 +115,53 @@ fn esp<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Option<Packet<'a>>
     walk.unread.push(rest.get(packet.wire..).unwrap_or_default());
     walk.layer(Layer::plain("esp-null"))?;
     ip(packet).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::PacketBuilder;
+    use proptest::prelude::*;
+
+    /// Asks at every place.
+    fn anywhere(view: View<'_>) -> Option<usize> {
+        (1..=MAX_FRONT.min(view.bytes.len())).find(|&at| {
+            let may_be = |first: &u8| *first == 0x45 || *first >> 4 == 6;
+            view.bytes.get(at).is_some_and(may_be)
+                && view.skip(at).is_some_and(|rest| shape::is_exactly_ip(unpadded(view, at, rest)))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_packet_is_found_wherever_it_begins(
+            ahead in proptest::collection::vec(prop_oneof![Just(0x45_u8), Just(0x60), any::<u8>()], 0..60),
+            is_v4 in any::<bool>(),
+            is_framed in any::<bool>(),
+            change in proptest::option::weighted(0.3, (0..80_usize, any::<u8>())),
+            (padding, lost, cut) in (0..4_usize, 0..40_usize, prop_oneof![3 => Just(0_usize), 1 => 0..60_usize]),
+        ) {
+            let mut bytes = ahead;
+            if is_framed {
+                bytes.extend([0x08, 0x00]);
+            }
+            let at = bytes.len();
+            let packet = if is_v4 {
+                PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+            } else {
+                PacketBuilder::ipv6([0x20; 16], [0x20; 16], 64)
+            };
+            packet.udp(4000, 53).write(&mut bytes, b"some octets").unwrap();
+            bytes.extend(vec![0; padding]);
+            if let Some((place, octet)) = change.filter(|(place, _)| *place < bytes.len()) {
+                bytes[place] = octet;
+            }
+            let wire = bytes.len();
+            bytes.truncate(wire - cut.min(lost).min(wire));
+            let view = View { bytes: &bytes, wire };
+            prop_assert_eq!(super::front(view), anywhere(view));
+            let is_whole = change.is_none() && padding == 0 && bytes.len() == wire;
+            prop_assert!(!is_whole || at == 0 || at > MAX_FRONT || super::front(view).is_some());
+        }
+    }
 }

@@ -177,6 +177,116 @@ proptest! {
     }
 }
 
+/// What a seeker looks for.
+const SOUGHT: &[u8] = b"bbab";
+
+/// Keeps the alternates in which something is found, and counts the octets of all.
+#[derive(Debug, Default, PartialEq)]
+struct Seeker {
+    found: Vec<(u64, Vec<u8>)>,
+    octets: u64,
+    unseen: u64,
+    answers: bool,
+}
+
+impl Seeker {
+    fn of(pieces: &[Piece], limits: Limits, answers: bool) -> Self {
+        let mut table = ConnTable::new(limits);
+        let mut sink = Self { answers, ..Self::default() };
+        let header = |seq, flags| TcpHeader {
+            seq: SeqNo(seq),
+            ack: SeqNo(0),
+            flags: TcpFlags(flags),
+            window: 0,
+            urgent: 0,
+        };
+        let opening: Piece = (0, Vec::new());
+        for (number, (at, payload)) in std::iter::once(&opening).chain(pieces).enumerate() {
+            let (seq, flags) =
+                if number == 0 { (99, S) } else { (100 + u32::try_from(*at).unwrap(), A) };
+            let time = Timestamp::default();
+            table.push(
+                &Segment {
+                    frames: FrameSpan::one(FrameRef { number: number as u64 + 1, time }),
+                    interface_id: 0,
+                    src: client(),
+                    dst: server(),
+                    proto: Proto::TCP,
+                    tcp: Some(header(seq, flags)),
+                    payload,
+                    cut: 0,
+                    encap: &Encapsulation::NONE,
+                    is_alternate: false,
+                },
+                &mut sink,
+            );
+        }
+        table.finish(&mut sink);
+        sink
+    }
+
+    fn is_in(bytes: &[u8]) -> bool {
+        bytes.windows(SOUGHT.len()).any(|row| row == SOUGHT)
+    }
+}
+
+impl ChunkSink for Seeker {
+    fn held(&self, _: ConnSlot) -> usize {
+        0
+    }
+
+    fn opened(&mut self, _: ConnSlot, _: Uid, _: &ConnId, _: FrameRef) {}
+
+    fn chunk(&mut self, _: ConnSlot, _: Direction, chunk: &Chunk<'_>) {
+        if let Chunk::Alternate { offset, bytes, .. } = *chunk {
+            self.octets += bytes.len() as u64;
+            if Self::is_in(bytes) {
+                self.found.push((offset, bytes.to_vec()));
+            }
+        }
+    }
+
+    fn grain(&self) -> Option<usize> {
+        self.answers.then_some(SOUGHT.len())
+    }
+
+    fn is_barren(&mut self, _: ConnSlot, _: Direction, bytes: &[u8]) -> bool {
+        !Self::is_in(bytes)
+    }
+
+    fn barren(&mut self, _: ConnSlot, _: Direction, octets: u64) {
+        self.octets += octets;
+        self.unseen += octets;
+    }
+
+    fn closed(&mut self, _: ConnSlot, _: ConnRecord) {}
+}
+
+proptest! {
+    #[test]
+    fn what_is_found_in_mixtures_is_found_when_their_parts_are_asked_first(
+        pieces in anything(),
+        context in 4..40_u64,
+        search_budget in prop_oneof![Just(0), Just(4096), Just(1 << 24)],
+    ) {
+        let limits = Limits { context, search_budget, ..Limits::default() };
+        let all = Seeker::of(&pieces, limits, false);
+        let asked = Seeker::of(&pieces, limits, true);
+        prop_assert_eq!(asked.found, all.found);
+        prop_assert_eq!(asked.octets, all.octets);
+    }
+}
+
+#[test]
+fn mixtures_of_barren_parts_are_not_seen() {
+    let version = |mark: &'static str| (0..6).map(move |at| (at * 9, mark.repeat(9).into_bytes()));
+    let pieces: Vec<Piece> = ["a", "c", "d"].into_iter().flat_map(version).collect();
+    let limits = Limits { context: 64, ..Limits::default() };
+    let sink = Seeker::of(&pieces, limits, true);
+    assert!(sink.unseen > sink.octets / 2, "{sink:?}");
+    assert_eq!(sink.octets, Seeker::of(&pieces, limits, false).octets);
+}
+
 #[derive(Default)]
 struct Total {
     data: u64,

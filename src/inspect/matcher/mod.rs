@@ -212,6 +212,15 @@ impl Matcher {
         is_proposed || escapes.each().iter().any(Option::is_some)
     }
 
+    /// Octets in a row that suffice for `may_hold_part`.
+    pub(in crate::inspect) const GRAIN: usize = Engine::GRAIN;
+
+    /// Whether a match can be in octets of which every `GRAIN` in a row stand in `bytes`, wherever that is: whether a gram is
+    /// there, an octet with which escapes begin, or a line break as in base64.
+    pub(in crate::inspect) fn may_hold_part(&self, bytes: &[u8]) -> bool {
+        self.index.engine.may_hold_part(bytes)
+    }
+
     /// Octets of stream that one match can hold, with its neighbours, unless it is written in escapes.
     pub const fn reach(&self) -> usize {
         self.index.keep

@@ -277,6 +277,30 @@ fn every_encoding_of_every_sample_is_found_in_noise_however_it_is_cut() {
     }
 }
 
+#[test]
+fn what_can_be_found_shows_in_a_short_row_of_its_octets_wherever_that_stands() {
+    let all = matcher(&SAMPLES);
+    for text in SAMPLES {
+        let alone = matcher(&[text]);
+        for matcher in [&all, &alone] {
+            for (encoding, octets) in spellings(text) {
+                let stream = [noise(30, 3).as_slice(), &octets, &noise(31, 5)].concat();
+                assert!(!scan(matcher, &stream).is_empty());
+                for shift in 0..8 {
+                    let may_be = |row: &[u8]| {
+                        let bytes = [noise(shift, 1).as_slice(), row, &noise(9, 2)].concat();
+                        matcher.may_hold_part(&bytes)
+                    };
+                    let is_shown = stream.windows(Matcher::GRAIN).any(may_be);
+                    let shown = String::from_utf8_lossy(&octets);
+                    assert!(is_shown, "{encoding} {shown} behind {shift} octets");
+                }
+            }
+        }
+        assert!(!alone.may_hold_part(&noise(500, 4)), "noise holds nothing");
+    }
+}
+
 /// Matches of `text` in `stream` at once, as (encoding, the octets that it stands in).
 fn matches_in(texts: &[&str], stream: &[u8]) -> Vec<(Encoding, String)> {
     let seen = scan(&matcher(texts), stream);

@@ -215,6 +215,21 @@ pub(super) fn fragments(frames: usize) -> Vec<u8> {
     pcap.octets
 }
 
+/// First fragments of large datagrams, half of them in one more tunnel than the others, half of those in one more, and so on.
+pub(super) fn fragments_in_tunnels(frames: usize) -> Vec<u8> {
+    let mut pcap = Pcap::new();
+    for n in 0..frames {
+        let (src, _) = host(n / 65_536);
+        let id = u32::try_from(n % 65_536).unwrap() << 16 | 0x2000;
+        let mut packet = ipv4(src, MAIL, 17, id, &udp((1, 2), &[b'x'; 1304]));
+        for _ in 0..n.trailing_ones().min(7) {
+            packet = ipv4(CLIENT, MAIL, 4, 0, &packet);
+        }
+        pcap.frame(0x0800, &packet);
+    }
+    pcap.octets
+}
+
 /// One conn, of which every other segment is missing.
 pub(super) fn holes(frames: usize) -> Vec<u8> {
     let mut pcap = Pcap::new();

@@ -92,6 +92,25 @@ impl Engine {
         &self.gramless
     }
 
+    /// Octets in a row in which a gram of any pattern lies at a place of the longest stride, wherever that begins, and what
+    /// stands on either side of it.
+    pub(super) const GRAIN: usize = STRIDES[0] + GRAM - 1 + 2 * GRAM;
+
+    /// Whether a gram may be in octets of which it is not known where in a stream they stand, or an escape, or a line break as
+    /// in base64. An escape may end with the octets, so one octet of it is enough.
+    pub(super) fn may_hold_part(&self, bytes: &[u8]) -> bool {
+        let mut is_any = memchr::memchr3(b'%', b'&', b'=', bytes).is_some()
+            || memchr::memchr(b'\\', bytes).is_some();
+        // Base64 goes on behind a line break.
+        MARKS.each(bytes, &mut |at| is_any |= at + 2 < bytes.len());
+        for sweep in &self.sweeps {
+            if !is_any {
+                sweep.scan(0, bytes, &mut |_, _| is_any = true);
+            }
+        }
+        is_any
+    }
+
     /// Reads on. `on(at, owner)`: a gram of `owner` begins `at` octets behind the first of `bytes`, or in front of it.
     /// `escape(at)`: an escape may begin there.
     ///
