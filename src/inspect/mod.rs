@@ -386,10 +386,10 @@ impl ChunkSink for Inspector {
     fn is_barren(&mut self, slot: ConnSlot, dir: Direction, bytes: &[u8]) -> bool {
         let place = usize::try_from(slot.0).ok().and_then(|index| self.conns.get_mut(index));
         let Some(place) = place else { return false };
-        place.hear(&self.matcher, &mut self.log);
+        place.hear(&self.tools, &mut self.log);
         // Among ciphertext it is asked what an alternate looks like.
         matches!(place, Slot::Heard(conn) if !conn.is_sealed(dir))
-            && !self.matcher.may_hold_part(bytes)
+            && !self.tools.matcher.may_hold_part(bytes)
     }
 
     fn barren(&mut self, slot: ConnSlot, dir: Direction, octets: u64) {
