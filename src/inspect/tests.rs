@@ -468,6 +468,31 @@ fn a_flood_hides_no_other_label_and_is_counted() {
     assert_eq!(inspection.coverage.hits_omitted, conn.hits_omitted);
 }
 
+/// Of a flood the first ones are kept, in whichever pieces it comes.
+#[test]
+fn the_pieces_do_not_matter_to_which_of_many_hits_are_kept() {
+    let words =
+        [&b"jsmith "[..], b"Reindeer Games\r\n", b"JSMITH ", b"reindeer games. ", b"an=\r\nd "];
+    let text: Vec<u8> =
+        (0..900).flat_map(|nth| words[nth * nth % 7 % words.len()].to_vec()).collect();
+    let kept = |size: usize| {
+        let mut play = Play::tcp(4000);
+        for piece in text.chunks(size) {
+            play.say(C, piece);
+        }
+        let conn = play.conn();
+        assert!(conn.hits_omitted > 300);
+        let mut kept: Vec<_> =
+            conn.hits.iter().map(|hit| (hit.offset, hit.label.clone(), hit.encoding)).collect();
+        kept.sort();
+        kept
+    };
+    let whole = kept(text.len());
+    for size in [1, 7, 100, 1460] {
+        assert_eq!(kept(size), whole, "{size}");
+    }
+}
+
 #[test]
 fn cipher_none_is_read_on() {
     let packet = |payload: &[u8]| {

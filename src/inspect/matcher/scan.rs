@@ -86,6 +86,8 @@ impl Scanner {
             },
         );
         self.scan_views(index, offset, bytes, escapes, out);
+        // In their order, since of many the first ones are kept: in whichever pieces they come, they are the same.
+        found.sort_by_key(|due| due.offset);
         for due in found {
             if !due.is_in_word(index, &self.words) {
                 due.tell(index, out);
