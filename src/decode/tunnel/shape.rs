@@ -47,9 +47,7 @@ pub(super) fn is_exactly_ip(view: View<'_>) -> bool {
     }
     let is_global = |octet: Option<u8>| matches!(octet, Some(0x20..=0x3f | 0xfc..=0xff));
     match view.u8(0).map(|first| first >> 4) {
-        Some(4) => {
-            view.array::<20>(0).is_some_and(|header| is_usual(header[9]) && sums_up(&header))
-        }
+        Some(4) => view.u8(9).is_some_and(is_usual) && header_of(view).is_some_and(may_sum_up),
         Some(6) => {
             is_global(view.u8(8))
                 && is_global(view.u8(24))
@@ -91,9 +89,15 @@ fn ip_length(view: View<'_>) -> Option<usize> {
     }
 }
 
-/// Whether the checksum of an IPv4 header without options is right (RFC 1071).
-fn sums_up(header: &[u8; 20]) -> bool {
+/// The header of an IPv4 packet with its options, if it is whole.
+fn header_of(view: View<'_>) -> Option<&[u8]> {
+    view.bytes.get(..usize::from(view.u8(0)? & 0x0f) * 4)
+}
+
+/// Whether the checksum of an IPv4 header is right (RFC 1071), or none: a sender that leaves it to its network card is captured
+/// before that.
+fn may_sum_up(header: &[u8]) -> bool {
     let (words, _) = header.as_chunks::<2>();
     let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    header[0] == 0x45 && (sum & 0xffff) + (sum >> 16) == 0xffff
+    header.get(10..12) == Some(&[0, 0]) || (sum & 0xffff) + (sum >> 16) == 0xffff
 }

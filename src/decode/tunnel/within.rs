@@ -51,7 +51,7 @@ fn front(view: View<'_>) -> Option<usize> {
     (1..).zip(headers).find_map(|(at, header)| {
         let [first, _, t0, t1, l0, l1] = *header.first_chunk()?;
         let told = match first {
-            0x45 => usize::from(u16::from_be_bytes([t0, t1])),
+            0x45..=0x4f => usize::from(u16::from_be_bytes([t0, t1])),
             0x60..=0x6f => usize::from(u16::from_be_bytes([l0, l1])) + V6_HEADER,
             _ => return None,
         };
@@ -92,7 +92,7 @@ fn inside<'a>(view: View<'a>, walk: &mut Walk<'a, '_>) -> Result<Option<Packet<'
 fn esp_payload(view: View<'_>) -> Option<View<'_>> {
     let rest = view.skip(ESP_HEADER)?;
     let total = match rest.u8(0)? {
-        0x45 => usize::from(rest.be16(2)?),
+        0x45..=0x4f => usize::from(rest.be16(2)?),
         first if first >> 4 == 6 => usize::from(rest.be16(4)?) + 40,
         _ => return None,
     };
@@ -126,10 +126,38 @@ mod tests {
     /// Asks at every place.
     fn anywhere(view: View<'_>) -> Option<usize> {
         (1..=MAX_FRONT.min(view.bytes.len())).find(|&at| {
-            let may_be = |first: &u8| *first == 0x45 || *first >> 4 == 6;
+            let may_be = |first: &u8| matches!(first, 0x45..=0x4f) || *first >> 4 == 6;
             view.bytes.get(at).is_some_and(may_be)
                 && view.skip(at).is_some_and(|rest| shape::is_exactly_ip(unpadded(view, at, rest)))
         })
+    }
+
+    #[test]
+    fn a_header_with_options_or_without_a_checksum_is_one() {
+        let builder = PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).udp(4000, 53);
+        let mut plain = Vec::new();
+        builder.write(&mut plain, b"some octets").unwrap();
+        let mut unsummed = plain.clone();
+        unsummed[10..12].fill(0);
+        let options = [1, 1, 1, 0].as_slice().try_into().unwrap();
+        let mut header =
+            etherparse::Ipv4Header::new(19, 64, 17.into(), [10, 0, 0, 1], [10, 0, 0, 2]).unwrap();
+        header.options = options;
+        header.set_payload_len(19).unwrap();
+        header.header_checksum = header.calc_header_checksum();
+        let mut with_options = header.to_bytes().to_vec();
+        assert_eq!(with_options[0], 0x46);
+        with_options.extend_from_slice(&plain[20..]);
+        let mut wrong = with_options.clone();
+        wrong[10] ^= 1;
+        for (packet, is_one) in
+            [(&plain, true), (&unsummed, true), (&with_options, true), (&wrong, false)]
+        {
+            assert_eq!(shape::is_exactly_ip(View { bytes: packet, wire: packet.len() }), is_one);
+            let bytes = [&[7; 8][..], packet].concat();
+            let found = super::front(View { bytes: &bytes, wire: bytes.len() });
+            assert_eq!(found, is_one.then_some(8), "{packet:02x?}");
+        }
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 /// place stands for older ones; a text of any length lies within so many pieces.
 const MAX_MARKS: usize = 1024;
 
-/// Hits kept of compressed data that nobody announced, until it is sure that it is some.
+/// Hits kept of compressed data that nobody announced, until it is sure that it is some or it ends.
 const MAX_HELD: usize = 64;
 
 /// Octets of compressed data without a checksum, read without a fault, from which text is sure to be some. What a decoder
@@ -70,6 +70,8 @@ struct Sink {
     encoding: Encoding,
     scanner: Scanner,
     octets: u64,
+    /// Where the last octets were captured.
+    frames: FrameSpan,
     marks: VecDeque<Mark>,
     sniffer: Sniffer,
     depth: u8,
@@ -133,6 +135,7 @@ impl Body {
                 encoding,
                 scanner: Scanner::default(),
                 octets: 0,
+                frames: FrameSpan::default(),
                 marks: VecDeque::new(),
                 sniffer: Sniffer::default(),
                 depth,
@@ -189,6 +192,7 @@ impl Body {
         outcome: &mut Outcome,
     ) {
         let Self { stages, sink, .. } = self;
+        sink.frames = from.frames;
         let before = sink.doubt.as_ref().map(|doubt| doubt.look.shares());
         let result = run(stages, bytes, &mut |read| sink.take(read, from, cx, work, outcome));
         match result {
@@ -275,6 +279,15 @@ impl Body {
         self.sink.finish(cx, work, outcome);
         self.stages = Vec::new();
         self.weigh(cx, outcome);
+        // It ends before it is sure what it was. A text of the target in it is no chance, or the verdict says that it may be one.
+        if let Some(doubt) = &mut self.sink.doubt
+            && doubt.zone == Zone::Clear
+        {
+            for mut hit in doubt.held.drain(..) {
+                hit.chance = hit.chance.map(|chance| by_decoder(chance, hit.value_len));
+                (cx.tell)(Told::Hit(hit));
+            }
+        }
     }
 
     /// Tells the hits of data that nobody announced, once it is sure that it is some.
@@ -380,7 +393,7 @@ impl Sink {
     /// Where the last octets came from.
     fn last(&self) -> Source {
         let wire = self.marks.back().map_or(0, |mark| mark.wire);
-        Source { wire, exact: false, frames: FrameSpan::default() }
+        Source { wire, exact: false, frames: self.frames }
     }
 }
 
@@ -414,6 +427,13 @@ fn tell(
         Some(_) => {}
         None => (cx.tell)(Told::Hit(hit)),
     }
+}
+
+/// The chance of a text of so many octets in what a decoder makes of random octets: such are not spread evenly, letters come twice as
+/// often.
+fn by_decoder(chance: f64, octets: usize) -> f64 {
+    let twice = i32::try_from(octets).map_or(f64::INFINITY, |octets| 2_f64.powi(octets));
+    (chance * twice).min(1.0)
 }
 
 impl Stage {

@@ -373,6 +373,28 @@ fn random_octets_hold_no_bodies() {
     }
 }
 
+/// Records with little text, cut in front of their end: nothing says that it was text, and the names in it are found all the same.
+#[test]
+fn a_name_in_compressed_records_without_an_end_is_found() {
+    let mut records = Vec::new();
+    for nth in 0..40_u64 {
+        records.extend_from_slice(&noise(nth, 90));
+        records.extend_from_slice(b"\0\0jsmith\0");
+    }
+    let login = br#"{"user":"jsmith","pass":"x"}"#;
+    for (what, packed) in [("records", &records[..]), ("login", &login[..])] {
+        for whole in [gzip(packed), zlib(packed)] {
+            for lost in [1, 4, 9] {
+                let cut = &whole[..whole.len() - lost];
+                for size in [1460, 1] {
+                    let conn = read(4321, &[Say::Octets(S, cut.to_vec())], size);
+                    assert!(!found(&conn).is_empty(), "{what}, {lost} lost, pieces of {size}");
+                }
+            }
+        }
+    }
+}
+
 /// The fixed codes of deflate give almost any octets a meaning: one try in fifteen lasts, and now and then repeats a letter
 /// for a whole window.
 #[test]
