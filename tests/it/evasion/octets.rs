@@ -3,6 +3,7 @@
 use super::base::{ethernet, ipv4, ipv6, tcp, udp};
 use super::*;
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use std::io::Write as _;
 
 /// The name in a datagram of nobody's.
 fn written(scene: &mut Scene, text: &[u8]) {
@@ -40,6 +41,43 @@ fn a_name_is_found_in_every_encoding() {
         ("rfc 2047 q", Want::Fail, |s| written(s, b"=?utf-8?q?John_Smith?=")),
         ("entities", Want::Fail, |s| written(s, b"&#74;ohn&#x20;Smith")),
         ("json", Want::Fail, |s| written(s, br#""\u004aohn\u0020Smith""#)),
+    ]);
+}
+
+/// The name among octets that are no text, packed, without the last octets.
+fn cut_short(pack: impl FnOnce(&[u8]) -> Vec<u8>, lost: usize) -> Vec<u8> {
+    let mut octets = seeded(3, 300);
+    for nth in 0..9 {
+        octets.extend_from_slice(NAME);
+        octets.extend_from_slice(&seeded(nth + 20, 90));
+    }
+    let mut packed = pack(&octets);
+    packed.truncate(packed.len() - lost);
+    packed
+}
+
+fn gzip(octets: &[u8]) -> Vec<u8> {
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    to.write_all(octets).unwrap();
+    to.finish().unwrap()
+}
+
+fn zlib(octets: &[u8]) -> Vec<u8> {
+    let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    to.write_all(octets).unwrap();
+    to.finish().unwrap()
+}
+
+#[test]
+fn a_name_is_found_in_packed_data_that_nobody_announced_and_that_has_no_end() {
+    expect(&[
+        ("gzip", Want::Fail, |s| s.datagram(&cut_short(gzip, 8))),
+        ("gzip in its midst", Want::Fail, |s| s.datagram(&cut_short(gzip, 300))),
+        ("zlib", Want::Fail, |s| s.datagram(&cut_short(zlib, 4))),
+        ("a short login", Want::Fail, |s| {
+            let packed = zlib(br#"{"user":"John Smith"}"#);
+            s.datagram(&packed[..packed.len() - 4]);
+        }),
     ]);
 }
 
