@@ -26,6 +26,7 @@ mod octets;
 mod order;
 mod outside;
 mod overlap;
+mod peers;
 mod silent;
 
 use base::{Scene, seeded};
