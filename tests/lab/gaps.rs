@@ -2,7 +2,7 @@
 
 use crate::check::{FAIL, INCONCLUSIVE, PASS, run, run_with, start};
 use crate::target::TargetFile;
-use crate::world::{Host, VOID, lab, wait_until};
+use crate::world::{Host, KNOW_VOID, VOID, lab, wait_until};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ fn frames_that_the_kernel_dropped_are_inconclusive() {
     let config = TargetFile::blitzmail(world, ROOT).write(world);
     // The reader is stopped while a burst fills its buffer: frames are lost whatever the machine's speed.
     let line = format!(
-        "{THROUGH}; kill -STOP $PPID; dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{VOID}/9; \
+        "{THROUGH}; {KNOW_VOID}; kill -STOP $PPID; dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{VOID}/9; \
          kill -CONT $PPID; sleep 0.3"
     );
     let answer = run_with(world, &config, &["--buffer", "64"], &line)
@@ -92,7 +92,7 @@ fn a_hit_decides_whatever_the_kernel_dropped() {
     let Some((world, _one)) = lab() else { return };
     let config = TargetFile::blitzmail(world, ROOT).write(world);
     let line = format!(
-        "$T lab user dnd@10.77.1.30:902; sleep 0.3; kill -STOP $PPID; \
+        "$T lab user dnd@10.77.1.30:902; sleep 0.3; {KNOW_VOID}; kill -STOP $PPID; \
          dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{VOID}/9; kill -CONT $PPID; sleep 0.3"
     );
     run_with(world, &config, &["--buffer", "64"], &line).expect(FAIL).spoiled_by("kernel-drops");

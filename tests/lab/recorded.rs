@@ -50,8 +50,9 @@ fn a_recording_of_drops_is_judged_as_the_run_was() {
     let kept = world.at("drops.pcapng");
     let kept = kept.to_str().unwrap();
     let line = format!(
-        "{THROUGH}; kill -STOP $PPID; dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{}/9; \
+        "{THROUGH}; {}; kill -STOP $PPID; dd if=/dev/zero bs=1400 count=4000 status=none >/dev/udp/{}/9; \
          kill -CONT $PPID; sleep 0.3",
+        crate::world::KNOW_VOID,
         crate::world::VOID
     );
     run_with(world, &config, &["--buffer", "64", "--record", kept], &line).expect(INCONCLUSIVE);

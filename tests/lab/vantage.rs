@@ -2,7 +2,7 @@
 
 use crate::check::{COULD_NOT_RUN, FAIL, INCONCLUSIVE, PASS, list, run, run_with, start};
 use crate::target::TargetFile;
-use crate::world::{Host, Server, VOID, World, lab, wait_until};
+use crate::world::{Host, KNOW_VOID, Server, VOID, World, lab, wait_until};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -346,7 +346,7 @@ fn what_the_other_kernel_drops_spoils_a_pass() {
     let options = snooper.options(&["snooper:eth0"]);
     // A tcpdump that is stopped while more goes by than its buffer holds.
     let line = format!(
-        "{THROUGH}; ip neigh replace {VOID} lladdr 02:00:00:00:00:66 dev eth0 nud permanent; \
+        "{THROUGH}; {KNOW_VOID}; \
          ip netns exec {snooper} sh -c 'kill -STOP $(pgrep -x tcpdump)'; \
          dd if=/dev/zero bs=1400 count=24000 status=none >/dev/udp/{VOID}/9; echo \"dd: $?\" >&2; \
          ip netns exec {snooper} sh -c 'kill -CONT $(pgrep -x tcpdump)'; sleep 0.5",

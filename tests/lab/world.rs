@@ -56,6 +56,10 @@ pub(crate) const MAIL: &str = "10.77.1.30";
 /// An address with a neighbour entry and nobody behind it: what is sent there crosses the hub and ends.
 pub(crate) const VOID: &str = "10.77.0.66";
 
+/// Gives it its entry anew: one that takes the interface down and up again loses it.
+pub(crate) const KNOW_VOID: &str =
+    "ip neigh replace 10.77.0.66 lladdr 02:00:00:00:00:66 dev eth0 nud permanent";
+
 /// The network. There is one for all tests of the process; a helper process takes it away when this one ends, however it
 /// ends.
 pub(crate) struct World {
