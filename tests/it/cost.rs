@@ -15,7 +15,7 @@ const START: f64 = 56.0;
 
 /// Instructions a frame beyond that.
 const FRAME: [(Kind, f64); 4] = [
-    (Kind::Bulk, 21_500.0),
+    (Kind::Bulk, 20_900.0),
     (Kind::Mail, 21_700.0),
     (Kind::Small, 11_600.0),
     (Kind::Hostile, 19_200.0),
