@@ -82,6 +82,8 @@ struct Sink {
 #[derive(Default)]
 struct Doubt {
     held: Vec<Hit>,
+    /// There were more than are kept.
+    is_full: bool,
     look: Tally,
     /// Octets that were read without a fault.
     passed: u64,
@@ -283,6 +285,8 @@ impl Body {
         if let Some(doubt) = &mut self.sink.doubt
             && doubt.zone == Zone::Clear
         {
+            // What is not kept may be what counts.
+            outcome.stopped += u64::from(doubt.is_full);
             for mut hit in doubt.held.drain(..) {
                 hit.chance = hit.chance.map(|chance| by_decoder(chance, hit.value_len));
                 (cx.tell)(Told::Hit(hit));
@@ -424,7 +428,7 @@ fn tell(
     let hit = hit(found, cx, first.map_or(0, |(wire, _)| wire), encoding);
     match doubt {
         Some(doubt) if doubt.held.len() < MAX_HELD => doubt.held.push(hit),
-        Some(_) => {}
+        Some(doubt) => doubt.is_full = true,
         None => (cx.tell)(Told::Hit(hit)),
     }
 }

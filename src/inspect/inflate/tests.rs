@@ -395,6 +395,19 @@ fn a_name_in_compressed_records_without_an_end_is_found() {
     }
 }
 
+/// More names than are kept until the end: that some were let go is counted.
+#[test]
+fn many_names_in_compressed_records_without_an_end_are_counted() {
+    let record = |nth: u64| [noise(nth, 90).as_slice(), b"\0\0jsmith\0"].concat();
+    let records = |count| gzip(&(0..count).flat_map(record).collect::<Vec<u8>>());
+    for (count, stopped) in [(40, 0), (200, 1)] {
+        let whole = records(count);
+        let conn = read(4321, &[Say::Octets(S, whole[..whole.len() - 9].to_vec())], 1460);
+        assert!(!found(&conn).is_empty());
+        assert_eq!(conn.stopped_bodies, stopped, "{count}");
+    }
+}
+
 /// The fixed codes of deflate give almost any octets a meaning: one try in fifteen lasts, and now and then repeats a letter
 /// for a whole window.
 #[test]
