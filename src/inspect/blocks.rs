@@ -38,6 +38,64 @@ pub(super) struct Sums {
     pub(super) back: usize,
 }
 
+/// Octets of a window.
+pub(super) const WINDOW: usize = 256;
+
+/// What the sums of a window are where nothing is to be seen in it. No window that has a word of text is one.
+pub(super) struct Plain {
+    /// Least and most octets above 0x7f.
+    pub(super) high: (u32, u32),
+    /// Zeros are fewer.
+    pub(super) zeros: u32,
+    /// Octets of text are fewer.
+    pub(super) text: u32,
+}
+
+/// Windows in a row in which nothing is to be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) windows: usize,
+    /// Octets of text in all of them.
+    pub(super) text: usize,
+    /// Octets of text at the start of the first one, fewer than eight.
+    pub(super) front: usize,
+    /// Octets of text at the end of the last one, fewer than eight.
+    pub(super) back: usize,
+}
+
+impl Plain {
+    #[inline]
+    const fn is(&self, text: u32, high: u32, zeros: u32) -> bool {
+        let (least, most) = self.high;
+        least <= high && high <= most && zeros < self.zeros && text < self.text
+    }
+}
+
+/// The whole windows at the front of `bytes` in which nothing is to be seen.
+pub(super) fn plain_run(bytes: &[u8], plain: &Plain) -> Run {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(run) = wide::plain_run(bytes, plain) {
+        return run;
+    }
+    plain_run_of(bytes, plain)
+}
+
+fn plain_run_of(bytes: &[u8], plain: &Plain) -> Run {
+    let mut run = Run::default();
+    for window in bytes.as_chunks::<WINDOW>().0 {
+        let Sums { text, high, zeros, has_text_word, front, back } = sums_of(window);
+        let [a, b, c] = [text, high, zeros].map(|octets| u32::try_from(octets).unwrap_or(u32::MAX));
+        if has_text_word || !plain.is(a, b, c) {
+            break;
+        }
+        run.front = if run.windows == 0 { front } else { run.front };
+        run.windows += 1;
+        run.text += text;
+        run.back = back;
+    }
+    run
+}
+
 /// Sums over `bytes`.
 pub(super) fn sums(bytes: &[u8]) -> Sums {
     #[cfg(target_arch = "x86_64")]
@@ -81,6 +139,22 @@ fn sums_of(bytes: &[u8]) -> Sums {
         sums.back = bytes.iter().rev().take_while(is_text).count();
     }
     sums
+}
+
+/// The runs of text that hold a word of it: all of fifteen octets and more, and some shorter ones.
+pub(super) fn long_runs(bytes: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let is_text = |octet: &&u8| is_ascii_text(**octet);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let (words, _) = bytes.get(from..)?.as_chunks::<8>();
+        let is_word = |word: &[u8; 8]| text_bits(u64::from_le_bytes(*word)) == TOPS;
+        let at = from + 8 * words.iter().position(is_word)?;
+        let (front, behind) = bytes.split_at_checked(at)?;
+        let start = at - front.iter().rev().take_while(is_text).count();
+        let end = at + behind.iter().take_while(is_text).count();
+        from = end.next_multiple_of(8);
+        Some(start..end)
+    })
 }
 
 /// Printable ASCII and the white space of text.
@@ -128,6 +202,54 @@ fn pair_from(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3], from: usize) -> Opti
         return memchr::memchr_iter(one, rest).map(|at| from + at).find(is);
     }
     memchr::memchr2_iter(one, other, rest).map(|at| from + at).find(is)
+}
+
+/// Two octets in a row that may mean something: three first ones, each with next ones.
+pub(super) struct Heads {
+    firsts: [u8; 3],
+    first: Kinds,
+    next: Kinds,
+}
+
+impl Heads {
+    /// For a constant.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    pub(super) const fn new(groups: &[(u8, &[u8]); 3]) -> Self {
+        let (mut first, mut next) = (Kinds::new(), Kinds::new());
+        let mut group = 0;
+        while group < groups.len() {
+            let (octet, nexts) = groups[group];
+            first.add(octet, 1 << group);
+            let mut at = 0;
+            while at < nexts.len() {
+                next.add(nexts[at], 1 << group);
+                at += 1;
+            }
+            group += 1;
+        }
+        Self { firsts: [groups[0].0, groups[1].0, groups[2].0], first, next }
+    }
+
+    /// Calls `on` for each place where such two stand, in order, and perhaps for a few others.
+    pub(super) fn each(&self, bytes: &[u8], on: &mut dyn FnMut(usize)) {
+        #[cfg(target_arch = "x86_64")]
+        let from = wide::heads(self, bytes, on);
+        #[cfg(not(target_arch = "x86_64"))]
+        let from = 0;
+        self.each_here(bytes, from, on);
+    }
+
+    fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
+        let [a, b, c] = self.firsts;
+        let rest = bytes.get(from..).unwrap_or_default();
+        for at in memchr::memchr3_iter(a, b, c, rest).map(|at| from + at) {
+            if let Some([first, next]) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+                && self.first.of(*first) & self.next.of(*next) != 0
+            {
+                on(at);
+            }
+        }
+    }
 }
 
 /// Runs of three octets that may mean something: up to eight groups, each with first, next and last octets.
@@ -310,6 +432,8 @@ mod tests {
         [b"\x1f", b"\x8b", b"\x08\x80"],
     ]);
 
+    static HEADS: Heads = Heads::new(&[(0x1f, b"\x8b"), (b'x', b"\x01^\x80"), (b'=', b"&")]);
+
     fn naive_sums(bytes: &[u8]) -> Sums {
         let count = |is: fn(u8) -> bool| bytes.iter().filter(|octet| is(**octet)).count();
         Sums {
@@ -400,6 +524,65 @@ mod tests {
         }
 
         #[test]
+        fn no_long_run_is_left_out(bytes in octets()) {
+            let found: Vec<_> = long_runs(&bytes).collect();
+            let mut at = 0;
+            for run in bytes.split(|octet| !is_ascii_text(*octet)) {
+                let range = at..at + run.len();
+                prop_assert!(run.len() < 15 || found.contains(&range), "{:?}", range);
+                at = range.end + 1;
+            }
+            for run in &found {
+                prop_assert!(bytes[run.clone()].iter().all(|octet| is_ascii_text(*octet)));
+                let beside = [run.start.checked_sub(1), Some(run.end)].into_iter().flatten();
+                prop_assert!(beside.filter_map(|at| bytes.get(at)).all(|octet| !is_ascii_text(*octet)));
+            }
+            prop_assert!(found.is_sorted_by(|a, b| a.end < b.start));
+        }
+
+        #[test]
+        fn every_form_finds_the_same_windows_in_which_nothing_is(
+            parts in proptest::collection::vec(
+                prop_oneof![
+                    6 => proptest::collection::vec(any::<u8>(), 256..257),
+                    1 => proptest::collection::vec(any::<u8>(), 0..300),
+                    1 => octets(),
+                    1 => proptest::collection::vec(0_u8..3, 5..40),
+                ],
+                0..6,
+            ),
+            least in 90_u32..130,
+            zeros in 0_u32..6,
+            text in 90_u32..220,
+        ) {
+            let bytes = parts.concat();
+            let plain = Plain { high: (least, 256 - least), zeros, text };
+            let is_plain = |window: &&[u8]| {
+                let sums = naive_sums(window);
+                window.len() == WINDOW
+                    && !sums.has_text_word
+                    && sums.zeros < zeros as usize
+                    && sums.text < text as usize
+                    && (least as usize..=256 - least as usize).contains(&sums.high)
+            };
+            let windows: Vec<Sums> =
+                bytes.chunks(WINDOW).take_while(is_plain).map(naive_sums).collect();
+            let naive = Run {
+                windows: windows.len(),
+                text: windows.iter().map(|sums| sums.text).sum(),
+                front: windows.first().map_or(0, |sums| sums.front),
+                back: windows.last().map_or(0, |sums| sums.back),
+            };
+            prop_assert_eq!(plain_run(&bytes, &plain), naive);
+            prop_assert_eq!(plain_run_of(&bytes, &plain), naive);
+            #[cfg(target_arch = "x86_64")]
+            for run in wide::every_run(&bytes, &plain) {
+                prop_assert_eq!(run, naive);
+            }
+            prop_assert!(naive.front < 8 && naive.back < 8);
+        }
+
+        #[test]
         fn every_form_finds_the_trios_of_the_naive_one(bytes in octets()) {
             let naive = naive_trios(&bytes);
             prop_assert_eq!(&trios_in(&bytes), &naive);
@@ -409,6 +592,28 @@ mod tests {
             #[cfg(target_arch = "x86_64")]
             for places in wide::every_trios(&TRIOS, &bytes, 0) {
                 prop_assert_eq!(&places, &naive);
+            }
+        }
+
+        #[test]
+        fn every_form_finds_the_heads_of_the_naive_one(bytes in octets()) {
+            let is = |two: &[u8]| matches!(two, [0x1f, 0x8b] | [b'x', 1 | b'^' | 0x80] | [b'=', b'&']);
+            let naive: Vec<usize> =
+                (0..bytes.len()).filter(|at| bytes.get(*at..at + 2).is_some_and(is)).collect();
+            let mut all = vec![Vec::new(), Vec::new()];
+            HEADS.each(&bytes, &mut |at| all[0].push(at));
+            HEADS.each_here(&bytes, 0, &mut |at| all[1].push(at));
+            prop_assert_eq!(&all[1], &naive);
+            #[cfg(target_arch = "x86_64")]
+            all.extend(wide::every_heads(&HEADS, &bytes));
+            for places in all {
+                prop_assert!(places.is_sorted_by(|a, b| a < b));
+                prop_assert!(naive.iter().all(|at| places.contains(at)));
+                for at in places {
+                    // The upper bit is not looked at by some.
+                    let two = bytes.get(at..at + 2).map(|two| [two[0] & 0x7f, two[1] & 0x7f]);
+                    prop_assert!(matches!(two, Some([0x1f, 0x0b] | [b'x', 1 | b'^' | 0] | [b'=', b'&'])));
+                }
             }
         }
 

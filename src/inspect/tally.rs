@@ -3,10 +3,11 @@
 //! Ciphertext can be refuted by its look and never proven by it: compressed data look the same at every size. So the
 //! bounds here are made to be sure of "readable" and "structured", and everything else is merely "not refuted".
 
-use super::blocks::{self, Sums, is_ascii_text};
+use super::blocks::{self, Plain, Sums, is_ascii_text};
 
 /// Octets judged together. Random octets hold 162 different values in 256, with a deviation of 5; text holds about 45.
 const WINDOW: u16 = 256;
+const _: () = assert!(WINDOW as usize == blocks::WINDOW);
 
 /// Textual octets in a window from which it is readable; random octets give 116 with a deviation of 8.
 const READABLE_IN_WINDOW: u16 = 216;
@@ -47,10 +48,19 @@ const FEW: usize = 64;
 const FEW_FIRST: usize = 16;
 
 /// Octets above 0x7f in a window of text, tables or EBCDIC; random octets give 128 with a deviation of 8.
-const RANDOM_HIGH: std::ops::RangeInclusive<u16> = 64..=192;
+const RANDOM_HIGH: (u16, u16) = (64, 192);
 
 /// Zero octets in a window that random octets do not give: 1 is expected, 14 come once in 10^12 windows.
 const MANY_ZEROS: u16 = 14;
+
+/// A window behind the detailed octets that is neither readable nor structured, and holds no long run of text. Two that
+/// follow each other have fewer than 15 octets of text around their border: no run that counts.
+const PLAIN: Plain = Plain {
+    high: (RANDOM_HIGH.0 as u32, RANDOM_HIGH.1 as u32),
+    zeros: MANY_ZEROS as u32,
+    text: READABLE_IN_WINDOW as u32,
+};
+const _: () = assert!(2 * 7 < SHORT_RUN && SHORT_RUN <= TEXT_RUN);
 
 /// Share of octets that are textual in random ones: printable ASCII, and UTF-8 sequences that happen to be whole.
 const RANDOM_TEXTUAL: f64 = 0.455;
@@ -213,7 +223,7 @@ impl Tally {
         let left = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let (detailed, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
         self.windows_of(detailed, Self::detailed);
-        self.windows_of(rest, Self::bulk);
+        self.bulk(rest);
         self.octets += bytes.len() as u64;
     }
 
@@ -465,9 +475,35 @@ impl Tally {
         self.window_textual = 0;
     }
 
-    /// Takes octets of a window behind the detailed ones: sums, and runs of ASCII.
-    fn bulk(&mut self, part: &[u8]) {
-        self.sum(part, blocks::sums(part));
+    /// Takes octets behind the detailed ones: sums, and runs of ASCII. Windows in which nothing is to be seen come in rows.
+    fn bulk(&mut self, bytes: &[u8]) {
+        let begun = usize::from(WINDOW - self.filled) % usize::from(WINDOW);
+        let (first, mut rest) = bytes.split_at_checked(begun).unwrap_or((bytes, &[]));
+        self.part(first);
+        while rest.len() >= usize::from(WINDOW) {
+            let run = blocks::plain_run(rest, &PLAIN);
+            if run.windows > 0 {
+                self.ascii += run.text as u64;
+                self.textual += run.text as u64;
+                self.windows += run.windows as u64;
+                self.extend_both(run.front);
+                (self.run, self.ascii_run) = (0, 0);
+                self.extend_both(run.back);
+            }
+            let plain = run.windows * usize::from(WINDOW);
+            let others = rest.get(plain..).unwrap_or_default();
+            let (other, after) = others.split_at_checked(WINDOW.into()).unwrap_or((&[], others));
+            self.part(other);
+            rest = after;
+        }
+        self.part(rest);
+    }
+
+    /// Takes octets of one window behind the detailed ones.
+    fn part(&mut self, part: &[u8]) {
+        if !part.is_empty() {
+            self.sum(part, blocks::sums(part));
+        }
     }
 
     /// Takes octets of a window with these sums.
@@ -487,8 +523,9 @@ impl Tally {
         if self.filled >= WINDOW {
             self.windows += 1;
             self.readable_windows += u64::from(*all_ascii >= READABLE_IN_WINDOW);
-            self.structured_windows +=
-                u64::from(!RANDOM_HIGH.contains(all_high) || *all_zeros >= MANY_ZEROS);
+            let (least, most) = RANDOM_HIGH;
+            let is_random_high = least <= *all_high && *all_high <= most;
+            self.structured_windows += u64::from(!is_random_high || *all_zeros >= MANY_ZEROS);
             self.sums = [0; 3];
             self.filled = 0;
         }
@@ -502,15 +539,15 @@ impl Tally {
             return;
         }
         self.extend_both(sums.front);
-        (self.run, self.ascii_run) = (0, 0);
         if sums.has_text_word {
-            for run in part.split(|octet| !is_ascii_text(*octet)).skip(1) {
+            let inner = part.get(..part.len() - sums.back).unwrap_or_default();
+            for run in blocks::long_runs(inner).filter(|run| run.start > 0) {
                 (self.run, self.ascii_run) = (0, 0);
                 self.extend_both(run.len());
             }
-        } else {
-            self.extend_both(sums.back);
         }
+        (self.run, self.ascii_run) = (0, 0);
+        self.extend_both(sums.back);
     }
 
     fn extend_both(&mut self, by: usize) {

@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 
 use super::sieve::Sieve;
-use super::{Sums, Trios};
+use super::{Heads, Plain, Run, Sums, Trios};
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
@@ -31,6 +31,20 @@ pub(super) fn sums(bytes: &[u8]) -> Option<Sums> {
     None
 }
 
+/// The windows at the front in which nothing is to be seen; none where the processor knows neither AVX2 nor AVX-512.
+#[inline]
+pub(super) fn plain_run(bytes: &[u8], plain: &Plain) -> Option<Run> {
+    if has_avx512() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        return Some(unsafe { avx512::plain_run(bytes, plain) });
+    }
+    if has_avx2() {
+        // SAFETY: as above.
+        return Some(unsafe { avx2::plain_run(bytes, plain) });
+    }
+    None
+}
+
 /// Where first one of `firsts` stands in front of one of `nexts`; or the first place not looked at.
 #[inline]
 pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usize, usize> {
@@ -42,6 +56,20 @@ pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usiz
         unsafe { avx2::pair(bytes, firsts, nexts) }
     } else {
         Err(0)
+    }
+}
+
+/// Tells of places where two octets may mean something, and perhaps of a few others; returns the first place not looked at.
+#[inline]
+pub(super) fn heads(heads: &Heads, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+    if has_vbmi() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        unsafe { avx512::heads(heads, bytes, on) }
+    } else if has_avx2() {
+        // SAFETY: as above.
+        unsafe { avx2::heads(heads, bytes, on) }
+    } else {
+        0
     }
 }
 
@@ -217,6 +245,21 @@ pub(super) fn every_sums(bytes: &[u8]) -> Vec<Sums> {
     all
 }
 
+/// The windows of every form that the processor knows.
+#[cfg(test)]
+pub(super) fn every_run(bytes: &[u8], plain: &Plain) -> Vec<Run> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx2::plain_run(bytes, plain) });
+    }
+    if has_avx512() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx512::plain_run(bytes, plain) });
+    }
+    all
+}
+
 /// The first pair that every form finds that the processor knows.
 #[cfg(test)]
 pub(super) fn every_pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Vec<Option<usize>> {
@@ -231,6 +274,27 @@ pub(super) fn every_pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Vec<O
     }
     let rest = |from| super::pair_from(bytes, firsts, nexts, from);
     all.into_iter().map(|found| found.map_or_else(rest, Some)).collect()
+}
+
+/// The places of heads that every form proposes that the processor knows.
+#[cfg(test)]
+pub(super) fn every_heads(heads: &Heads, bytes: &[u8]) -> Vec<Vec<usize>> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        let mut found = Vec::new();
+        // SAFETY: the processor was asked.
+        let from = unsafe { avx2::heads(heads, bytes, &mut |at| found.push(at)) };
+        heads.each_here(bytes, from, &mut |at| found.push(at));
+        all.push(found);
+    }
+    if has_vbmi() {
+        let mut found = Vec::new();
+        // SAFETY: the processor was asked.
+        let from = unsafe { avx512::heads(heads, bytes, &mut |at| found.push(at)) };
+        heads.each_here(bytes, from, &mut |at| found.push(at));
+        all.push(found);
+    }
+    all
 }
 
 /// The places of trios that every form finds that the processor knows.

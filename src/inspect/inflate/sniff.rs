@@ -3,17 +3,13 @@
 use super::bounds::{Fault, Work};
 use super::reading::{Body, Source};
 use super::{Coding, Context, Outcome};
-use crate::inspect::blocks::Trios;
+use crate::inspect::blocks::Heads;
 
 /// Octets of the longest magic.
 const MAGIC: usize = 4;
 
 /// How each `magic` begins.
-static MAGICS: Trios = Trios::new(&[
-    [b"\x1f", b"\x8b", b"\x08"],
-    [b"\x28", b"\xb5", b"\x2f"],
-    [b"\x78", b"\x01\x5e\x9c\xda", b""],
-]);
+static MAGICS: Heads = Heads::new(&[(0x1f, b"\x8b"), (0x28, b"\xb5"), (0x78, b"\x01\x5e\x9c\xda")]);
 
 /// Bodies that are open side by side in one sequence of octets.
 const MAX_OPEN: usize = 4;

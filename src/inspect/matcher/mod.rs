@@ -23,7 +23,7 @@ pub use scan::Scanner;
 
 use super::InspectError;
 use crate::model::{Encoding, Excerpt, FrameSpan, Identifier};
-use engine::{Cursor, Engine};
+use engine::Engine;
 
 use pattern::{Outcome, Pattern, Place, Window};
 use view::{Around, Escapes};
@@ -207,8 +207,7 @@ impl Matcher {
     fn may_hold(&self, bytes: &[u8]) -> bool {
         let (mut is_proposed, mut escapes) = (false, Escapes::default());
         let mut escape = |at| escapes.note(&[], bytes, at, &self.index);
-        let cursor = &mut Cursor::default();
-        self.index.engine.scan(cursor, bytes, &mut escape, &mut |_, _| is_proposed = true);
+        self.index.engine.scan_alone(bytes, &mut escape, &mut |_, _| is_proposed = true);
         is_proposed || escapes.each().iter().any(Option::is_some)
     }
 

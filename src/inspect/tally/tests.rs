@@ -175,7 +175,7 @@ fn naive(bytes: &[u8]) -> Tally {
             tally.structured_windows += u64::from(if is_detailed {
                 f64::from(tally.distinct()) < bound(WINDOW, STRUCTURED_DEVIATIONS)
             } else {
-                !RANDOM_HIGH.contains(&high) || zeros >= MANY_ZEROS
+                !(RANDOM_HIGH.0..=RANDOM_HIGH.1).contains(&high) || zeros >= MANY_ZEROS
             });
             (tally.seen, tally.sums, tally.filled, tally.window_textual) = ([0; 4], [0; 3], 0, 0);
         }

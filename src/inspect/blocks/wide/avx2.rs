@@ -1,7 +1,7 @@
 //! The passes in registers of 32 octets.
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
-use super::super::{Kinds, Sums, Trios, is_broken_run};
+use super::super::{Heads, Kinds, Plain, Run, Sums, Trios, WINDOW, is_broken_run};
 use super::{first_bits, load256, words256};
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi32,
@@ -23,20 +23,12 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     let mut text_words = 0;
     let mut is_front = true;
     let mut add = |octets: __m256i, len: usize| {
-        let no_more = |octets, most| _mm256_cmpeq_epi8(_mm256_min_epu8(octets, most), octets);
-        let from_blank = _mm256_sub_epi8(octets, _mm256_set1_epi8(0x20));
-        let from_tab = _mm256_sub_epi8(octets, _mm256_set1_epi8(9));
-        let printable = no_more(from_blank, _mm256_set1_epi8(0x5e));
-        let tab = no_more(from_tab, _mm256_set1_epi8(1));
-        let newline = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
-        let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), newline);
-        let text = _mm256_movemask_epi8(is_text).cast_unsigned();
+        let text = text_of(octets);
         let zeros = !places_of(octets) & (u64::MAX >> (64 - len) & 0xffff_ffff) as u32;
         sums.text += text.count_ones() as usize;
         sums.high += _mm256_movemask_epi8(octets).count_ones() as usize;
         sums.zeros += zeros.count_ones() as usize;
-        // An octet of the mask in which all bits are set.
-        text_words |= (!text).wrapping_sub(0x0101_0101) & text & 0x8080_8080;
+        text_words |= whole_octets(text);
         let front = text.trailing_ones() as usize;
         let back = (text << (BLOCK - len)).leading_ones() as usize;
         sums.front += if is_front { front } else { 0 };
@@ -55,6 +47,53 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     }
     sums.has_text_word = text_words != 0;
     sums
+}
+
+/// Which octets are text.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn text_of(octets: __m256i) -> u32 {
+    let no_more = |octets, most| _mm256_cmpeq_epi8(_mm256_min_epu8(octets, most), octets);
+    let from_blank = _mm256_sub_epi8(octets, _mm256_set1_epi8(0x20));
+    let from_tab = _mm256_sub_epi8(octets, _mm256_set1_epi8(9));
+    let printable = no_more(from_blank, _mm256_set1_epi8(0x5e));
+    let tab = no_more(from_tab, _mm256_set1_epi8(1));
+    let newline = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8(0x0d));
+    let is_text = _mm256_or_si256(_mm256_or_si256(printable, tab), newline);
+    _mm256_movemask_epi8(is_text).cast_unsigned()
+}
+
+/// The upper bit of each octet of the mask in which all bits are set; where one is, other octets above it may show so too.
+#[inline]
+const fn whole_octets(mask: u32) -> u32 {
+    (!mask).wrapping_sub(0x0101_0101) & mask & 0x8080_8080
+}
+
+#[target_feature(enable = "avx2,popcnt,bmi1")]
+pub(super) fn plain_run(bytes: &[u8], plain: &Plain) -> Run {
+    let mut run = Run::default();
+    for window in bytes.as_chunks::<WINDOW>().0 {
+        let (blocks, _) = window.as_chunks::<BLOCK>();
+        let (mut text, mut high, mut zeros, mut text_words) = (0, 0, 0, 0);
+        let (mut first, mut last) = (0, 0);
+        for (nth, block) in blocks.iter().enumerate() {
+            let octets = load256(block);
+            last = text_of(octets);
+            first = if nth == 0 { last } else { first };
+            text += last.count_ones();
+            high += _mm256_movemask_epi8(octets).count_ones();
+            zeros += (!places_of(octets)).count_ones();
+            text_words |= whole_octets(last);
+        }
+        if text_words != 0 || !plain.is(text, high, zeros) {
+            break;
+        }
+        run.front = if run.windows == 0 { first.trailing_ones() as usize } else { run.front };
+        run.windows += 1;
+        run.text += text as usize;
+        run.back = last.leading_ones() as usize;
+    }
+    run
 }
 
 #[target_feature(enable = "avx2,bmi1")]
@@ -84,6 +123,33 @@ pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Result<usiz
 #[inline]
 fn all_of(octet: u8) -> __m256i {
     _mm256_set1_epi8(octet.cast_signed())
+}
+
+#[target_feature(enable = "avx2,bmi1")]
+pub(super) fn heads(heads: &Heads, bytes: &[u8], on: &mut dyn FnMut(usize)) -> usize {
+    let [a, b, c] = heads.firsts.map(|octet| all_of(octet));
+    let next = Tables::new(&heads.next);
+    let mut at = 0;
+    while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let octets = |from: usize| block.get(from..).and_then(<[u8]>::first_chunk);
+        let (Some(here), Some(behind)) = (octets(0), octets(1)) else { break };
+        let here = load256(here);
+        let is = |octet| _mm256_cmpeq_epi8(here, octet);
+        let first = _mm256_or_si256(_mm256_or_si256(is(a), is(b)), is(c));
+        let mut places = places_of(_mm256_and_si256(first, next.of(load256(behind))));
+        while places != 0 {
+            let place = at + places.trailing_zeros() as usize;
+            places &= places - 1;
+            // Any first with any next, and halves that belong to different octets.
+            if let Some([here, behind]) = bytes.get(place..).and_then(<[u8]>::first_chunk)
+                && heads.first.of(*here) & heads.next.of(*behind) != 0
+            {
+                on(place);
+            }
+        }
+        at += BLOCK;
+    }
+    at
 }
 
 #[target_feature(enable = "avx2,bmi1")]

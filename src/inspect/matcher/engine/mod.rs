@@ -124,7 +124,32 @@ impl Engine {
     ) {
         for sweep in &self.sweeps {
             sweep.seam(cursor.pos, cursor.held(), bytes, on);
-            sweep.scan(cursor.pos, bytes, on);
+        }
+        self.scan_at(cursor.pos, bytes, escape, on);
+        cursor.advance(bytes);
+    }
+
+    /// The same for octets that stand alone.
+    pub(super) fn scan_alone(
+        &self,
+        bytes: &[u8],
+        escape: &mut dyn FnMut(usize),
+        on: &mut dyn FnMut(i64, Owner),
+    ) {
+        self.scan_at(0, bytes, escape, on);
+    }
+
+    /// What lies in `bytes` as a whole; `pos`: where they stand in the stream.
+    #[inline]
+    fn scan_at(
+        &self,
+        pos: u64,
+        bytes: &[u8],
+        escape: &mut dyn FnMut(usize),
+        on: &mut dyn FnMut(i64, Owner),
+    ) {
+        for sweep in &self.sweeps {
+            sweep.scan(pos, bytes, on);
         }
         MARKS.each_broken(bytes, self.around_break, &mut |at| {
             if bytes.get(at).copied().is_some_and(is_char) {
@@ -135,7 +160,6 @@ impl Engine {
                 escape(at);
             }
         });
-        cursor.advance(bytes);
     }
 }
 
