@@ -7,6 +7,7 @@
 mod bounds;
 mod brotli;
 mod decoder;
+mod fixed;
 mod gzip;
 mod reading;
 mod sniff;

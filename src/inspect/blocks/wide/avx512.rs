@@ -295,6 +295,9 @@ impl Tables {
     }
 }
 
+/// Grams for which it does not pay to ask the filter of all for eight at a time.
+const FEW: u32 = 2;
+
 /// What is looked for in each register.
 struct Wanted<'a> {
     sieve: &'a Sieve,
@@ -475,6 +478,10 @@ impl<'a> Wanted<'a> {
         (bytes, at): (&[u8], usize),
         on: &mut dyn FnMut(usize, u8),
     ) {
+        let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(0xff));
+        if lanes.count_ones() <= FEW {
+            return self.ask_each(lanes, (bytes, at), on);
+        }
         let grams = _mm512_and_si512(octets, self.mask);
         let grams = _mm512_or_si512(grams, _mm512_set1_epi64(FOLD.into()));
         let hash = _mm512_mul_epu32(grams, _mm512_set1_epi64(FACTOR.into()));
@@ -482,17 +489,22 @@ impl<'a> Wanted<'a> {
         let one = _mm512_and_si512(_mm512_srli_epi64::<32>(hash), sixty_three);
         let other = _mm512_and_si512(_mm512_srli_epi64::<38>(hash), sixty_three);
         let filter = &self.sieve.all;
-        let lanes = _mm512_test_epi64_mask(tables, _mm512_set1_epi64(0xff));
         let low = _mm512_and_si512(hash, _mm512_set1_epi64(u32::MAX.into()));
         let places = _mm512_srl_epi64(low, _mm_cvtsi64_si128((32 - filter.bits).into()));
         let words = words512(&filter.words, places);
         let bits = _mm512_and_si512(_mm512_srlv_epi64(words, one), _mm512_srlv_epi64(words, other));
-        let mut may_be = lanes & _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1));
-        while may_be != 0 {
-            let at = at + 8 * may_be.trailing_zeros() as usize;
+        self.ask_each(lanes & _mm512_test_epi64_mask(bits, _mm512_set1_epi64(1)), (bytes, at), on);
+    }
+
+    /// Asks one after the other; a bit for each eight octets from `at` on.
+    #[inline]
+    fn ask_each(&self, lanes: u8, (bytes, at): (&[u8], usize), on: &mut dyn FnMut(usize, u8)) {
+        let mut lanes = lanes;
+        while lanes != 0 {
+            let at = at + 8 * lanes.trailing_zeros() as usize;
             let octets = bytes.get(at..at + self.sieve.len).unwrap_or_default();
             self.sieve.ask(at, gram(octets), on);
-            may_be &= may_be - 1;
+            lanes &= lanes - 1;
         }
     }
 }
