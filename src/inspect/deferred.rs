@@ -3,6 +3,7 @@
 //! A short conn so costs a copy of its octets and little memory while it is open, and is then read by parts that are warm from
 //! the conn before. What is read, and in which order, is the same for the conn; only where it stands among others changes.
 
+use super::ALLOCATION;
 use crate::model::{Chunk, Direction, FrameRef, FrameSpan, Timestamp};
 
 /// Octets of a conn that are kept, what describes the chunks among them: from here on it is read at once.
@@ -21,6 +22,40 @@ const HAS_INTERFACE: u8 = 8;
 /// first): interface, offset, length; of data also the first frame, its time (8 octets, little-endian), the last frame, the octets.
 #[derive(Debug, Default)]
 pub(super) struct Deferred(Vec<u8>);
+
+/// All that is kept of conns that have said little. The places of those that were read are taken again.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    all: Vec<Deferred>,
+    free: Vec<u32>,
+}
+
+impl Waiting {
+    /// A place for another conn.
+    pub(super) fn begin(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.all.push(Deferred::default());
+            u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    /// What is kept at a place.
+    pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Deferred> {
+        self.all.get_mut(usize::try_from(at).ok()?)
+    }
+
+    /// Gives it out, and its place free.
+    pub(super) fn take(&mut self, at: u32) -> Deferred {
+        self.free.push(at);
+        self.get_mut(at).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Octets of memory held at a place.
+    pub(super) fn held(&self, at: u32) -> usize {
+        let place = usize::try_from(at).ok().and_then(|at| self.all.get(at));
+        place.map_or(0, |it| size_of::<Deferred>() + size_of::<u32>() + it.held() + ALLOCATION)
+    }
+}
 
 impl Deferred {
     /// Keeps a chunk; false where it is not to be kept, and the conn is to be read from now on.

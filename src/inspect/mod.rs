@@ -39,7 +39,7 @@ use crate::model::{
     FrameSpan, Hit, NameAnswer, TokenSighting, Uid,
 };
 use conn::Conn;
-use deferred::Deferred;
+use deferred::{Deferred, Waiting};
 use hits::HitBook;
 use inflate::Bounds;
 use matcher::{Match, Matcher, Needle};
@@ -136,8 +136,8 @@ enum Slot {
     Free,
     /// Nothing was said yet.
     Silent(Uid, ConnId),
-    /// Little was said, and nothing of it was read yet.
-    Deferred(Box<(Uid, ConnId, Deferred)>),
+    /// Little was said, and nothing of it was read yet: its place in `Log::waiting`.
+    Deferred(Uid, ConnId, u32),
     Heard(Box<Conn>),
 }
 
@@ -161,6 +161,7 @@ struct Log {
     most_news: usize,
     interface_id: u32,
     spare: Spare,
+    waiting: Waiting,
 }
 
 impl Inspector {
@@ -191,6 +192,7 @@ impl Inspector {
                 most_news: MAX_NEWS,
                 interface_id: 0,
                 spare: Spare::default(),
+                waiting: Waiting::default(),
             },
         }
     }
@@ -365,10 +367,12 @@ impl ChunkSink for Inspector {
         let Some(place) = self.conns.get_mut(index) else { return };
         if self.is_patient {
             if let Slot::Silent(uid, id) = *place {
-                *place = Slot::Deferred(Box::new((uid, id, Deferred::default())));
+                *place = Slot::Deferred(uid, id, self.log.waiting.begin());
             }
-            if let Slot::Deferred(waiting) = place
-                && waiting.2.keep(dir, chunk, self.log.interface_id)
+            if let Slot::Deferred(_, _, at) = *place
+                && let interface_id = self.log.interface_id
+                && let Some(deferred) = self.log.waiting.get_mut(at)
+                && deferred.keep(dir, chunk, interface_id)
             {
                 return;
             }
@@ -402,9 +406,7 @@ impl ChunkSink for Inspector {
     fn held(&self, slot: ConnSlot) -> usize {
         match usize::try_from(slot.0).ok().and_then(|index| self.conns.get(index)) {
             Some(Slot::Heard(conn)) => conn.held(),
-            Some(Slot::Deferred(waiting)) => {
-                size_of_val(&**waiting) + waiting.2.held() + 2 * ALLOCATION
-            }
+            Some(Slot::Deferred(_, _, at)) => self.log.waiting.held(*at),
             Some(Slot::Free | Slot::Silent(..)) | None => 0,
         }
     }
@@ -431,7 +433,7 @@ impl Slot {
     fn hear(&mut self, tools: &Tools, log: &mut Log) {
         let (uid, id, deferred) = match self {
             Self::Silent(uid, id) => (*uid, *id, Deferred::default()),
-            Self::Deferred(waiting) => (waiting.0, waiting.1, std::mem::take(&mut waiting.2)),
+            Self::Deferred(uid, id, at) => (*uid, *id, log.waiting.take(*at)),
             Self::Free | Self::Heard(_) => return,
         };
         let mut conn = Box::new(Conn::new(uid, id, &mut log.spare));

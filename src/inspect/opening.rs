@@ -3,7 +3,6 @@
 use super::dialect::{self, Fit, Opening, Spec};
 use crate::model::{Chunk, ConnId, Direction, FrameSpan, Proto};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Octets of one direction that are kept while the protocol is not known; a greeting and a few commands fit.
@@ -164,7 +163,7 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
     let mut plausible: Option<&'static Spec> = None;
     let mut waiting = false;
     let of_proto = || specs.iter().copied().filter(|spec| spec.proto == proto);
-    let is_usual = opening.on_port(usual_ports());
+    let is_usual = is_usual_port(opening.resp_port) || is_usual_port(opening.orig_port);
     let on_port = |spec: &&Spec| is_usual && opening.on_port(spec.ports);
     // A certain one on its own port decides, whatever the others say: they need not be asked.
     for spec in of_proto().filter(on_port) {
@@ -190,12 +189,16 @@ fn choose_among(specs: &[&'static Spec], proto: Proto, opening: &Opening<'_>) ->
     }
 }
 
-/// The ports of all protocols, each once.
-fn usual_ports() -> &'static [u16] {
-    static PORTS: LazyLock<Vec<u16>> = LazyLock::new(|| {
-        let ports: BTreeSet<u16> =
-            dialect::ALL.iter().flat_map(|spec| spec.ports).copied().collect();
-        ports.into_iter().collect()
+/// Whether it is a usual port of any protocol.
+fn is_usual_port(port: u16) -> bool {
+    static PORTS: LazyLock<Box<[u64]>> = LazyLock::new(|| {
+        let mut ports = vec![0_u64; (1 << 16) / 64].into_boxed_slice();
+        for port in dialect::ALL.iter().flat_map(|spec| spec.ports) {
+            if let Some(word) = ports.get_mut(usize::from(port >> 6)) {
+                *word |= 1 << (port & 63);
+            }
+        }
+        ports
     });
-    &PORTS
+    PORTS.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
 }

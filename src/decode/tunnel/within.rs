@@ -47,13 +47,14 @@ fn is_nat_port(segment: &Segment<'_>) -> bool {
 /// Octets in front of the one IP packet that ends where the view ends.
 fn front(view: View<'_>) -> Option<usize> {
     // A header that is not whole is none.
-    let headers = view.bytes.get(1..).unwrap_or_default().windows(MIN_HEADER).take(MAX_FRONT);
-    (1..).zip(headers).find_map(|(at, header)| {
-        let [first, _, t0, t1, l0, l1] = *header.first_chunk()?;
+    let last = view.bytes.len().checked_sub(MIN_HEADER)?.min(MAX_FRONT);
+    let firsts = view.bytes.get(..=last)?.iter().enumerate().skip(1);
+    let mut places = firsts.filter(|(_, first)| matches!(first, 0x45..=0x4f | 0x60..=0x6f));
+    places.find_map(|(at, first)| {
+        let [_, _, t0, t1, l0, l1] = *view.bytes.get(at..)?.first_chunk()?;
         let told = match first {
             0x45..=0x4f => usize::from(u16::from_be_bytes([t0, t1])),
-            0x60..=0x6f => usize::from(u16::from_be_bytes([l0, l1])) + V6_HEADER,
-            _ => return None,
+            _ => usize::from(u16::from_be_bytes([l0, l1])) + V6_HEADER,
         };
         // Padding may follow where an Ethernet header seems to stand in front.
         let may_end = told == view.wire - at || is_framed(view, at);
