@@ -207,8 +207,9 @@ fn words256(words: &[u64], places: __m256i) -> __m256i {
     let mut octets = [0_u64; 4];
     // SAFETY: the array has 32 octets; the store asks for no alignment.
     unsafe { _mm256_storeu_si256(octets.as_mut_ptr().cast(), places) };
-    let [a, b, c, d] = octets;
-    let octets = [word(words, a), word(words, b), word(words, c), word(words, d)];
+    for place in &mut octets {
+        *place = word(words, *place);
+    }
     // SAFETY: as above, for the load.
     unsafe { _mm256_loadu_si256(octets.as_ptr().cast()) }
 }
@@ -220,9 +221,9 @@ fn words512(words: &[u64], places: __m512i) -> __m512i {
     let mut octets = [0_u64; 8];
     // SAFETY: the array has 64 octets; the store asks for no alignment.
     unsafe { _mm512_storeu_si512(octets.as_mut_ptr().cast(), places) };
-    let [a, b, c, d, e, f, g, h] = octets;
-    let of = |place| word(words, place);
-    let octets = [of(a), of(b), of(c), of(d), of(e), of(f), of(g), of(h)];
+    for place in &mut octets {
+        *place = word(words, *place);
+    }
     // SAFETY: as above, for the load.
     unsafe { _mm512_loadu_si512(octets.as_ptr().cast()) }
 }
