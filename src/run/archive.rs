@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 /// Octets of packed summaries that are kept in memory; beyond it they go to a temporary file.
-const BUFFER: usize = 8 << 20;
+const BUFFER: usize = 6 << 20;
 
 /// Octets read at once from all runs together.
 const READ_TOTAL: usize = 4 << 20;
