@@ -7,7 +7,6 @@
 mod bounds;
 mod brotli;
 mod decoder;
-mod fixed;
 mod gzip;
 mod reading;
 mod sniff;

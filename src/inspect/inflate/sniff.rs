@@ -2,7 +2,7 @@
 
 use super::bounds::{Fault, Work};
 use super::reading::{Body, Source};
-use super::{Coding, Context, Outcome, fixed};
+use super::{Coding, Context, Outcome};
 use crate::inspect::blocks::Heads;
 
 /// Octets of the longest magic.
@@ -80,7 +80,6 @@ impl Sniffer {
             let here = bytes.get(at..).unwrap_or_default();
             if let Some((coding, _)) = magic(here)
                 && (coding != Coding::Zlib || zone == Zone::Clear || at < ZLIB_IN_SEALED)
-                && !is_void(coding, here, cx)
             {
                 let wire = from.wire.saturating_add(if from.exact { at as u64 } else { 0 });
                 let source = Source { wire, exact: false, ..from };
@@ -163,13 +162,6 @@ fn magic(bytes: &[u8]) -> Option<(Coding, usize)> {
         }
         _ => None,
     }
-}
-
-/// Whether it breaks off at once, and nothing that is looked for can be in what comes before that.
-fn is_void(coding: Coding, octets: &[u8], cx: &Context<'_>) -> bool {
-    let deflate = octets.get(2..).filter(|_| coding == Coding::Zlib);
-    let broken = deflate.and_then(fixed::broken);
-    broken.is_some_and(|broken| !cx.matcher.may_hold(broken.octets()))
 }
 
 /// Whether deflate may begin so (RFC 1951 s3.2.3); of what is not at hand the best is thought.

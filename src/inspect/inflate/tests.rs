@@ -408,6 +408,57 @@ fn many_names_in_compressed_records_without_an_end_are_counted() {
     }
 }
 
+/// A stream of zlib by the fixed codes (RFC 1951 s3.2.6): octets below 0x90, and a reference to far in front of them; what
+/// some programs pack against a dictionary that both sides know, and what one octet that was damaged may make of any.
+fn referring(front: &[u8], behind: &[u8]) -> Vec<u8> {
+    let mut bits = vec![true, true, false];
+    let code = |bits: &mut Vec<bool>, value: usize, len: usize| {
+        bits.extend((0..len).rev().map(|at| value >> at & 1 == 1));
+    };
+    let literals = |bits: &mut Vec<bool>, octets: &[u8]| {
+        for octet in octets {
+            let (value, len) = if *octet < 144 {
+                (0x30 + usize::from(*octet), 8)
+            } else {
+                (0x190 + usize::from(*octet) - 144, 9)
+            };
+            code(bits, value, len);
+        }
+    };
+    literals(&mut bits, front);
+    code(&mut bits, 1, 7); // three octets
+    code(&mut bits, 29, 5);
+    code(&mut bits, 0, 13); // from 24,577 octets in front
+    literals(&mut bits, behind);
+    code(&mut bits, 0, 7);
+    let octets = bits.chunks(8).map(|bits| {
+        bits.iter().enumerate().fold(0_u8, |octet, (at, bit)| octet | u8::from(*bit) << at)
+    });
+    [0x78, 0x9c].into_iter().chain(octets).chain([1, 2, 3, 4]).collect()
+}
+
+#[test]
+fn what_stands_behind_a_reference_to_nothing_is_read() {
+    let text = b"USER jsmith in Reindeer Games, and more";
+    for front in [&b""[..], b"h", b"hello there, ", &[b'q'; 60]] {
+        let stream = referring(front, text);
+        for size in [1, 3, 5, 16, 18, 20, 24, 1460] {
+            let conn = read(4321, &[Say::Octets(C, stream.clone())], size);
+            assert_eq!(found(&conn).len(), 2, "{} octets in front, pieces of {size}", front.len());
+        }
+    }
+}
+
+#[test]
+fn what_is_packed_in_front_of_a_reference_to_nothing_is_read() {
+    for inner in [zlib(b"USER jsmith in Reindeer Games"), gzip(b"USER jsmith in Reindeer Games")] {
+        for size in [1, 7, 1460] {
+            let conn = read(4321, &[Say::Octets(C, referring(&inner, b""))], size);
+            assert_eq!(found(&conn).len(), 2, "pieces of {size}");
+        }
+    }
+}
+
 /// The fixed codes of deflate give almost any octets a meaning: one try in fifteen lasts, and now and then repeats a letter
 /// for a whole window.
 #[test]

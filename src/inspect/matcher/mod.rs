@@ -204,7 +204,7 @@ impl Matcher {
 
     /// Whether octets that stand alone hold a gram or an escape. Without them no pattern is looked at and no view wakes:
     /// most frames have options or padding of a few octets, for which a scanner would cost more than the search.
-    pub(in crate::inspect) fn may_hold(&self, bytes: &[u8]) -> bool {
+    fn may_hold(&self, bytes: &[u8]) -> bool {
         let (mut is_proposed, mut escapes) = (false, Escapes::default());
         let mut escape = |at| escapes.note(&[], bytes, at, &self.index);
         self.index.engine.scan_alone(bytes, &mut escape, &mut |_, _| is_proposed = true);
