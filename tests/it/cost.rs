@@ -15,7 +15,7 @@ const START: f64 = 56.0;
 
 /// Instructions a frame beyond that.
 const FRAME: [(Kind, f64); 4] = [
-    (Kind::Bulk, 16_900.0),
+    (Kind::Bulk, 18_200.0),
     (Kind::Mail, 19_600.0),
     (Kind::Small, 11_200.0),
     (Kind::Hostile, 18_000.0),
