@@ -408,7 +408,7 @@ fn many_names_in_compressed_records_without_an_end_are_counted() {
     }
 }
 
-/// A stream of zlib by the fixed codes (RFC 1951 s3.2.6): octets below 0x90, and a reference to far in front of them; what
+/// A stream of zlib by the fixed codes (RFC 1951 s3.2.6): octets, with a reference to far in front of all between them; what
 /// some programs pack against a dictionary that both sides know, and what one octet that was damaged may make of any.
 fn referring(front: &[u8], behind: &[u8]) -> Vec<u8> {
     let mut bits = vec![true, true, false];

@@ -207,7 +207,7 @@ impl Matcher {
     fn may_hold(&self, bytes: &[u8]) -> bool {
         let (mut is_proposed, mut escapes) = (false, Escapes::default());
         let mut escape = |at| escapes.note(&[], bytes, at, &self.index);
-        self.index.engine.scan_alone(bytes, &mut escape, &mut |_, _| is_proposed = true);
+        self.index.engine.scan_at(0, bytes, &mut escape, &mut |_, _| is_proposed = true);
         is_proposed || escapes.each().iter().any(Option::is_some)
     }
 

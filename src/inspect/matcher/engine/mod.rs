@@ -129,19 +129,9 @@ impl Engine {
         cursor.advance(bytes);
     }
 
-    /// The same for octets that stand alone.
-    pub(super) fn scan_alone(
-        &self,
-        bytes: &[u8],
-        escape: &mut dyn FnMut(usize),
-        on: &mut dyn FnMut(i64, Owner),
-    ) {
-        self.scan_at(0, bytes, escape, on);
-    }
-
-    /// What lies in `bytes` as a whole; `pos`: where they stand in the stream.
+    /// The same for what lies in `bytes` as a whole; `pos`: where they stand in the stream.
     #[inline]
-    fn scan_at(
+    pub(super) fn scan_at(
         &self,
         pos: u64,
         bytes: &[u8],
