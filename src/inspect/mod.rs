@@ -371,8 +371,7 @@ impl ChunkSink for Inspector {
             }
             if let Slot::Deferred(_, _, at) = *place
                 && let interface_id = self.log.interface_id
-                && let Some(deferred) = self.log.waiting.get_mut(at)
-                && deferred.keep(dir, chunk, interface_id)
+                && self.log.waiting.keep(at, dir, chunk, interface_id)
             {
                 return;
             }
@@ -443,6 +442,7 @@ impl Slot {
             conn.chunk(dir, chunk, is_followed, tools, log);
         });
         log.interface_id = now_at;
+        log.waiting.give_back(deferred);
         *self = Self::Heard(conn);
     }
 }
