@@ -3,6 +3,7 @@
 use super::Limits;
 use super::combine::{Combined, Taker};
 use super::conn::{Event, Meta};
+use super::stream::Extra;
 use crate::model::{Chunk, ChunkSink, ConnSlot, Coverage, Direction, FrameSpan};
 
 /// What all conns of a table share.
@@ -22,6 +23,9 @@ pub(super) struct Shared {
     pub(super) is_starved: bool,
     /// Joins an alternate with its neighbours.
     pub(super) scratch: Vec<u8>,
+    /// What streams that have ended leave to others.
+    #[expect(clippy::vec_box, reason = "a stream holds it by pointer, and is handed the same")]
+    pub(super) spare: Vec<Box<Extra>>,
 }
 
 /// Hands on the chunks of one direction.

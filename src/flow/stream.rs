@@ -21,6 +21,9 @@ const MAX_VARIANT: usize = 1 << 16;
 /// Octets charged for a stream of which more is kept than its place.
 const EXTRA_BYTES: usize = size_of::<Extra>() + 16;
 
+/// Those of streams that have ended, kept for others.
+const MAX_SPARE: usize = 512;
+
 /// Octets of search that a conflicting segment pays for: so many for each of its own, and so many for itself. The work
 /// on a flood of conflicts stays in proportion to its octets.
 const BUDGET_PER_OCTET: u64 = 8;
@@ -68,7 +71,7 @@ pub(super) struct Stream {
 
 /// What is kept of a stream that carried payload, beside its place.
 #[derive(Debug, Default)]
-struct Extra {
+pub(super) struct Extra {
     /// Where another SYN, seen before any payload, puts offset 0.
     rival: Option<SeqNo>,
     /// Frames since the hole was acknowledged, and how far it was.
@@ -366,13 +369,18 @@ impl Stream {
         self.settle_versions(true, out);
         let shared = &mut *out.shared;
         let Some(extra) = &mut self.extra else { return };
-        extra.tail.release(shared);
+        let ring = extra.tail.release(shared);
         if let Some(versions) = extra.versions.take() {
             shared.version_bytes = shared.version_bytes.saturating_sub(versions.charged);
         }
-        if !self.waits {
-            self.extra = None;
+        if !self.waits
+            && let Some(mut extra) = self.extra.take()
+        {
             shared.tail_bytes = shared.tail_bytes.saturating_sub(EXTRA_BYTES);
+            if shared.spare.len() < MAX_SPARE {
+                *extra = Extra { tail: Tail::over(ring), ..Extra::default() };
+                shared.spare.push(extra);
+            }
         }
     }
 
@@ -394,7 +402,7 @@ impl Stream {
         self.extra.get_or_insert_with(|| {
             shared.tail_bytes += EXTRA_BYTES;
             shared.is_starved |= shared.tail_bytes > shared.limits.tail_bytes_total;
-            let mut extra = Box::<Extra>::default();
+            let mut extra = shared.spare.pop().unwrap_or_default();
             extra.tail.restart(next);
             extra
         })

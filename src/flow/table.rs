@@ -120,6 +120,7 @@ impl ConnTable {
                 search_budget: limits.search_budget,
                 is_starved: false,
                 scratch: Vec::new(),
+                spare: Vec::new(),
             },
             gone: Gone::of_words(limits.gone_words),
             left: Gone::of_words(limits.gone_words),

@@ -9,6 +9,9 @@ const MIN_BYTES: u64 = 2048;
 /// First size of the ring, in octets: half of all conns say less than this in a direction.
 const FIRST_BYTES: usize = 64;
 
+/// Largest ring whose memory is used again, in octets.
+const SMALL_BYTES: usize = 256;
+
 /// Borders of segments kept: where versions of what was handed on can be mixed.
 const BORDERS: usize = 16;
 
@@ -40,10 +43,17 @@ impl Tail {
     }
 
     /// Gives the memory back.
-    pub(super) fn release(&mut self, shared: &mut Shared) {
+    pub(super) fn release(&mut self, shared: &mut Shared) -> Vec<u8> {
         shared.tail_bytes = shared.tail_bytes.saturating_sub(self.ring.len());
-        self.ring = Vec::new();
         self.start = self.end;
+        std::mem::take(&mut self.ring)
+    }
+
+    /// A tail of another stream, of which nothing is known; the memory of a small ring is used again.
+    pub(super) fn over(mut ring: Vec<u8>) -> Self {
+        ring.clear();
+        let ring = if ring.capacity() <= SMALL_BYTES { ring } else { Vec::new() };
+        Self { ring, ..Self::default() }
     }
 
     /// Notes where a segment began or ended.
@@ -117,6 +127,11 @@ impl Tail {
             return;
         }
         shared.tail_bytes += more;
+        if self.ring.is_empty() {
+            self.ring.resize(len, 0);
+            self.end = self.start;
+            return;
+        }
         let (borders, next_border) = (self.borders, self.next_border);
         let (start, end) = (self.start, self.start);
         let mut next = Self { ring: vec![0; len], start, end, borders, next_border };
