@@ -14,8 +14,8 @@ mod tunnel;
 mod view;
 
 use crate::model::{
-    Coverage, Encapsulation, Frame, FrameRef, FrameSpan, Layer, LinkType, MAX_OUTER, Mark, Proto,
-    Segment, Weird,
+    Coverage, Encapsulation, Endpoint, Frame, FrameRef, FrameSpan, Layer, LinkType, MAX_OUTER,
+    Mark, Proto, Segment, Weird,
 };
 use defrag::{Defragmenter, Fragment, Outcome};
 use link::Packet;
@@ -43,6 +43,13 @@ impl Default for Decoder {
             has_late: false,
         }
     }
+}
+
+/// The ends and the protocol of the segment that a frame seems to carry, as far as that is seen at a glance; `Decoder::decode` may
+/// find another one.
+#[must_use]
+pub fn seems(link_type: LinkType, data: &[u8]) -> Option<(Endpoint, Endpoint, Proto)> {
+    straight::ends(link_type, data)
 }
 
 /// What became of one frame.

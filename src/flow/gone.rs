@@ -1,15 +1,22 @@
 //! The ends of conns that left the table: none is ever forgotten, and a few that never were there are taken for known ones.
 
 use super::key::{Key, Spread};
+use crate::model::fetch;
 use std::hash::BuildHasher;
 
-/// Bits of an end, of some 32 that it has room for.
-const BITS: u32 = 8;
+/// Words of a line, each of which has one bit of an end; a line has room for some 16 ends.
+const WORDS: usize = 8;
 
-/// A Bloom filter. Its hash has no secret, so that one capture gives one report; whoever knows it can only make ends look known.
+/// A line of cache: whoever asks for an end waits for memory once.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Line([u64; WORDS]);
+
+/// A Bloom filter in lines. Its hash has no secret, so that one capture gives one report; whoever knows it can only make ends look
+/// known.
 #[derive(Debug)]
 pub(super) struct Gone {
-    words: Vec<u64>,
+    lines: Vec<Line>,
     /// How many there will be on first need: a power of two.
     size: usize,
 }
@@ -17,16 +24,22 @@ pub(super) struct Gone {
 impl Gone {
     /// A filter of so many words of 64 bits, rounded up to a power of two.
     pub(super) const fn of_words(size: usize) -> Self {
-        Self { words: Vec::new(), size: size.next_power_of_two() }
+        Self { lines: Vec::new(), size: size.div_ceil(WORDS).next_power_of_two() }
+    }
+
+    /// Asks for the memory of an end.
+    pub(super) fn expect(&self, key: Key) {
+        self.lines.get(self.line(key)).into_iter().for_each(fetch);
     }
 
     /// Remembers an end.
     pub(super) fn insert(&mut self, key: Key) {
-        if self.words.is_empty() {
-            self.words = vec![0; self.size];
+        if self.lines.is_empty() {
+            self.lines = vec![Line::default(); self.size];
         }
-        for (word, bit) in places(key, self.size) {
-            if let Some(word) = self.words.get_mut(word) {
+        let at = self.line(key);
+        if let Some(Line(words)) = self.lines.get_mut(at) {
+            for (word, bit) in words.iter_mut().zip(bits(key)) {
                 *word |= bit;
             }
         }
@@ -34,20 +47,23 @@ impl Gone {
 
     /// Whether an end may have been remembered; never false for one that was.
     pub(super) fn may_hold(&self, key: Key) -> bool {
-        !self.words.is_empty()
-            && places(key, self.size)
-                .all(|(word, bit)| self.words.get(word).is_some_and(|it| it & bit != 0))
+        let line = self.lines.get(self.line(key));
+        line.is_some_and(|Line(words)| {
+            words.iter().zip(bits(key)).all(|(word, bit)| word & bit != 0)
+        })
+    }
+
+    /// The line of a key.
+    fn line(&self, key: Key) -> usize {
+        let mask = self.size as u64 - 1;
+        usize::try_from(Spread(1).hash_one(key) >> 32 & mask).unwrap_or_default()
     }
 }
 
-/// The bits of a key: the word, and the bit in it.
-fn places(key: Key, size: usize) -> impl Iterator<Item = (usize, u64)> {
-    let (first, step) = (Spread(1).hash_one(key), Spread(2).hash_one(key) | 1);
-    let spare = u64::BITS - 6 - size.trailing_zeros();
-    (0..BITS).map(move |n| {
-        let at = first.wrapping_add(step.wrapping_mul(n.into())) >> spare; // as many bits as the filter has, as a number
-        (usize::try_from(at >> 6).unwrap_or_default(), 1 << (at & 63))
-    })
+/// The bit of a key in each word of its line.
+fn bits(key: Key) -> impl Iterator<Item = u64> {
+    let hash = Spread(2).hash_one(key);
+    (0..WORDS).map(move |n| 1 << (hash >> (6 * n) & 63))
 }
 
 #[cfg(test)]

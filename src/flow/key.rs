@@ -1,6 +1,6 @@
 //! Compact keys of conns and the index from key to slot.
 
-use crate::model::{Endpoint, Proto, Segment};
+use crate::model::{Endpoint, Proto, Segment, fetch};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
@@ -49,6 +49,12 @@ impl ConnKey {
     #[must_use]
     pub fn of(segment: &Segment<'_>) -> Self {
         Self(Key::of(segment.src, segment.dst, segment.proto, segment.encap.realm()))
+    }
+
+    /// Of what seems to be one: in no tunnel.
+    #[must_use]
+    pub fn between(one: Endpoint, other: Endpoint, proto: Proto) -> Self {
+        Self(Key::of(one, other, proto, 0))
     }
 
     /// Which of `shares` equal shares of all conns it is in. It is the same in every run, and has no secret: who knows it can
@@ -105,6 +111,27 @@ impl Index {
                 return None;
             }
             if place.hash == hash && is_key(place.slot) {
+                return Some(place.slot);
+            }
+            at = self.next(at);
+        }
+    }
+
+    /// Asks for the memory in which a key stands; gives its hash.
+    pub(super) fn expect(&self, key: Key) -> u32 {
+        let hash = self.hash(key);
+        if let Some(place) = self.places.get(self.home(hash)) {
+            fetch(place);
+        }
+        hash
+    }
+
+    /// A slot whose key has that hash: nearly always the only one.
+    pub(super) fn likely(&self, hash: u32) -> Option<u32> {
+        let mut at = self.home(hash);
+        loop {
+            let place = self.places.get(at).filter(|place| place.slot != FREE.slot)?;
+            if place.hash == hash {
                 return Some(place.slot);
             }
             at = self.next(at);

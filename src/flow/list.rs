@@ -36,6 +36,13 @@ pub(super) struct Link {
     after: u32,
 }
 
+impl Link {
+    /// The slot behind it.
+    pub(super) const fn after(self) -> u32 {
+        self.after
+    }
+}
+
 impl Default for Link {
     fn default() -> Self {
         Self { before: NONE, after: NONE }

@@ -21,7 +21,7 @@ mod versions;
 mod waiting;
 
 pub use key::ConnKey;
-pub use table::ConnTable;
+pub use table::{AHEAD, ConnTable};
 
 /// Bounds of a conn table. What a bound costs is counted in `Coverage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Default for Limits {
             gap_patience: 8, // as many frames as two queues of one interface hand over at once
             linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
             datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn
-            gone_words: 1 << 19, // 4 MiB: when a million conns have left, six in a million others are taken for one of them
+            gone_words: 1 << 19, // 4 MiB: when a million conns have left, 14 in a million others are taken for one of them
         }
     }
 }

@@ -9,7 +9,7 @@ use super::out::{Out, Shared};
 use super::tail::Tail;
 use super::versions::{Reading, Variant, Versions};
 use super::waiting::{Waiting, differing};
-use crate::model::{ChunkSink, FrameSpan, SeqNo};
+use crate::model::{ChunkSink, FrameSpan, SeqNo, fetch};
 
 /// Largest distance ahead, in octets, at which a segment or an acknowledgement is believed: the largest window
 /// (RFC 7323 s2.3).
@@ -362,6 +362,13 @@ impl Stream {
         let end = if is_end { self.fin } else { self.acked };
         self.skip_to(end, out);
         self.release(out);
+    }
+
+    /// Asks for the memory of what is kept of it.
+    pub(super) fn expect(&self) {
+        if let Some(extra) = &self.extra {
+            fetch(&**extra);
+        }
     }
 
     /// Forgets what was kept for comparison; versions are handed on first.

@@ -8,7 +8,9 @@ use super::list::{Kind, Link, Links, List};
 use super::out::{Out, Shared};
 use super::tcp::Tcp;
 use super::udp;
-use crate::model::{ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid};
+use crate::model::{
+    ChunkSink, ConnSlot, Coverage, Direction, Proto, Segment, TcpFlags, Uid, fetch,
+};
 
 /// A place for a conn. Frames do not move a conn in its list: it is looked at again when it comes to the front, so that a
 /// frame costs nothing there.
@@ -33,6 +35,12 @@ const UNCHARGED: u8 = 4;
 
 /// Frames of a conn up to which it is looked at each time: most of what it holds comes with its first words.
 const CHARGED_AT_ONCE: u64 = 16;
+
+/// Conns from which a table is larger than the caches.
+const LARGE: usize = 4096;
+
+/// Segments that are expected at a time.
+pub const AHEAD: usize = 32;
 
 /// Octets charged for a conn that holds nothing: its place here, in the index and in the sink's list.
 const PLACE: usize = size_of::<Slot>() + 16 + 64;
@@ -94,6 +102,8 @@ pub struct ConnTable {
     gone: Gone,
     /// The same of conns that left for others' room, whatever they were.
     left: Gone,
+    /// The conns whose segments come next.
+    expected: Vec<ConnSlot>,
 }
 
 impl ConnTable {
@@ -124,6 +134,7 @@ impl ConnTable {
             },
             gone: Gone::of_words(limits.gone_words),
             left: Gone::of_words(limits.gone_words),
+            expected: Vec::new(),
         }
     }
 
@@ -269,6 +280,61 @@ impl ConnTable {
         }
     }
 
+    /// Whether it is larger than the caches: then it pays to `expect`.
+    pub fn is_large(&self) -> bool {
+        self.slots.0.len() > LARGE
+    }
+
+    /// Segments of these conns come soon: asks for the memory that is then needed. Those of the last call come first, and what they
+    /// lead to is asked for now. At most `AHEAD` of them.
+    pub fn expect<S: ChunkSink>(&mut self, keys: &[ConnKey], sink: &S) {
+        sink.expect(&self.expected, true);
+        self.expected.clear();
+        // Step by step for all of them: what one step asked for is there when the next one looks at it.
+        let mut hashes = [0; AHEAD];
+        for (hash, ConnKey(key)) in hashes.iter_mut().zip(keys) {
+            *hash = self.index.expect(*key);
+        }
+        for (hash, ConnKey(key)) in hashes.into_iter().zip(keys) {
+            if let Some(slot) = self.index.likely(hash) {
+                self.slots.get(slot).into_iter().for_each(fetch);
+                self.expected.push(ConnSlot(slot));
+            } else {
+                // It is a new one, and it will be asked whether it was there before.
+                self.gone.expect(*key);
+                self.left.expect(*key);
+            }
+        }
+        sink.expect(&self.expected, false);
+    }
+
+    /// The same for those that leave next of a kind: the next but two is asked for, then what it leads to.
+    fn expect_leaving<S: ChunkSink>(&mut self, kind: Kind, sink: &S) {
+        if !self.is_large() {
+            return;
+        }
+        let first = list(&mut self.kinds, kind).first();
+        let after = |slot: u32| self.slots.get(slot).map(|place| place.by_kind.after());
+        let Some(second) = first.and_then(after) else { return };
+        if let Some(conn) = self.slots.conn(second) {
+            let Meta { id, .. } = &conn.meta;
+            let key = Key::of(id.orig, id.resp, id.proto, conn.meta.realm());
+            self.index.expect(key);
+            self.gone.expect(key);
+            self.left.expect(key);
+            if let Some(tcp) = &conn.tcp {
+                tcp.orig.expect();
+                tcp.resp.expect();
+            }
+            sink.expect(&[ConnSlot(second)], true);
+        }
+        let Some(fourth) = after(second).and_then(after) else { return };
+        if let Some(place) = self.slots.get(fourth) {
+            fetch(place);
+            sink.expect(&[ConnSlot(fourth)], false);
+        }
+    }
+
     /// What was missed so far: `missed_bytes`, `conflict_bytes`, `midstream_conns`, `conns_evicted`.
     pub const fn coverage(&self) -> &Coverage {
         &self.shared.coverage
@@ -357,6 +423,7 @@ impl ConnTable {
         while let Some(slot) = self.first_of(Kind::Closed, deadline) {
             if self.is_silent(slot, Kind::Closed) {
                 self.close(slot, End::Time, sink);
+                self.expect_leaving(Kind::Closed, sink);
             }
         }
     }
@@ -374,6 +441,7 @@ impl ConnTable {
                 }
                 let why = if self.is_over(slot, kind) { End::Time } else { End::Room };
                 self.close(slot, why, sink);
+                self.expect_leaving(kind, sink);
                 return true;
             }
         }

@@ -3,7 +3,7 @@
 //! A short conn so costs a copy of its octets and little memory while it is open, and is then read by parts that are warm from
 //! the conn before. What is read, and in which order, is the same for the conn; only where it stands among others changes.
 
-use crate::model::{Chunk, Direction, FrameRef, FrameSpan, Timestamp};
+use crate::model::{Chunk, Direction, FrameRef, FrameSpan, Timestamp, fetch};
 
 /// Octets of a conn that are kept, what describes the chunks among them: from here on it is read at once.
 const MAX_OCTETS: usize = 1024;
@@ -74,6 +74,15 @@ impl Waiting {
             *kept = nothing;
         }
         at
+    }
+
+    /// Asks for the memory of what is kept at a place.
+    pub(super) fn expect(&self, at: u32) {
+        let Some(kept) = self.conns.get(at as usize) else { return };
+        for at in [kept.first, kept.last].map(|at| at as usize) {
+            let block = self.blocks.get(at / TOGETHER).and_then(|it| it.get(at % TOGETHER));
+            block.into_iter().for_each(fetch);
+        }
     }
 
     /// Gives out what is kept at a place, and the place free. To be handed back when it was read.

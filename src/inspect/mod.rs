@@ -36,7 +36,7 @@ pub use error::InspectError;
 
 use crate::model::{
     Chunk, ChunkSink, ConnId, ConnRecord, ConnSlot, ConnSummary, Coverage, Direction, FrameRef,
-    FrameSpan, Hit, NameAnswer, TokenSighting, Uid,
+    FrameSpan, Hit, NameAnswer, TokenSighting, Uid, fetch,
 };
 use conn::Conn;
 use deferred::{Deferred, Waiting};
@@ -407,6 +407,16 @@ impl ChunkSink for Inspector {
             Some(Slot::Heard(conn)) => conn.held(),
             Some(Slot::Deferred(_, _, at)) => self.log.waiting.held(*at),
             Some(Slot::Free | Slot::Silent(..)) | None => 0,
+        }
+    }
+
+    fn expect(&self, slots: &[ConnSlot], near: bool) {
+        for place in slots.iter().filter_map(|slot| self.conns.get(slot.0 as usize)) {
+            match place {
+                _ if !near => fetch(place),
+                Slot::Deferred(_, _, at) => self.log.waiting.expect(*at),
+                Slot::Free | Slot::Silent(..) | Slot::Heard(_) => {}
+            }
         }
     }
 

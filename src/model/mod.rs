@@ -8,6 +8,7 @@ mod conn;
 mod control;
 mod coverage;
 mod encap;
+mod fetch;
 mod finding;
 mod frame;
 mod identifier;
@@ -26,6 +27,7 @@ pub use conn::{
 pub use control::{ControlPath, ControlRecord, ControlToken, Phase, PhaseMark, TokenSighting};
 pub use coverage::{Coverage, Drops, Weird};
 pub use encap::{Carriage, Encapsulation, Layer, MAX_OUTER, Mark};
+pub use fetch::fetch;
 pub use finding::{Excerpt, Field, Hit, Rule};
 pub use frame::{Frame, FrameRef, FrameSpan, LinkType, Timestamp};
 pub use identifier::{Encoding, Identifier};

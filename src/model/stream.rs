@@ -100,6 +100,9 @@ pub trait ChunkSink {
     }
     /// Takes note of alternates of which `is_barren` was said: how many octets they have together.
     fn barren(&mut self, _slot: ConnSlot, _dir: Direction, _octets: u64) {}
+    /// These conns are heard of or closed soon: memory that is then needed may be asked for. `near`: what the place of each leads to,
+    /// the place itself having been asked for before.
+    fn expect(&self, _slots: &[ConnSlot], _near: bool) {}
     /// Octets of memory that the sink holds for an open conn. Asked behind segments with payload; who holds nothing says 0.
     fn held(&self, slot: ConnSlot) -> usize;
     /// The conn has ended, was evicted, or the input is at its end.

@@ -1,7 +1,7 @@
 //! Who calls whom: frame -> decode -> flow -> inspect. The only place where these rooms are joined.
 
-use crate::decode::Decoder;
-use crate::flow::{ConnKey, ConnTable, Limits};
+use crate::decode::{self, Decoder};
+use crate::flow::{AHEAD, ConnKey, ConnTable, Limits};
 #[cfg(feature = "live")]
 use crate::inspect::News;
 use crate::inspect::matcher::Matcher;
@@ -16,6 +16,9 @@ use crate::run::join::Lanes;
 use crate::source::{Losses, Next, Source};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Frames after which those that come are looked at anew: half of those that are looked at.
+const STEP: usize = AHEAD / 2;
 
 /// Octets of both addresses of an Ethernet frame (IEEE 802.3 s3.2.3).
 const ADDRESSES: usize = 12;
@@ -53,6 +56,8 @@ pub(super) struct Pipeline {
     /// The number of the next conn: one more than the last, or where not all conns are seen, that of the segment that opens it.
     next: u64,
     is_sole: bool,
+    /// Those that come soon, of one share.
+    expected: Vec<ConnKey>,
 }
 
 /// What reads one share of the conns, and of the octets that belong to none.
@@ -91,6 +96,10 @@ impl ChunkSink for Filing<'_> {
 
     fn barren(&mut self, slot: ConnSlot, dir: Direction, octets: u64) {
         self.inspector.barren(slot, dir, octets);
+    }
+
+    fn expect(&self, slots: &[ConnSlot], near: bool) {
+        self.inspector.expect(slots, near);
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
@@ -156,12 +165,13 @@ impl Pipeline {
             shares: std::array::from_fn(share),
             next: 1,
             is_sole,
+            expected: Vec::with_capacity(AHEAD),
         }
     }
 
     /// Takes one frame.
     pub(super) fn frame(&mut self, frame: &Frame<'_>) {
-        let Self { decoder, addresses, shares, next, is_sole } = self;
+        let Self { decoder, addresses, shares, next, is_sole, .. } = self;
         let decoded = decoder.decode(frame);
         // Octets that belong to no conn are searched by one share after the other.
         if let Some(inspector) = raw_inspector(shares, frame.number) {
@@ -179,6 +189,21 @@ impl Pipeline {
             push(shares, segment, frame.interface_id, next, *is_sole);
         }
         self.late();
+    }
+
+    /// Whether a table is so large that it pays to look ahead.
+    fn looks_ahead(&self) -> bool {
+        self.shares.iter().flatten().any(|share| share.table.is_large())
+    }
+
+    /// Frames of these conns come soon; each with its share.
+    fn expect(&mut self, keys: &[(usize, ConnKey)]) {
+        for (index, share) in self.shares.iter_mut().enumerate() {
+            let Some(Share { table, inspector, shelf }) = share.as_deref_mut() else { continue };
+            self.expected.clear();
+            self.expected.extend(keys.iter().filter(|(of, _)| *of == index).map(|(_, key)| *key));
+            table.expect(&self.expected, &Filing { inspector, shelf });
+        }
     }
 
     /// Searches what fragments may have become beside whole datagrams.
@@ -364,13 +389,54 @@ pub fn analyze(
     unite(closed, &source.losses())
 }
 
+/// What is known of the frames that come next.
+#[derive(Default)]
+struct Ahead {
+    /// How many of them the pipelines were told of.
+    told: usize,
+    /// Whose they are.
+    keys: Vec<(usize, ConnKey)>,
+}
+
+impl Ahead {
+    /// Lets the pipelines ask for what the next frames need of their tables; says after how many frames it is to be done again.
+    fn look(&mut self, source: &dyn Source, pipelines: &mut [Vec<Pipeline>]) -> usize {
+        if !pipelines.iter().flatten().any(Pipeline::looks_ahead) {
+            return STEP;
+        }
+        let Self { told, keys } = self;
+        keys.clear();
+        let mut shown = 0;
+        source.ahead(AHEAD, &mut |link_type, data| {
+            if shown >= *told
+                && let Some((one, other, proto)) = decode::seems(link_type, data)
+            {
+                let key = ConnKey::between(one, other, proto);
+                keys.push((key.share(SHARES), key));
+            }
+            shown += 1;
+        });
+        for pipeline in pipelines.iter_mut().flatten().filter(|it| it.looks_ahead()) {
+            pipeline.expect(keys);
+        }
+        let next = shown.clamp(1, STEP);
+        *told = shown.saturating_sub(next);
+        next
+    }
+}
+
 /// Shows every frame of a source to the pipeline of its vantage of each list.
 pub(super) fn read_all(
     source: &mut dyn Source,
     lanes: &Lanes,
     pipelines: &mut [Vec<Pipeline>],
 ) -> Result<(), RunError> {
+    let (mut ahead, mut left) = (Ahead::default(), 0);
     loop {
+        if left == 0 {
+            left = ahead.look(source, pipelines);
+        }
+        left -= 1;
         match source.next()? {
             Next::Frame(frame) => {
                 let lane = lanes.lane(frame.interface_id);

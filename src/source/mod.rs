@@ -24,7 +24,7 @@ pub use savefile::{Files, Savefile, is_cheap_to_read};
 #[cfg(feature = "live")]
 pub use stream::Stream;
 
-use crate::model::{Drops, Frame, InterfaceRecord};
+use crate::model::{Drops, Frame, InterfaceRecord, LinkType};
 
 /// What a source has to give.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,10 @@ pub trait Source: Send {
     /// When the surroundings fail: a file that cannot be read, an interface that went away. Damaged
     /// octets are no error: reading ends there, and `losses` says so.
     fn next(&mut self) -> Result<Next<'_>, SourceError>;
+
+    /// Shows frames that `next` will return, as far as they are at hand already: the nearest first, `most` at the most. None where
+    /// the source does not know.
+    fn ahead(&self, _most: usize, _see: &mut dyn FnMut(LinkType, &[u8])) {}
 
     /// What was lost so far, cumulative.
     fn losses(&self) -> Losses;

@@ -233,6 +233,19 @@ impl Source for Savefile {
         Ok(self.frame().map_or(Next::End, Next::Frame))
     }
 
+    fn ahead(&self, most: usize, see: &mut dyn FnMut(LinkType, &[u8])) {
+        let mut octets = self.blocks.ahead();
+        for _ in 0..most {
+            let shown = match &self.format {
+                Format::Classic(file) => file.peek(octets),
+                Format::Pcapng(file) => file.peek(octets),
+            };
+            let Some((link_type, data, rest)) = shown else { return };
+            see(link_type, data);
+            octets = rest;
+        }
+    }
+
     fn losses(&self) -> Losses {
         let (drops, interface_drops) = self.tallies();
         Losses {

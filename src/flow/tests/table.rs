@@ -1,4 +1,5 @@
 use super::{A, F, Heard, Limits, R, S, Talk, client, server};
+use crate::flow::{AHEAD, ConnKey};
 use crate::model::{Encapsulation, Endpoint, Layer, Proto};
 
 fn end(host: u8, port: u16) -> Endpoint {
@@ -141,6 +142,44 @@ fn a_conn_that_goes_on_after_its_end_is_noticed_however_many_were_closed_since()
     let (recorder, _) = talk.finish();
     let goes_on = |heard: &&Heard| heard.orig() == "hn" && heard.record().conflict_bytes[0] > 0;
     assert_eq!(recorder.conns.iter().filter(goes_on).count(), 2);
+}
+
+#[test]
+fn what_is_expected_changes_nothing_whether_it_comes_or_not() {
+    // More conns than a table has from which it is worth while; some leave for others, and go on.
+    let hosts = 6000_u32;
+    let from = |host: u32| Endpoint {
+        ip: std::net::Ipv4Addr::from(0x0a00_0000 + host % hosts).into(),
+        port: 4000,
+    };
+    let limits = Limits { max_closed: 50, max_datagram: 4500, ..Limits::default() };
+    let all = |expects: bool| {
+        let mut talk = Talk::with(limits);
+        for host in 0..2 * hosts {
+            if expects {
+                let soon = (host..).step_by(7).take(AHEAD).map(|soon| {
+                    let proto = if soon % 3 == 0 { Proto::TCP } else { Proto::UDP };
+                    ConnKey::between(from(soon), server(), proto)
+                });
+                talk.table.expect(&soon.collect::<Vec<_>>(), &talk.recorder);
+            }
+            if host % 9 == 0 {
+                talk.tcp(from(host), server(), S, 1, 0, b"");
+                talk.tcp(from(host), server(), A, 2, 1, b"Jo");
+                talk.tcp(server(), from(host), S | A, 0, 2, b"");
+                talk.tcp(from(host), server(), F | A, 4, 1, b"");
+                talk.tcp(server(), from(host), F | A, 1, 5, b"");
+            } else {
+                talk.udp(from(host), server(), b"Jo");
+            }
+        }
+        assert!(talk.table.is_large());
+        let (recorder, coverage) = talk.finish();
+        (format!("{:?}", recorder.conns), coverage)
+    };
+    let (plain, expected) = (all(false), all(true));
+    assert!(plain == expected);
+    assert!(plain.1.conns_evicted > 0);
 }
 
 #[test]

@@ -110,6 +110,14 @@ impl Classic {
         self.advance_far(blocks)
     }
 
+    /// The record at the front of octets that were not read yet, and what follows it; none where it does not lie there whole.
+    pub(super) fn peek<'a>(&self, octets: &'a [u8]) -> Option<(LinkType, &'a [u8], &'a [u8])> {
+        let header = self.record(octets.first_chunk()?);
+        let data = octets.get(self.variant.record_header..)?;
+        let (data, rest) = data.split_at_checked(index(header.cap_len))?;
+        Some((header.link_type, data, rest))
+    }
+
     /// What the header of a record says; extensions of it say nothing that is needed.
     fn record(&self, header: &[u8; RECORD_HEADER]) -> Header {
         let word = |octets: &[u8; 4]| match self.variant.order {

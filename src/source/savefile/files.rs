@@ -1,7 +1,7 @@
 //! Several capture files as one capture.
 
 use super::Savefile;
-use crate::model::{Frame, InterfaceRecord};
+use crate::model::{Frame, InterfaceRecord, LinkType};
 use crate::source::{Losses, Next, Source, SourceError, Tally};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -125,6 +125,10 @@ impl Source for Files {
     fn next(&mut self) -> Result<Next<'_>, SourceError> {
         self.advance()?;
         Ok(self.frame().map_or(Next::End, Next::Frame))
+    }
+
+    fn ahead(&self, most: usize, see: &mut dyn FnMut(LinkType, &[u8])) {
+        self.current.ahead(most, see);
     }
 
     fn losses(&self) -> Losses {

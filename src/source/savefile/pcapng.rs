@@ -206,6 +206,19 @@ impl Pcapng {
         }
     }
 
+    /// The frame at the front of octets that were not read yet, and what follows its block; none where there is another block, or
+    /// it does not lie there whole.
+    pub(super) fn peek<'a>(&self, octets: &'a [u8]) -> Option<(LinkType, &'a [u8], &'a [u8])> {
+        let word = |at| self.order.u32(octets, at);
+        if word(0)? != ENHANCED_PACKET {
+            return None;
+        }
+        let (block, rest) = octets.split_at_checked(index(word(4)?).max(FRAMING))?;
+        let link_type = self.section.get(index(word(8)?))?.link_type;
+        let data = block.get(28..)?.get(..index(word(20)?))?;
+        Some((link_type, data, rest))
+    }
+
     fn frame(
         &mut self,
         blocks: &mut Blocks,

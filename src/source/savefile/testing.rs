@@ -1,13 +1,17 @@
 //! Builds captures octet by octet, in either byte order, for the tests.
 
 use super::Savefile;
-use crate::model::InterfaceRecord;
+use crate::model::{InterfaceRecord, LinkType};
 use crate::source::octets::ByteOrder;
 use crate::source::{Losses, Next, Source, SourceError};
+use std::collections::VecDeque;
 use std::io::{Cursor, Write};
 
 pub(in crate::source) const LE: ByteOrder = ByteOrder::Little;
 pub(in crate::source) const BE: ByteOrder = ByteOrder::Big;
+
+/// Frames that are shown ahead.
+const AHEAD: usize = 3;
 
 /// A frame without a borrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +32,23 @@ pub(in crate::source) struct All {
     pub(in crate::source) interfaces: Vec<InterfaceRecord>,
 }
 
+/// Reads to the end. What was shown ahead is what comes, unless something in the file is not read.
 pub(in crate::source) fn drain(source: &mut dyn Source) -> All {
     let mut frames = Vec::new();
-    while let Next::Frame(frame) = source.next().unwrap() {
+    let mut ahead: VecDeque<(LinkType, Vec<u8>)> = VecDeque::new();
+    let mut is_as_shown = true;
+    loop {
+        if ahead.is_empty() {
+            source.ahead(AHEAD, &mut |link_type, data| ahead.push_back((link_type, data.to_vec())));
+            assert!(ahead.len() <= AHEAD, "no more than was asked for");
+        }
+        let shown = ahead.pop_front();
+        let Next::Frame(frame) = source.next().unwrap() else {
+            is_as_shown &= shown.is_none();
+            break;
+        };
+        is_as_shown &= shown
+            .is_none_or(|(link_type, data)| link_type == frame.link_type && data == frame.data);
         frames.push(Seen {
             number: frame.number,
             nanos: frame.time.as_nanos(),
@@ -41,7 +59,9 @@ pub(in crate::source) fn drain(source: &mut dyn Source) -> All {
         });
     }
     assert!(matches!(source.next().unwrap(), Next::End), "the end stays the end");
-    All { frames, losses: source.losses(), interfaces: source.interfaces() }
+    let losses = source.losses();
+    assert!(is_as_shown || !losses.inputs_cut.is_empty(), "another frame was shown ahead");
+    All { frames, losses, interfaces: source.interfaces() }
 }
 
 pub(in crate::source) fn open(octets: &[u8]) -> Result<Savefile, SourceError> {
