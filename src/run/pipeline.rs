@@ -56,8 +56,6 @@ pub(super) struct Pipeline {
     /// The number of the next conn: one more than the last, or where not all conns are seen, that of the segment that opens it.
     next: u64,
     is_sole: bool,
-    /// Those that come soon, of one share.
-    expected: Vec<ConnKey>,
 }
 
 /// What reads one share of the conns, and of the octets that belong to none.
@@ -165,7 +163,6 @@ impl Pipeline {
             shares: std::array::from_fn(share),
             next: 1,
             is_sole,
-            expected: Vec::with_capacity(AHEAD),
         }
     }
 
@@ -196,13 +193,11 @@ impl Pipeline {
         self.shares.iter().flatten().any(|share| share.table.is_large())
     }
 
-    /// Frames of these conns come soon; each with its share.
-    fn expect(&mut self, keys: &[(usize, ConnKey)]) {
-        for (index, share) in self.shares.iter_mut().enumerate() {
+    /// Frames of these conns come soon, by share.
+    fn expect(&mut self, keys: &[Vec<ConnKey>; SHARES]) {
+        for (share, keys) in self.shares.iter_mut().zip(keys) {
             let Some(Share { table, inspector, shelf }) = share.as_deref_mut() else { continue };
-            self.expected.clear();
-            self.expected.extend(keys.iter().filter(|(of, _)| *of == index).map(|(_, key)| *key));
-            table.expect(&self.expected, &Filing { inspector, shelf });
+            table.expect(keys, &Filing { inspector, shelf });
         }
     }
 
@@ -394,8 +389,8 @@ pub fn analyze(
 struct Ahead {
     /// How many of them the pipelines were told of.
     told: usize,
-    /// Whose they are.
-    keys: Vec<(usize, ConnKey)>,
+    /// Whose they are, by share.
+    keys: [Vec<ConnKey>; SHARES],
 }
 
 impl Ahead {
@@ -405,14 +400,14 @@ impl Ahead {
             return STEP;
         }
         let Self { told, keys } = self;
-        keys.clear();
+        keys.iter_mut().for_each(Vec::clear);
         let mut shown = 0;
         source.ahead(AHEAD, &mut |link_type, data| {
             if shown >= *told
                 && let Some((one, other, proto)) = decode::seems(link_type, data)
             {
                 let key = ConnKey::between(one, other, proto);
-                keys.push((key.share(SHARES), key));
+                keys.get_mut(key.share(SHARES)).into_iter().for_each(|keys| keys.push(key));
             }
             shown += 1;
         });
