@@ -308,7 +308,8 @@ impl ConnTable {
         sink.expect(&self.expected, false);
     }
 
-    /// The same for those that leave next of a kind: the next but two is asked for, then what it leads to.
+    /// The same for those that leave next of a kind, each in two steps: the fourth from now is asked for, and what the second, which
+    /// was asked for before, leads to.
     fn expect_leaving<S: ChunkSink>(&mut self, kind: Kind, sink: &S) {
         if !self.is_large() {
             return;
