@@ -5,6 +5,7 @@
 # make fuzz-smoke                        builds all of them and runs each some seconds
 # make fuzz-seeds                        fills tests/fuzz/corpus from captures/
 # make bench SCALE=0.1 ROUNDS=5          compares with tcpdump and others, writes docs/performance.md (it says more)
+# make check-macos                       checks that the program and its tests compile for macOS (types only, nothing is linked)
 # make count                             counts the instructions of a judgement against tests/it/cost.rs
 # make        builds the program
 
@@ -17,7 +18,7 @@ FUZZ_PACKAGES = g++
 COUNT_PACKAGES = valgrind
 LAB_PACKAGES = openssh-server openssh-client dovecot-pop3d dovecot-imapd tcpdump ethtool openssl netcat-openbsd sudo procps nftables curl
 
-.PHONY: all demo test lint bench count differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps count-deps install
+.PHONY: all demo test lint check-macos bench count differential fuzz fuzz-smoke fuzz-seeds fuzz-lint deps fuzz-deps lab-deps count-deps install
 
 all: deps
 	$(CARGO) build --release
@@ -34,6 +35,19 @@ lint: deps
 	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --features live --lib --bins -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+# Types only: nothing is linked or run, and the C of the crates is left out. aarch64 is also where the passes over octets are the
+# portable ones. Skips loudly where Rust's library for it is not installed.
+MACOS = aarch64-apple-darwin
+MACOS_ENV = CC_aarch64_apple_darwin="$(CURDIR)/.ci/empty-cc" AR_aarch64_apple_darwin="$(CURDIR)/.ci/empty-cc"
+
+check-macos:
+	@if ls "$$(rustc --print sysroot)/lib/rustlib/$(MACOS)/lib" >/dev/null 2>&1; then \
+		echo "$(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings"; \
+		$(MACOS_ENV) $(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings; \
+	else \
+		echo "SKIPPED: macOS is not checked: rustup target add $(MACOS)"; \
+	fi
 
 # Our streams against those of tshark, over the captures of TUNNELCHECK_CORPUS; skips loudly without one of them.
 differential: deps

@@ -6,6 +6,8 @@ use crate::world::{Host, World, lab};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+use std::time::Duration;
 
 const ROOT: &str = "root@10.77.0.20";
 /// A client that asks at the mouth, again and again, and nowhere else.
@@ -168,7 +170,8 @@ fn another_resolver_and_ipv6_are_tried_and_put_back() {
     assert_eq!(disruptions(&answer.json()), rows, "{}", answer.told());
     assert_eq!(is_off.trim(), "1");
     assert_eq!(fs::read_to_string(&resolver).unwrap(), before);
-    // It is on now.
+    // It is on now. What the client's last conversation, which `timeout` ends, still says must not be in the next capture.
+    thread::sleep(Duration::from_secs(3));
     let answer = disrupted(world, "ipv6", STEADFAST, &[]);
     answer.expect(INCONCLUSIVE).spoiled_by("disruption-not-done");
 }
@@ -268,7 +271,7 @@ fn a_tunnel_that_is_lost_gives_the_window_a_phase_of_its_own() {
     let arguments = ["--expect-encrypted", "dasher", "--for", "4s", "--", "bash", "-c", &line];
     let mut running = start(world, &config, &arguments);
     running.await_line("watching for");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(1));
     gate.cut_connections();
     let answer = running.end().expect(FAIL).claim("tunnel", "unproven", "tunnel-lost");
     let json = answer.json();
