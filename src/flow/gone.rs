@@ -29,7 +29,7 @@ impl Gone {
 
     /// Asks for the memory of an end.
     pub(super) fn expect(&self, key: Key) {
-        self.lines.get(self.line(key)).into_iter().for_each(fetch);
+        self.lines.get(self.line(hash(key))).into_iter().for_each(fetch);
     }
 
     /// Remembers an end.
@@ -37,9 +37,10 @@ impl Gone {
         if self.lines.is_empty() {
             self.lines = vec![Line::default(); self.size];
         }
-        let at = self.line(key);
+        let hash = hash(key);
+        let at = self.line(hash);
         if let Some(Line(words)) = self.lines.get_mut(at) {
-            for (word, bit) in words.iter_mut().zip(bits(key)) {
+            for (word, bit) in words.iter_mut().zip(bits(hash)) {
                 *word |= bit;
             }
         }
@@ -47,22 +48,25 @@ impl Gone {
 
     /// Whether an end may have been remembered; never false for one that was.
     pub(super) fn may_hold(&self, key: Key) -> bool {
-        let line = self.lines.get(self.line(key));
-        line.is_some_and(|Line(words)| {
-            words.iter().zip(bits(key)).all(|(word, bit)| word & bit != 0)
+        let hash = hash(key);
+        self.lines.get(self.line(hash)).is_some_and(|Line(words)| {
+            words.iter().zip(bits(hash)).all(|(word, bit)| word & bit != 0)
         })
     }
 
-    /// The line of a key.
-    fn line(&self, key: Key) -> usize {
+    /// The line of an end, by the 16 bits that `bits` leaves first of all.
+    fn line(&self, hash: u64) -> usize {
         let mask = self.size as u64 - 1;
-        usize::try_from(Spread(1).hash_one(key) >> 32 & mask).unwrap_or_default()
+        usize::try_from(hash.rotate_right(48) & mask).unwrap_or_default()
     }
 }
 
-/// The bit of a key in each word of its line.
-fn bits(key: Key) -> impl Iterator<Item = u64> {
-    let hash = Spread(2).hash_one(key);
+fn hash(key: Key) -> u64 {
+    Spread(1).hash_one(key)
+}
+
+/// The bit of an end in each word of its line.
+fn bits(hash: u64) -> impl Iterator<Item = u64> {
     (0..WORDS).map(move |n| 1 << (hash >> (6 * n) & 63))
 }
 

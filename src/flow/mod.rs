@@ -104,7 +104,7 @@ impl Default for Limits {
             gap_patience: 8, // as many frames as two queues of one interface hand over at once
             linger_ns: 30_000_000_000, // retransmitted FINs; Linux keeps TIME_WAIT for 60 s
             datagram_idle_ns: 300_000_000_000, // as firewalls keep a UDP stream; one conversation stays one conn
-            gone_words: 1 << 19, // 4 MiB: when a million conns have left, 14 in a million others are taken for one of them
+            gone_words: 1 << 19, // 4 MiB: when a million conns have left, about ten in a million others are taken for one of them
         }
     }
 }
