@@ -6,6 +6,7 @@
 use super::Owner;
 use crate::inspect::blocks::sieve::{self, GRAM, Sieve};
 use crate::inspect::matcher::marks::{are_chars, is_char};
+use crate::model::fetch;
 use memchr::memchr2_iter;
 use std::cmp::Reverse;
 
@@ -104,6 +105,12 @@ impl Gram {
     }
 }
 
+/// Grams from which the tables of a sweep are larger than the caches. In tests few are many, so that both ways are tried.
+const LARGE: usize = if cfg!(test) { 64 } else { 1 << 16 };
+
+/// Places that are looked at together where they are.
+const TOGETHER: usize = 16;
+
 /// All grams of one length, and how far apart the places are at which they are looked for.
 pub(super) struct Sweep {
     len: usize,
@@ -181,11 +188,51 @@ impl Sweep {
     /// The grams in `bytes`, but for those that `join` finds.
     pub(super) fn scan(&self, pos: u64, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
         let first = usize::try_from(pos.wrapping_neg() % self.stride as u64).unwrap_or(0);
+        if self.is_large() {
+            return self.scan_together(first, bytes, on);
+        }
         self.sieve.each(bytes, first, &mut |at, tables| {
             let octets = bytes.get(at..at + self.len).unwrap_or_default();
             let around = Around::of(bytes, at, self.len);
             self.look(tables, signed(at), (sieve::gram(octets), around), on);
         });
+    }
+
+    /// Whether the tables are larger than the caches.
+    fn is_large(&self) -> bool {
+        self.tables.iter().map(|table| table.grams.len()).sum::<usize>() > LARGE
+    }
+
+    /// The same, some places at a time: the memory that all of them need is asked for before the first is looked at.
+    fn scan_together(&self, first: usize, bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
+        let (mut places, mut count) = ([(0, 0_u8); TOGETHER], 0);
+        self.sieve.each(bytes, first, &mut |at, tables| {
+            if let Some(place) = places.get_mut(count) {
+                *place = (at, tables);
+                count += 1;
+            }
+            if count == TOGETHER {
+                self.look_at(&places, bytes, on);
+                count = 0;
+            }
+        });
+        self.look_at(places.get(..count).unwrap_or_default(), bytes, on);
+    }
+
+    /// Looks at places with the tables that may hold what stands there.
+    fn look_at(&self, places: &[(usize, u8)], bytes: &[u8], on: &mut dyn FnMut(i64, Owner)) {
+        let gram = |at: usize| sieve::gram(bytes.get(at..at + self.len).unwrap_or_default());
+        for step in [Table::expect, Table::expect_grams] {
+            for &(at, tables) in places {
+                for table in self.tables_in(tables) {
+                    step(table, gram(at));
+                }
+            }
+        }
+        for &(at, tables) in places {
+            let around = Around::of(bytes, at, self.len);
+            self.look(tables, signed(at), (gram(at), around), on);
+        }
     }
 
     /// Characters of base64 that are determined around each gram; none where there is no gram of it.
@@ -267,11 +314,15 @@ impl Sweep {
     }
 
     fn look(&self, tables: u8, at: i64, gram: (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
-        for (nth, table) in self.tables.iter().enumerate() {
-            if tables >> nth & 1 != 0 {
-                table.look(at, gram, on);
-            }
+        for table in self.tables_in(tables) {
+            table.look(at, gram, on);
         }
+    }
+
+    /// The tables whose bits are set.
+    fn tables_in(&self, tables: u8) -> impl Iterator<Item = &Table> {
+        let is_in = move |(nth, _): &(usize, &Table)| tables >> nth & 1 != 0;
+        self.tables.iter().enumerate().filter(is_in).map(|(_, table)| table)
     }
 }
 
@@ -312,8 +363,23 @@ impl Table {
         Self { grams, starts, bits }
     }
 
+    /// Asks for the memory that tells where the grams of a bucket stand.
+    fn expect(&self, gram: u32) {
+        self.starts.get(self.bucket(gram)).into_iter().for_each(fetch);
+    }
+
+    /// Asks for that of the grams.
+    fn expect_grams(&self, gram: u32) {
+        let first = self.starts.get(self.bucket(gram)).and_then(|at| self.grams.get(*at as usize));
+        first.into_iter().for_each(fetch);
+    }
+
+    fn bucket(&self, gram: u32) -> usize {
+        sieve::bucket(sieve::spread(gram), self.bits)
+    }
+
     fn look(&self, at: i64, (gram, around): (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
-        let bucket = sieve::bucket(sieve::spread(gram), self.bits);
+        let bucket = self.bucket(gram);
         let Some(&[from, to]) = self.starts.get(bucket..bucket + 2).and_then(|it| it.first_chunk())
         else {
             return;
