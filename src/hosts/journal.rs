@@ -105,7 +105,7 @@ fn reserve(file: &File, old: usize, new: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere nothing can be asked for: a full disk is felt when the file is written, and the journal puts it back.
+/// Elsewhere nothing can be asked for: a full disk is felt when the file is written, and that is undone.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "on Linux it may fail")]
 fn reserve(_: &File, _: usize, _: usize) -> io::Result<()> {
