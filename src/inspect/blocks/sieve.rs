@@ -37,6 +37,8 @@ pub(super) struct Filter {
     pub(super) words: Box<[u64]>,
     /// The exponent.
     pub(super) bits: u32,
+    /// Bits that do not count.
+    fold: u32,
 }
 
 impl Sieve {
@@ -51,7 +53,8 @@ impl Sieve {
         let mut classes = Box::new(Kinds::new());
         let mut filters = Vec::new();
         for (table, grams) in tables.iter().take(MAX_TABLES).enumerate() {
-            let mut filter = Filter::new(grams.len());
+            let fold = fold(grams.clone().map(|(_, mask)| mask));
+            let mut filter = Filter::new(grams.len(), fold);
             for (value, mask) in grams.clone() {
                 filter.add(value);
                 add(&mut classes, (value, mask), len, 1 << table);
@@ -59,7 +62,7 @@ impl Sieve {
             filters.push(filter);
         }
         // Without regard to case there are fewer of them.
-        let mut all = Filter::new(filters.iter().map(Filter::grams).sum());
+        let mut all = Filter::new(filters.iter().map(Filter::grams).sum(), FOLD);
         for (value, _) in tables.iter().take(MAX_TABLES).flat_map(Clone::clone) {
             all.add(value);
         }
@@ -175,10 +178,10 @@ fn add(classes: &mut Kinds, (value, mask): (u32, u32), len: usize, table: u8) {
 }
 
 impl Filter {
-    fn new(grams: usize) -> Self {
+    fn new(grams: usize, fold: u32) -> Self {
         let [least, most] = WORDS;
         let words = (grams * BITS_PER_GRAM / 64).next_power_of_two().clamp(least, most);
-        Self { words: vec![0; words].into_boxed_slice(), bits: words.trailing_zeros() }
+        Self { words: vec![0; words].into_boxed_slice(), bits: words.trailing_zeros(), fold }
     }
 
     /// How many there are in it, about.
@@ -187,7 +190,7 @@ impl Filter {
     }
 
     fn add(&mut self, gram: u32) {
-        let hash = spread(gram);
+        let hash = spread(gram, self.fold);
         if let Some(word) = self.words.get_mut(bucket(hash, self.bits)) {
             *word |= 1 << (hash >> 32 & 63) | 1 << (hash >> 38 & 63);
         }
@@ -196,7 +199,7 @@ impl Filter {
     /// 1 where the gram may be one.
     #[inline]
     pub(super) fn may_be(&self, gram: u32) -> u64 {
-        let hash = spread(gram);
+        let hash = spread(gram, self.fold);
         let word = self.words.get(bucket(hash, self.bits)).copied().unwrap_or(0);
         (word >> (hash >> 32 & 63)) & (word >> (hash >> 38 & 63)) & 1
     }
@@ -208,10 +211,16 @@ pub(super) const FACTOR: u32 = 0x9e37_79b1;
 /// The bits of letter case. Other octets fall together as well, which costs a look.
 pub(in crate::inspect) const FOLD: u32 = 0x2020_2020;
 
-/// Multiplicative hashing without ASCII case: the bits around the thirty-second depend on all of the gram.
+/// The bits that do not count where grams with these masks are put in order: those of letter case, unless it counts in every
+/// gram.
+pub(in crate::inspect) fn fold(masks: impl Iterator<Item = u32>) -> u32 {
+    masks.fold(0, |fold, mask| fold | !mask & FOLD)
+}
+
+/// Multiplicative hashing without the bits of `fold`: the bits around the thirty-second depend on all others of the gram.
 #[inline]
-pub(in crate::inspect) const fn spread(gram: u32) -> u64 {
-    (gram | FOLD) as u64 * FACTOR as u64
+pub(in crate::inspect) const fn spread(gram: u32, fold: u32) -> u64 {
+    (gram | fold) as u64 * FACTOR as u64
 }
 
 /// The bucket of a hash, of `2^bits`.

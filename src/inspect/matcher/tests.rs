@@ -433,6 +433,42 @@ fn base64_is_found_with_breaks_at_any_two_places() {
 }
 
 #[test]
+fn base64_among_other_base64_is_found_with_a_break_anywhere_in_or_beside_it() {
+    // The short ones make the stride short, so that much of the others stands beside what is looked at.
+    for texts in
+        [["qwertzuiopas", "lkjhgf"], ["Grüße>>??~ß", "lkjhgfds"], ["qwertzuiopasdfghjk"; 2]]
+    {
+        let matcher = matcher(&texts);
+        let text = texts[0];
+        for (phase, seed) in (0..18).map(|nth| (nth % 3, nth as u32)) {
+            let around = noise(24, seed);
+            let cased: String = text
+                .chars()
+                .enumerate()
+                .map(|(nth, c)| if seed >> (nth % 3) & 1 == 0 { c } else { c.to_ascii_uppercase() })
+                .collect();
+            let whole = [&around[..9 + phase], cased.as_bytes(), &around[9..]].concat();
+            let url = data_encoding::BASE64URL_NOPAD;
+            let coding = if seed % 2 == 0 { data_encoding::BASE64 } else { url };
+            let base64 = coding.encode(&whole).into_bytes();
+            for (at, mark) in (1..base64.len()).flat_map(|at| {
+                ["\r\n", "\n", "\r\n ", "\n\t"].into_iter().map(move |mark| (at, mark))
+            }) {
+                let (front, back) = base64.split_at(at);
+                let shift = &b".;.;.;.;"[..at % 9];
+                let stream = [shift, front, mark.as_bytes(), back].concat();
+                let found = scan(&matcher, &stream);
+                let seen = String::from_utf8_lossy(&stream);
+                assert!(found.iter().any(|it| it.0 == 0), "{text} {phase} {at} {mark:?} {seen}");
+                let cut =
+                    scan_cut(&matcher, &stream, &[shift.len() + at, shift.len() + at + mark.len()]);
+                assert_eq!(cut, found, "{text} {phase} {at} {mark:?} {seen}");
+            }
+        }
+    }
+}
+
+#[test]
 fn very_short_names_are_found_as_words_only() {
     let matcher = matcher(&["al"]);
     let places = |bytes: &[u8]| -> Vec<u64> {

@@ -114,12 +114,13 @@ pub(super) struct Room {
     all: Vec<Octets>,
     next: Vec<Octets>,
     ways: Vec<Octets>,
-    /// Spellings without masks, and where those of each place end.
+    /// Spellings without masks.
     plain: Vec<u32>,
-    ends: Vec<usize>,
     /// The octets of a text as far as all its spellings agree, and where each slot begins among them.
     known: Vec<Option<(u8, u8)>>,
     starts: Vec<usize>,
+    /// The characters of base64 that it is written as, from the first of its group on, in the same way.
+    chars: Vec<(u8, u8)>,
 }
 
 /// The first slot of the window of so many octets with the fewest spellings; `left`: the octets of all slots, at least.
@@ -282,6 +283,38 @@ impl Room {
         if behind.weight() >= front.weight() { behind } else { front }
     }
 
+    /// The same for base64 characters up to `to`. `know` has been called.
+    fn know_chars(&mut self, phase: usize, to: usize) {
+        self.chars.clear();
+        let known = |octet: usize| {
+            let octet = octet.checked_sub(phase).and_then(|at| self.known.get(at).copied());
+            octet.flatten().unwrap_or_default()
+        };
+        self.chars.extend((0..to).map(|char| {
+            let octet = 6 * char / 8;
+            let ((high, high_mask), (low, low_mask)) = (known(octet), known(octet + 1));
+            let shift = 10 - 6 * char % 8;
+            let bits = |high, low| u8::try_from(u16::from_be_bytes([high, low]) >> shift & 63);
+            common(
+                bits(high, low).unwrap_or_default(),
+                bits(high_mask, low_mask).unwrap_or_default(),
+            )
+        }));
+    }
+
+    /// What is known beside a gram whose first character is `char`.
+    fn near_chars(&self, char: usize, len: usize) -> Near {
+        let (mut behind, mut front) = (Near::base64(true), Near::base64(false));
+        for (place, known) in self.chars.iter().skip(char + len).take(GRAM).enumerate() {
+            behind.note(place, *known);
+        }
+        let before = self.chars.get(..char).unwrap_or_default();
+        for (place, known) in before.iter().rev().take(GRAM).enumerate() {
+            front.note(GRAM - 1 - place, *known);
+        }
+        if behind.weight() >= front.weight() { behind } else { front }
+    }
+
     /// What the slots of a text may spell from octet `from` to octet `to`, into `all`; and how many octets that are. The
     /// alternatives of a slot have one length; `starts` says where each slot begins.
     fn cut(&mut self, slots: &Slots, (from, to): (usize, usize)) {
@@ -313,48 +346,31 @@ impl Room {
         }
     }
 
-    /// Adds to `plain` what the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram
+    /// Sets `plain` to what the characters from `from` up to `to` may be, counted as in `Span64`; at most as many as a gram
     /// has.
-    fn chars(&mut self, (slots, phase): (&Slots, usize), from: usize, to: usize) {
-        let begun = self.plain.len();
+    fn spell_chars(&mut self, (slots, phase): (&Slots, usize), from: usize, to: usize) {
+        self.plain.clear();
         // Bits of the text: four characters lie in four octets at most.
         let bit = |at: usize| (6 * at).checked_sub(8 * phase);
-        if let (Some(low), Some(high)) = (bit(from), bit(to)) {
-            self.cut(slots, (low / 8, high.div_ceil(8)));
-            for (text, _) in &self.all {
-                // The first octet on top, so that the bits stand in their order.
-                let bits = u64::from(text.swap_bytes()) << 32;
-                let (mut run, mut url_safe) = (0, 0);
-                for nth in 0..to - from {
-                    let value = bits << (low % 8 + 6 * nth) >> 58;
-                    run |= u32::from(written(value, false)) << (8 * nth);
-                    url_safe |= u32::from(written(value, true)) << (8 * nth);
-                }
-                self.plain.push(run);
-                if url_safe != run {
-                    self.plain.push(url_safe);
-                }
+        let (Some(low), Some(high)) = (bit(from), bit(to)) else { return };
+        self.cut(slots, (low / 8, high.div_ceil(8)));
+        for (text, _) in &self.all {
+            // The first octet on top, so that the bits stand in their order.
+            let bits = u64::from(text.swap_bytes()) << 32;
+            let (mut run, mut url_safe) = (0, 0);
+            for nth in 0..to - from {
+                let value = bits << (low % 8 + 6 * nth) >> 58;
+                run |= u32::from(written(value, false)) << (8 * nth);
+                url_safe |= u32::from(written(value, true)) << (8 * nth);
+            }
+            self.plain.push(run);
+            if url_safe != run {
+                self.plain.push(url_safe);
             }
         }
         // Bits that belong to no character here make equal ones.
-        if let Some(added) = self.plain.get_mut(begun..) {
-            added.sort_unstable();
-            let mut kept = usize::from(!added.is_empty());
-            for at in 1..added.len() {
-                if added.get(at) != added.get(kept - 1) {
-                    added.swap(at, kept);
-                    kept += 1;
-                }
-            }
-            self.plain.truncate(begun + kept);
-        }
-        self.ends.push(self.plain.len());
-    }
-
-    /// What `chars` added for the place of that number.
-    fn place(&self, nth: usize) -> Option<&[u32]> {
-        let from = nth.checked_sub(1).map_or(Some(0), |nth| self.ends.get(nth).copied())?;
-        self.plain.get(from..*self.ends.get(nth)?)
+        self.plain.sort_unstable();
+        self.plain.dedup();
     }
 }
 
@@ -409,9 +425,7 @@ fn base64_grams(
     // Ways to write the text, as powers of two, up to each of its octets.
     let mut ways = vec![0];
     let mut all = 0;
-    room.starts.clear();
     for slot in slots.iter() {
-        room.starts.push(ways.len() - 1);
         all += slot.len().next_power_of_two().trailing_zeros();
         ways.extend(std::iter::repeat_n(all, slot.first().map_or(0, <[u8]>::len)));
     }
@@ -430,21 +444,38 @@ fn base64_grams(
     }
     let (_, start) = best;
     let at = |place: usize| start + place;
-    room.plain.clear();
-    room.ends.clear();
-    let places = (0..stride).take_while(|place| at(*place) + len <= end).count();
-    for place in 0..places {
-        room.chars((slots, phase), at(place), at(place) + len);
-    }
-    for place in 0..places {
-        // What stands beside it in the window; there is no line break in it, or `join` finds it.
-        let is_behind = place < GRAM;
-        let beside = if is_behind { place + GRAM } else { place - GRAM };
-        let near = room.place(beside).filter(|_| stride == 2 * GRAM);
-        let near = near.map_or_else(Near::default, |grams| Near::of(grams, is_behind));
-        for gram in room.place(place).unwrap_or_default() {
-            add((at(place), 0), (*gram, u32::MAX), near);
+    room.know(slots);
+    room.know_chars(
+        phase,
+        (at(stride + len - 1) + GRAM).min(Span64::of(phase, room.known.len()).end),
+    );
+    for place in (0..stride).map(at).take_while(|place| place + len <= end) {
+        room.spell_chars((slots, phase), place, place + len);
+        let near = room.near_chars(place, len);
+        for gram in &room.plain {
+            add((place, 0), (*gram, u32::MAX), near);
         }
+    }
+}
+
+/// What the characters have in common that stand for six bits of which those of a mask are known, in both alphabets.
+fn common(bits: u8, mask: u8) -> (u8, u8) {
+    let unknown = 63 & !mask;
+    if unknown.count_ones() > 4 {
+        return (0, 0); // Hardly anything.
+    }
+    let (mut ones, mut zeros) = (u8::MAX, u8::MAX);
+    // All subsets of the unknown bits.
+    let mut more = unknown;
+    loop {
+        for is_url_safe in [false, true] {
+            let octet = written(u64::from(bits & mask | more), is_url_safe);
+            (ones, zeros) = (ones & octet, zeros & !octet);
+        }
+        if more == 0 {
+            return (ones, ones | zeros);
+        }
+        more = (more - 1) & unknown;
     }
 }
 
@@ -525,5 +556,23 @@ mod tests {
             }
         }
         assert!(compared > 1000, "{compared}");
+    }
+
+    #[test]
+    fn what_is_known_of_a_character_of_base64_holds_for_each_it_may_be_and_for_no_other_bit() {
+        for (bits, mask) in (0..64).flat_map(|bits| (0..64).map(move |mask| (bits, mask))) {
+            let (value, known) = common(bits, mask);
+            let may_be: Vec<u8> = (0..64_u8)
+                .filter(|other| (other ^ bits) & mask == 0)
+                .flat_map(|other| {
+                    [false, true].map(|is_url_safe| written(other.into(), is_url_safe))
+                })
+                .collect();
+            assert!(may_be.iter().all(|octet| octet & known == value), "{bits} {mask}");
+            let differ = may_be.iter().fold(0, |differ, octet| differ | (octet ^ may_be[0]));
+            if u8::count_ones(63 & !mask) <= 4 {
+                assert_eq!(known, !differ, "{bits} {mask}");
+            }
+        }
     }
 }

@@ -23,7 +23,8 @@ pub(super) struct Gram {
     pattern: u32,
     index: u16,
     back: u8,
-    /// From the lowest bit on a bit for each octet whose case does not count; above them, whether `near` stands behind.
+    /// From the lowest bit on a bit for each octet whose case does not count; above them, whether `near` stands behind, and
+    /// whether there may be a line break in it.
     folds: u8,
 }
 
@@ -33,6 +34,7 @@ pub(super) struct Near {
     value: u32,
     mask: u32,
     is_behind: bool,
+    is_base64: bool,
 }
 
 /// What stands around a place, where it is at hand.
@@ -47,11 +49,9 @@ impl Near {
         Self { is_behind, ..Self::default() }
     }
 
-    /// What all of these have in common.
-    pub(super) fn of(spelled: &[u32], is_behind: bool) -> Self {
-        let Some(first) = spelled.first() else { return Self::default() };
-        let mask = !spelled.iter().fold(0, |bits, other| bits | (other ^ first));
-        Self { value: first & mask, mask, is_behind }
+    /// Of characters of base64, between which lines may break.
+    pub(super) fn base64(is_behind: bool) -> Self {
+        Self { is_base64: true, ..Self::new(is_behind) }
     }
 
     /// Notes an octet and its known bits; those from the fifth on are left out.
@@ -77,12 +77,14 @@ impl Around {
 
 impl Gram {
     const BEHIND: u8 = 1 << GRAM;
+    const BASE64: u8 = 1 << (GRAM + 1);
 
     /// `mask`: all bits, or those but the case of some octets.
     pub(super) fn new((value, mask): (u32, u32), near: Near, owner: Owner) -> Self {
         let folds = mask.to_le_bytes().into_iter().enumerate();
         let folds = folds.fold(0, |folds, (at, mask)| folds | u8::from(mask != u8::MAX) << at);
-        let folds = folds | if near.is_behind { Self::BEHIND } else { 0 };
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let folds = folds | flag(near.is_behind, Self::BEHIND) | flag(near.is_base64, Self::BASE64);
         let Owner { pattern, index, back } = owner;
         Self { value, near: near.value, near_mask: near.mask, pattern, index, back, folds }
     }
@@ -100,8 +102,14 @@ impl Gram {
         if (gram ^ self.value) & !sieve::FOLD != 0 || gram & self.mask() != self.value {
             return false;
         }
-        let beside = if self.folds & Self::BEHIND != 0 { around.behind } else { around.front };
-        beside.is_none_or(|octets| octets & self.near_mask == self.near)
+        let is_behind = self.folds & Self::BEHIND != 0;
+        let beside = if is_behind { around.behind } else { around.front };
+        let differ = |octets: u32| (octets ^ self.near) & self.near_mask;
+        beside.is_none_or(|octets| {
+            differ(octets) == 0
+                || self.folds & Self::BASE64 != 0
+                    && differ(octets) & unbroken(octets, is_behind) == 0
+        })
     }
 }
 
@@ -126,6 +134,8 @@ struct Table {
     starts: Box<[u32]>,
     /// The buckets are this power of two.
     bits: u32,
+    /// Bits that do not count for the choice of a bucket.
+    fold: u32,
 }
 
 impl Sweep {
@@ -291,7 +301,8 @@ impl Sweep {
                 if self.sieve.may_be(Self::BASE64, gram)
                     && *is_determined.get_or_insert_with(|| has_around(bytes, at, need))
                 {
-                    table.look(signed(first), (gram, Around::default()), on);
+                    let around = Around::of(bytes, first, last + 1 - first);
+                    table.look(signed(first), (gram, around), on);
                 }
             }
         }
@@ -330,7 +341,8 @@ impl Table {
     fn new(mut grams: Vec<Gram>) -> Self {
         let buckets = grams.len().next_power_of_two().max(2);
         let bits = buckets.trailing_zeros();
-        let bucket = |gram: &Gram| sieve::bucket(sieve::spread(gram.value), bits);
+        let fold = sieve::fold(grams.iter().map(Gram::mask));
+        let bucket = |gram: &Gram| sieve::bucket(sieve::spread(gram.value, fold), bits);
         // Sorted by counting, in place: there may be millions. Where each bucket begins, then each gram to the next free place
         // of its own.
         let mut starts = vec![0_u32; buckets + 1].into_boxed_slice();
@@ -360,7 +372,7 @@ impl Table {
             }
         }
         let grams = grams.into_boxed_slice();
-        Self { grams, starts, bits }
+        Self { grams, starts, bits, fold }
     }
 
     /// Asks for the memory that tells where the grams of a bucket stand.
@@ -375,7 +387,7 @@ impl Table {
     }
 
     fn bucket(&self, gram: u32) -> usize {
-        sieve::bucket(sieve::spread(gram), self.bits)
+        sieve::bucket(sieve::spread(gram, self.fold), self.bits)
     }
 
     fn look(&self, at: i64, (gram, around): (u32, Around), on: &mut dyn FnMut(i64, Owner)) {
@@ -425,6 +437,24 @@ fn is_break(bytes: &[u8], at: usize) -> bool {
     }
 }
 
+/// The bits of the octets between a gram of base64 and a line break beside it: from the lowest one on where they stand behind the
+/// gram, else from the highest one on.
+const fn unbroken(octets: u32, is_behind: bool) -> u32 {
+    const ONES: u32 = 0x0101_0101;
+    const TOPS: u32 = 0x8080_8080;
+    const PAST_BLANK: u32 = ONES * (b' ' as u32 + 1);
+    // The upper bit of each octet up to a blank. Above one of them others may show so: then fewer octets count.
+    let breaks = octets.wrapping_sub(PAST_BLANK) & !octets & TOPS;
+    if breaks == 0 {
+        u32::MAX
+    } else if is_behind {
+        (breaks & breaks.wrapping_neg()) / (1 << 7) - 1
+    } else {
+        let above = u32::BITS - breaks.leading_zeros();
+        if above < u32::BITS { u32::MAX << above } else { 0 }
+    }
+}
+
 /// The lower half.
 fn low(number: u64) -> u32 {
     u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0)
@@ -432,4 +462,19 @@ fn low(number: u64) -> u32 {
 
 fn signed(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_beyond_a_break_do_not_count() {
+        let of = |octets: &[u8; 4]| [true, false].map(|is| unbroken(sieve::gram(octets), is));
+        assert_eq!(of(b"abc+"), [u32::MAX; 2]);
+        assert_eq!(of(b"a\r\nb"), [0x0000_00ff, 0xff00_0000]);
+        assert_eq!(of(b"ab\nc"), [0x0000_ffff, 0xff00_0000]);
+        assert_eq!(of(b"\n\tab"), [0, 0xffff_0000]);
+        assert_eq!(of(b"abc\r"), [0x00ff_ffff, 0]);
+    }
 }
