@@ -38,6 +38,46 @@ pub(super) struct Sums {
     pub(super) back: usize,
 }
 
+/// What octets are in UTF-8 (RFC 3629 s4, without the special ranges of the second octet): a bit for each of 64 at most, the
+/// lowest for the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Utf8 {
+    /// Printable ASCII and the white space of text.
+    pub(super) text: u64,
+    /// Those that go on: 0x80 to 0xbf.
+    pub(super) tails: u64,
+    /// Those that lead two, three, four.
+    pub(super) leads: [u64; 3],
+}
+
+impl Utf8 {
+    /// Those that are text, as they are or in whole sequences.
+    pub(super) const fn textual(&self) -> u64 {
+        let Self { text, tails, leads: [two, three, four] } = *self;
+        let (second, third, fourth) = (tails >> 1, tails >> 2, tails >> 3);
+        let [two, three, four] =
+            [two & second, three & second & third, four & second & third & fourth];
+        let all = two | three | four;
+        text | all | all << 1 | (three | four) << 2 | four << 3
+    }
+
+    /// How many of the last of so many octets are a sequence that goes on behind them.
+    pub(super) fn begun(&self, octets: usize) -> usize {
+        let Self { tails, leads: [two, three, four], .. } = *self;
+        // `nth` from the end.
+        let is = |kind: u64, nth: usize| octets >= nth && kind >> (octets - nth) & 1 != 0;
+        if is(two | three | four, 1) {
+            1
+        } else if is(tails, 1) && is(three | four, 2) {
+            2
+        } else if is(tails, 1) && is(tails, 2) && is(four, 3) {
+            3
+        } else {
+            0
+        }
+    }
+}
+
 /// Octets of a window.
 pub(super) const WINDOW: usize = 256;
 
@@ -139,6 +179,32 @@ fn sums_of(bytes: &[u8]) -> Sums {
         sums.back = bytes.iter().rev().take_while(is_text).count();
     }
     sums
+}
+
+/// What the first 64 octets are.
+pub(super) fn utf8(bytes: &[u8]) -> Utf8 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(kinds) = wide::utf8(bytes) {
+        return kinds;
+    }
+    utf8_of(bytes)
+}
+
+fn utf8_of(bytes: &[u8]) -> Utf8 {
+    let mut kinds = Utf8::default();
+    for (nth, octet) in bytes.iter().take(64).enumerate() {
+        let [two, three, four] = &mut kinds.leads;
+        let kind = match octet {
+            b'\t' | b'\n' | b'\r' | 0x20..=0x7e => &mut kinds.text,
+            0x80..=0xbf => &mut kinds.tails,
+            0xc2..=0xdf => two,
+            0xe0..=0xef => three,
+            0xf0..=0xf4 => four,
+            _ => continue,
+        };
+        *kind |= 1 << nth;
+    }
+    kinds
 }
 
 /// The runs of text that hold a word of it: all of fifteen octets and more, and some shorter ones.
@@ -520,6 +586,27 @@ mod tests {
             #[cfg(target_arch = "x86_64")]
             for sums in wide::every_sums(&bytes) {
                 prop_assert_eq!(sums, naive);
+            }
+        }
+
+        #[test]
+        fn every_form_tells_the_same_octets_of_utf8_and_whole_sequences_are_text(
+            bytes in octets(),
+            text in ".{0,30}",
+        ) {
+            #[cfg(target_arch = "x86_64")]
+            for kinds in wide::every_utf8(&bytes) {
+                prop_assert_eq!(kinds, utf8_of(&bytes));
+            }
+            prop_assert_eq!(utf8(&bytes), utf8_of(&bytes));
+            // Of a text every octet but its control characters; cut short, the last sequence is a begun one.
+            let octets = text.as_bytes().get(..64).unwrap_or(text.as_bytes());
+            let whole = str::from_utf8(octets).map_or_else(|error| error.valid_up_to(), str::len);
+            let kinds = utf8(octets);
+            prop_assert_eq!(kinds.begun(octets.len()), octets.len() - whole);
+            for (nth, octet) in octets.iter().take(whole).enumerate() {
+                let is_text = kinds.textual() >> nth & 1 != 0;
+                prop_assert_eq!(is_text, *octet > 0x7f || is_ascii_text(*octet), "{}", nth);
             }
         }
 

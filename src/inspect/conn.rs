@@ -197,8 +197,8 @@ impl Conn {
         self.decide(None, false, tools, log);
         self.end_lines(log);
         self.finish_bodies(tools, log);
-        let Self { layers, findings, inflate, is_control, searched, .. } = *self;
-        let bodies = inflate.map(|it| it.outcome()).unwrap_or_default();
+        let Self { layers, findings, inflate, is_control, searched, .. } = &mut *self;
+        let bodies = inflate.take().map(|it| it.outcome()).unwrap_or_default();
         let dialect = layers.first().map(|layer| layer.spec);
         let evidence = Evidence {
             dialect,
@@ -217,9 +217,9 @@ impl Conn {
         let answer = classify::classify(&evidence);
         let proven = matches!(answer.class, Class::Encrypted | Class::Upgraded);
         let remarks =
-            findings.remarks.into_iter().chain(answer.remarks).map(str::to_owned).collect();
+            findings.remarks.iter().copied().chain(answer.remarks).map(str::to_owned).collect();
         let sealed = if proven { findings.sealed } else { [None; 2] };
-        let (mut hits, hits_omitted) = findings.book.into_hits();
+        let (mut hits, hits_omitted) = std::mem::take(&mut findings.book).into_hits();
         for hit in &mut hits {
             hit.in_ciphertext = hit.dir.is_some_and(|dir| {
                 let place = pick(&sealed, dir);
@@ -253,7 +253,7 @@ impl Conn {
             dialect: dialect.map(|spec| spec.name),
             class: answer.class,
             basis: answer.basis,
-            agreement: findings.agreement.map(|agreement| *agreement),
+            agreement: findings.agreement.take().map(|agreement| *agreement),
             sealed_bytes,
             missed_in_clear: if proven { [clear_orig, clear_resp] } else { record.missed_bytes },
             conflict_in_clear: if proven {
@@ -268,10 +268,14 @@ impl Conn {
             },
             unread_bodies: bodies.unread,
             stopped_bodies: bodies.stopped,
-            sealed_turns: findings.turns.filter(|_| proven).map_or(0, |turns| turns.finish()),
+            sealed_turns: findings
+                .turns
+                .take()
+                .filter(|_| proven)
+                .map_or(0, |turns| turns.finish()),
             hits,
             hits_omitted,
-            is_control,
+            is_control: *is_control,
             remarks,
             record,
         }

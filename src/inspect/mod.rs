@@ -94,9 +94,9 @@ pub enum News {
 /// What was found in everything that was handed in.
 #[derive(Debug, Default)]
 pub struct Inspection {
-    /// Every conn that `Inspector::take_ended` did not give, by uid.
+    /// Every conn that neither `Inspector::take_ended` nor `Inspector::end` gave, by uid.
     pub conns: Vec<ConnSummary>,
-    /// Octets searched behind the sealing of conns that are ciphertext. The chance of a hit that `take_ended` gave is that
+    /// Octets searched behind the sealing of conns that are ciphertext. The chance of a hit that those gave is that
     /// of one position there, if it is `in_ciphertext`.
     pub searched_sealed: u64,
     /// Octets searched everywhere else, likewise.
@@ -264,6 +264,19 @@ impl Inspector {
         self.summaries.pop()
     }
 
+    /// Ends a conn and gives it at once, where `closed` would keep it for `take_ended`. None where it is not known.
+    pub fn end(&mut self, slot: ConnSlot, record: ConnRecord) -> Option<ConnSummary> {
+        let place = self.conns.get_mut(usize::try_from(slot.0).ok()?)?;
+        if matches!(place, Slot::Deferred(..)) {
+            place.hear(&self.tools, &mut self.log);
+        }
+        match std::mem::take(place) {
+            Slot::Heard(conn) => Some(conn.close(record, &self.tools, &mut self.log)),
+            Slot::Silent(..) => Some(Conn::silent(record)),
+            Slot::Free | Slot::Deferred(..) => None,
+        }
+    }
+
     /// What happened since the last call, oldest first.
     pub fn drain_news(&mut self) -> Vec<News> {
         self.log.news.drain(..).collect()
@@ -421,19 +434,8 @@ impl ChunkSink for Inspector {
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
-        let Ok(index) = usize::try_from(slot.0) else { return };
-        let Some(place) = self.conns.get_mut(index) else { return };
-        if matches!(place, Slot::Deferred(..)) {
-            place.hear(&self.tools, &mut self.log);
-        }
-        match std::mem::take(place) {
-            Slot::Heard(conn) => {
-                let summary = conn.close(record, &self.tools, &mut self.log);
-                self.summaries.push(summary);
-            }
-            Slot::Silent(..) => self.summaries.push(Conn::silent(record)),
-            Slot::Free | Slot::Deferred(..) => {}
-        }
+        let summary = self.end(slot, record);
+        self.summaries.extend(summary);
     }
 }
 

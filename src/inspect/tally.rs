@@ -3,7 +3,7 @@
 //! Ciphertext can be refuted by its look and never proven by it: compressed data look the same at every size. So the
 //! bounds here are made to be sure of "readable" and "structured", and everything else is merely "not refuted".
 
-use super::blocks::{self, Plain, Sums, is_ascii_text};
+use super::blocks::{self, Plain, Sums, Utf8, is_ascii_text};
 
 /// Octets judged together. Random octets hold 162 different values in 256, with a deviation of 5; text holds about 45.
 const WINDOW: u16 = 256;
@@ -390,8 +390,56 @@ impl Tally {
         self.extend_run(octets);
     }
 
-    /// Takes octets of a window one by one.
+    /// Takes octets of a window.
     fn mixed(&mut self, part: &[u8]) {
+        let mut rest = part;
+        while !rest.is_empty() {
+            // A sequence that was begun goes on one by one.
+            while self.sequence != 0
+                && let Some((first, after)) = rest.split_at_checked(1)
+            {
+                self.one_by_one(first);
+                rest = after;
+            }
+            let (block, after) = rest.split_at_checked(64).unwrap_or((rest, &[]));
+            let kinds = blocks::utf8(block);
+            let whole = block.len() - kinds.begun(block.len());
+            self.block(whole, &kinds);
+            self.one_by_one(block.get(whole..).unwrap_or_default());
+            rest = after;
+        }
+    }
+
+    /// Takes so many octets of these kinds, 64 at most; no sequence goes beyond them.
+    fn block(&mut self, octets: usize, kinds: &Utf8) {
+        if octets == 0 {
+            return;
+        }
+        let all = u64::MAX >> (64 - octets);
+        let (ascii, textual) = (kinds.text & all, kinds.textual() & all);
+        self.ascii += u64::from(ascii.count_ones());
+        self.textual += u64::from(textual.count_ones());
+        self.window_textual += u16::try_from(textual.count_ones()).unwrap_or(64);
+        if may_count(textual, all, self.run, TEXT_RUN) {
+            each_run(textual, octets, |is_new, by| {
+                self.run = if is_new { 0 } else { self.run };
+                self.extend_run(by);
+            });
+        } else {
+            self.run = back(textual, octets);
+        }
+        if may_count(ascii, all, self.ascii_run, SHORT_RUN) {
+            each_run(ascii, octets, |is_new, by| {
+                self.ascii_run = if is_new { 0 } else { self.ascii_run };
+                self.extend_ascii(by);
+            });
+        } else {
+            self.ascii_run = back(ascii, octets);
+        }
+    }
+
+    /// Takes octets of a window one by one.
+    fn one_by_one(&mut self, part: &[u8]) {
         let (mut state, mut ascii, mut textual) = (self.sequence, 0_u16, 0_u16);
         let (mut run, mut ascii_run) = (self.run, self.ascii_run);
         for &octet in part {
@@ -580,6 +628,50 @@ fn excess(k: u64, n: u64, p: f64) -> f64 {
     let divergence =
         q * (q / p).ln() + if q < 1.0 { (1.0 - q) * ((1.0 - q) / (1.0 - p)).ln() } else { 0.0 };
     divergence * as_f64(n)
+}
+
+/// Whether one of the runs of ones may be as long as `least`, or goes on one of `before` octets so that it is; or nothing else is
+/// there.
+const fn may_count(ones: u64, all: u64, before: u32, least: u32) -> bool {
+    let front = ones.trailing_ones();
+    ones == all || before.saturating_add(front) >= least || has_run(ones, least)
+}
+
+/// Whether there are so many ones in a row.
+const fn has_run(ones: u64, least: u32) -> bool {
+    // Of each one: whether so many follow it, itself counted. Doubled as long as it fits.
+    let (mut runs, mut len) = (ones, 1);
+    while len < least {
+        let more = if len < least - len { len } else { least - len };
+        runs &= runs >> more;
+        len += more;
+    }
+    runs != 0
+}
+
+/// Ones at the end of so many bits.
+const fn back(ones: u64, bits: usize) -> u32 {
+    (ones << (64 - bits)).leading_ones()
+}
+
+/// Calls `on` for each run of ones in so many bits, with its length, and for what stands at the start and at the end, be it empty;
+/// `is_new`: it does not stand at the start.
+fn each_run(ones: u64, bits: usize, mut on: impl FnMut(bool, u32)) {
+    let (mut rest, mut left) = (ones, u32::try_from(bits).unwrap_or(64));
+    let mut is_new = false;
+    loop {
+        let run = rest.trailing_ones().min(left);
+        on(is_new, run);
+        is_new = true;
+        left -= run;
+        rest = rest.checked_shr(run).unwrap_or(0);
+        let gap = rest.trailing_zeros().min(left);
+        if gap == 0 {
+            return;
+        }
+        left -= gap;
+        rest = rest.checked_shr(gap).unwrap_or(0);
+    }
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

@@ -835,8 +835,7 @@ fn a_silent_conn_is_summed_up_without_a_state_of_its_own() {
     let rich = rich.close(record(), &inspector.tools, &mut inspector.log);
     inspector.opened(ConnSlot(0), Uid(1), &record().id, FrameRef::default());
     assert!(matches!(inspector.conns[0], Slot::Silent(..)));
-    inspector.closed(ConnSlot(0), record());
-    let silent = inspector.take_ended().unwrap();
+    let silent = inspector.end(ConnSlot(0), record()).unwrap();
     assert_eq!(format!("{silent:?}"), format!("{rich:?}"));
     assert_eq!(silent.missed_in_clear, [3, 4]);
 }

@@ -101,8 +101,7 @@ impl ChunkSink for Filing<'_> {
     }
 
     fn closed(&mut self, slot: ConnSlot, record: ConnRecord) {
-        self.inspector.closed(slot, record);
-        while let Some(conn) = self.inspector.take_ended() {
+        if let Some(conn) = self.inspector.end(slot, record) {
             self.shelf.add(&conn);
         }
     }

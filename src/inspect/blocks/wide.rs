@@ -9,7 +9,7 @@ mod avx2;
 mod avx512;
 
 use super::sieve::Sieve;
-use super::{Heads, Plain, Run, Sums, Trios};
+use super::{Heads, Plain, Run, Sums, Trios, Utf8};
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
@@ -27,6 +27,20 @@ pub(super) fn sums(bytes: &[u8]) -> Option<Sums> {
     if has_avx2() {
         // SAFETY: as above.
         return Some(unsafe { avx2::sums(bytes) });
+    }
+    None
+}
+
+/// What the first 64 octets are in UTF-8; none where the processor knows neither AVX2 nor AVX-512.
+#[inline]
+pub(super) fn utf8(bytes: &[u8]) -> Option<Utf8> {
+    if has_avx512() {
+        // SAFETY: the processor knows the instructions for which the function is compiled.
+        return Some(unsafe { avx512::utf8(bytes) });
+    }
+    if has_avx2() {
+        // SAFETY: as above.
+        return Some(unsafe { avx2::utf8(bytes) });
     }
     None
 }
@@ -245,6 +259,21 @@ pub(super) fn every_sums(bytes: &[u8]) -> Vec<Sums> {
     if has_avx512() {
         // SAFETY: the processor was asked.
         all.push(unsafe { avx512::sums(bytes) });
+    }
+    all
+}
+
+/// What every form makes of octets that the processor knows.
+#[cfg(test)]
+pub(super) fn every_utf8(bytes: &[u8]) -> Vec<Utf8> {
+    let mut all = Vec::new();
+    if has_avx2() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx2::utf8(bytes) });
+    }
+    if has_avx512() {
+        // SAFETY: the processor was asked.
+        all.push(unsafe { avx512::utf8(bytes) });
     }
     all
 }

@@ -231,3 +231,55 @@ fn a_window_is_structured_below_the_random_count() {
     assert_eq!(text, 98);
     assert!(text + usize::from(WINDOW) - SURELY_STRUCTURED < STRUCTURED_BELOW as usize);
 }
+
+#[test]
+fn runs_of_ones_are_told_with_their_lengths() {
+    let runs = |ones: u64, bits: usize| {
+        let mut all = Vec::new();
+        each_run(ones, bits, |is_new, len| all.push((is_new, len)));
+        all
+    };
+    assert_eq!(runs(0b0110_1110, 8), [(false, 0), (true, 3), (true, 2), (true, 0)]);
+    assert_eq!(runs(0b11, 2), [(false, 2)]);
+    assert_eq!(runs(u64::MAX, 64), [(false, 64)]);
+    assert_eq!(runs(u64::MAX << 1, 64), [(false, 0), (true, 63)]);
+    assert_eq!(runs(u64::MAX >> 1, 64), [(false, 63), (true, 0)]);
+    for len in 1..=64 {
+        let ones = u64::MAX >> (64 - len) << ((64 - len) / 2);
+        for least in 1..=64 {
+            assert_eq!(has_run(ones, least), least <= len, "{len} {least}");
+        }
+    }
+}
+
+/// Text of several alphabets, whole and torn, and noise.
+fn mixture() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        3 => "[a-z \\r\\n]{1,70}".prop_map(String::into_bytes),
+        3 => "[а-яß€😀a]{1,40}".prop_map(String::into_bytes),
+        2 => prop::collection::vec(any::<u8>(), 1..80),
+        2 => prop::collection::vec(
+            prop::sample::select(vec![b'a', 0, 0x7f, 0x80, 0xbf, 0xc1, 0xc2, 0xe0, 0xf0, 0xf4, 0xf5]),
+            1..20,
+        ),
+    ];
+    prop::collection::vec(part, 1..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn blocks_give_what_octets_give_one_by_one(
+        bytes in mixture(),
+        sizes in prop::collection::vec(1_usize..300, 1..8),
+    ) {
+        let (mut blocks, mut octets) = (Tally::default(), Tally::default());
+        let mut rest = &bytes[..];
+        for size in sizes.into_iter().chain([bytes.len()]) {
+            let (part, after) = rest.split_at(size.min(rest.len()));
+            blocks.mixed(part);
+            octets.one_by_one(part);
+            prop_assert_eq!(format!("{:?}", blocks), format!("{:?}", octets));
+            rest = after;
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The passes in registers of 32 octets.
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
-use super::super::{Heads, Kinds, Plain, Run, Sums, Trios, WINDOW, is_broken_run};
+use super::super::{Heads, Kinds, Plain, Run, Sums, Trios, Utf8, WINDOW, is_broken_run};
 use super::{first_bits, load256, words256};
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi64_si128, _mm256_and_si256, _mm256_andnot_si256, _mm256_blend_epi32,
@@ -47,6 +47,31 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     }
     sums.has_text_word = text_words != 0;
     sums
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn utf8(bytes: &[u8]) -> Utf8 {
+    let mut both = [0; 2 * BLOCK];
+    for (place, octet) in both.iter_mut().zip(bytes) {
+        *place = *octet;
+    }
+    let (halves, _) = both.as_chunks::<BLOCK>();
+    let mut all = Utf8::default();
+    for half in halves.iter().rev() {
+        let octets = load256(half);
+        let from = |least: u8| {
+            let least = _mm256_set1_epi8(least.cast_signed());
+            let is_so = _mm256_cmpeq_epi8(_mm256_min_epu8(octets, least), least);
+            u64::from(_mm256_movemask_epi8(is_so).cast_unsigned())
+        };
+        let [high, lead, two, three, four, none] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
+        let put = |all: &mut u64, half: u64| *all = *all << BLOCK | half;
+        put(&mut all.text, text_of(octets).into());
+        put(&mut all.tails, high & !lead);
+        let leads = [two & !three, three & !four, four & !none];
+        all.leads.iter_mut().zip(leads).for_each(|(all, half)| put(all, half));
+    }
+    all
 }
 
 /// Which octets are text.

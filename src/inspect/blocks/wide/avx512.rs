@@ -2,7 +2,7 @@
 
 use super::super::sieve::{FACTOR, FOLD, GRAM, Sieve, gram};
 use super::super::{
-    Heads, Kinds, LAST, ONES, Plain, Run, Sums, TOPS, Trios, WINDOW, is_broken_run,
+    Heads, Kinds, LAST, ONES, Plain, Run, Sums, TOPS, Trios, Utf8, WINDOW, is_broken_run,
 };
 use super::{first_bits, load512, load512_part, words512};
 use std::arch::x86_64::{
@@ -44,6 +44,21 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
     }
     sums.has_text_word = text_words != 0;
     sums
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn utf8(bytes: &[u8]) -> Utf8 {
+    let octets = load512_part(bytes);
+    let from = |least: u8| {
+        _mm512_movepi8_mask(octets)
+            & !_mm512_cmplt_epu8_mask(octets, _mm512_set1_epi8(least.cast_signed()))
+    };
+    let [lead, two, three, four, none] = [0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
+    Utf8 {
+        text: text_of(octets),
+        tails: _mm512_movepi8_mask(octets) & !lead,
+        leads: [two & !three, three & !four, four & !none],
+    }
 }
 
 /// Which octets are text.
