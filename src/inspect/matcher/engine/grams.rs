@@ -465,12 +465,14 @@ fn common(bits: u8, mask: u8) -> (u8, u8) {
         return (0, 0); // Hardly anything.
     }
     let (mut ones, mut zeros) = (u8::MAX, u8::MAX);
+    let mut note = |octet: u8| (ones, zeros) = (ones & octet, zeros & !octet);
     // All subsets of the unknown bits.
     let mut more = unknown;
     loop {
-        for is_url_safe in [false, true] {
-            let octet = written(u64::from(bits & mask | more), is_url_safe);
-            (ones, zeros) = (ones & octet, zeros & !octet);
+        let value = u64::from(bits & mask | more);
+        note(written(value, false));
+        if value >= 62 {
+            note(written(value, true));
         }
         if more == 0 {
             return (ones, ones | zeros);
