@@ -52,26 +52,37 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 #[target_feature(enable = "avx2")]
 pub(super) fn utf8(bytes: &[u8]) -> Utf8 {
     let mut both = [0; 2 * BLOCK];
-    for (place, octet) in both.iter_mut().zip(bytes) {
-        *place = *octet;
+    let len = bytes.len().min(both.len());
+    if let (Some(place), Some(bytes)) = (both.get_mut(..len), bytes.get(..len)) {
+        place.copy_from_slice(bytes);
     }
-    let (halves, _) = both.as_chunks::<BLOCK>();
     let mut all = Utf8::default();
-    for half in halves.iter().rev() {
+    for half in both.as_chunks::<BLOCK>().0.iter().rev() {
         let octets = load256(half);
-        let from = |least: u8| {
-            let least = _mm256_set1_epi8(least.cast_signed());
-            let is_so = _mm256_cmpeq_epi8(_mm256_min_epu8(octets, least), least);
-            u64::from(_mm256_movemask_epi8(is_so).cast_unsigned())
-        };
-        let [high, lead, two, three, four, none] = [0x80, 0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
-        let put = |all: &mut u64, half: u64| *all = *all << BLOCK | half;
-        put(&mut all.text, text_of(octets).into());
-        put(&mut all.tails, high & !lead);
-        let leads = [two & !three, three & !four, four & !none];
-        all.leads.iter_mut().zip(leads).for_each(|(all, half)| put(all, half));
+        let high = not_below(octets, 0x80);
+        let (two, three) = (not_below(octets, 0xc2), not_below(octets, 0xe0));
+        let (four, none) = (not_below(octets, 0xf0), not_below(octets, 0xf5));
+        let [all_two, all_three, all_four] = &mut all.leads;
+        for (all, half) in [
+            (&mut all.text, text_of(octets)),
+            (&mut all.tails, high & !not_below(octets, 0xc0)),
+            (all_two, two & !three),
+            (all_three, three & !four),
+            (all_four, four & !none),
+        ] {
+            *all = *all << BLOCK | u64::from(half);
+        }
     }
     all
+}
+
+/// Which octets are as large or larger.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn not_below(octets: __m256i, least: u8) -> u32 {
+    let least = _mm256_set1_epi8(least.cast_signed());
+    let is_so = _mm256_cmpeq_epi8(_mm256_min_epu8(octets, least), least);
+    _mm256_movemask_epi8(is_so).cast_unsigned()
 }
 
 /// Which octets are text.

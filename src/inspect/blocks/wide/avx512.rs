@@ -49,16 +49,21 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn utf8(bytes: &[u8]) -> Utf8 {
     let octets = load512_part(bytes);
-    let from = |least: u8| {
-        _mm512_movepi8_mask(octets)
-            & !_mm512_cmplt_epu8_mask(octets, _mm512_set1_epi8(least.cast_signed()))
-    };
-    let [lead, two, three, four, none] = [0xc0, 0xc2, 0xe0, 0xf0, 0xf5].map(from);
+    let high = _mm512_movepi8_mask(octets);
+    let (two, three) = (not_below(octets, 0xc2), not_below(octets, 0xe0));
+    let (four, none) = (not_below(octets, 0xf0), not_below(octets, 0xf5));
     Utf8 {
         text: text_of(octets),
-        tails: _mm512_movepi8_mask(octets) & !lead,
+        tails: high & !not_below(octets, 0xc0),
         leads: [two & !three, three & !four, four & !none],
     }
+}
+
+/// Which octets are as large or larger.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn not_below(octets: __m512i, least: u8) -> u64 {
+    !_mm512_cmplt_epu8_mask(octets, _mm512_set1_epi8(least.cast_signed()))
 }
 
 /// Which octets are text.
