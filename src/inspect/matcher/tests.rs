@@ -469,6 +469,37 @@ fn base64_among_other_base64_is_found_with_a_break_anywhere_in_or_beside_it() {
 }
 
 #[test]
+fn a_broken_text_is_told_once_however_much_stands_behind_it() {
+    let matcher = matcher(&["lfxzvjitgtbsvfnumz", "qwertzuiopy"]);
+    let base64 = data_encoding::BASE64.encode(b"lfxzvjitgtbsvfnumz");
+    for (at, count) in (1..base64.len()).flat_map(|at| [3, 63, 64, 65, 200].map(|it| (at, it))) {
+        let (front, back) = base64.split_at(at);
+        let behind = "qwertzuiopy ".repeat(count);
+        for escape in ["", "%20"] {
+            let stream = format!("{escape}{front}\r\n{back} {behind}{escape}");
+            let found = scan(&matcher, stream.as_bytes());
+            assert_eq!(found.len(), count + 1, "{at} {escape}");
+            let cut = scan_cut(&matcher, stream.as_bytes(), &[at, at + 9, stream.len() - 5]);
+            assert_eq!(cut, found, "{at} {count} {escape}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_text_in_an_escape_is_told_once_however_much_stands_behind_it() {
+    let matcher = matcher(&["lfxzvjitgtbsvfnumz", "qwertzuiopy"]);
+    let base64 = data_encoding::BASE64.encode(b"lfxzvjitgtbsvfnumz").replace('b', "%62");
+    assert!(base64.contains('%'));
+    for at in (1..base64.len()).filter(|at| !base64[..*at].ends_with(['%', '6'])) {
+        let (front, back) = base64.split_at(at);
+        let stream = format!("{front}\r\n{back} {}", "%71wertzuiop%79 ".repeat(200));
+        let found = scan(&matcher, stream.as_bytes());
+        assert_eq!(found.iter().filter(|it| it.0 == 0).count(), 1, "{at}");
+        assert_eq!(found.len(), 201, "{at}");
+    }
+}
+
+#[test]
 fn very_short_names_are_found_as_words_only() {
     let matcher = matcher(&["al"]);
     let places = |bytes: &[u8]| -> Vec<u64> {

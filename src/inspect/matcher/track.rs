@@ -2,7 +2,7 @@
 
 use super::engine::{Cursor, Engine};
 use super::pattern::{Outcome, Pattern, Place, Window};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Matches remembered, so that none is told twice. Grams that propose one place follow each other closely.
 const MAX_TOLD: usize = 64;
@@ -18,7 +18,12 @@ struct Candidate {
 
 /// What was told of late: one place may be proposed by several grams.
 #[derive(Default)]
-struct Told(VecDeque<(usize, u64)>);
+struct Told {
+    recent: VecDeque<(usize, u64)>,
+    /// Those of the search at hand for which there is no room among the recent ones: line breaks are met behind all others, so that a
+    /// place is proposed again however much was told in between.
+    others: BTreeSet<(usize, u64)>,
+}
 
 impl Told {
     fn tell(
@@ -28,14 +33,22 @@ impl Told {
         place: Place,
         out: &mut dyn FnMut(&Window<'_>, usize, Place),
     ) {
-        if self.0.contains(&(pattern, place.start)) {
+        let this = (pattern, place.start);
+        if self.recent.contains(&this) || self.others.contains(&this) {
             return;
         }
-        if self.0.len() == MAX_TOLD {
-            self.0.pop_front();
+        if self.recent.len() == MAX_TOLD {
+            self.others.extend(self.recent.pop_front());
         }
-        self.0.push_back((pattern, place.start));
+        self.recent.push_back(this);
         out(window, pattern, place);
+    }
+
+    /// A search has ended.
+    fn rest(&mut self) {
+        if !self.others.is_empty() {
+            self.others.clear();
+        }
     }
 }
 
@@ -55,7 +68,7 @@ impl Track {
     /// Begins anew at `pos`, knowing nothing.
     pub(super) fn restart(&mut self, pos: u64) {
         self.cursor = Cursor::default();
-        self.told.0.clear();
+        self.told.recent.clear();
         self.tail.clear();
         self.candidates.clear();
         self.end = pos;
@@ -91,6 +104,7 @@ impl Track {
                 Outcome::Yes(place) => told.tell(&window, number, place, out),
             }
         });
+        self.told.rest();
     }
 
     /// No octets follow: what only waited to see its neighbour is decided.
@@ -102,6 +116,7 @@ impl Track {
         let window = Window { tail: &self.tail, bytes: &[], base: self.start(), closed: true };
         settle(&mut self.candidates, &mut self.told, patterns, &window, out);
         self.candidates.clear();
+        self.told.rest();
     }
 
     /// Takes the octets just searched over into what is kept: the last `keep` octets of all.
@@ -122,7 +137,7 @@ impl Track {
     pub(super) fn memory(&self) -> usize {
         self.tail.capacity()
             + self.candidates.capacity() * size_of::<Candidate>()
-            + self.told.0.capacity() * size_of::<(usize, u64)>()
+            + self.told.recent.capacity() * size_of::<(usize, u64)>()
     }
 
     /// Position of the first octet kept.
