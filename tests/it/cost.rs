@@ -15,9 +15,9 @@ const START: f64 = 56.0;
 
 /// Instructions a frame beyond that.
 const FRAME: [(Kind, f64); 4] = [
-    (Kind::Bulk, 17_600.0),
+    (Kind::Bulk, 16_700.0),
     (Kind::Mail, 19_000.0),
-    (Kind::Small, 11_100.0),
+    (Kind::Small, 11_000.0),
     (Kind::Hostile, 17_600.0),
 ];
 
