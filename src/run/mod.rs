@@ -33,7 +33,7 @@ mod vantage;
 mod walkers;
 
 pub use archive::Archive;
-#[cfg(feature = "live")]
+#[cfg(feature = "tunnel")]
 pub use dial::tunnel_spec;
 #[cfg(feature = "live")]
 pub use disrupt::{Disrupt, Step, undo_disruptions};
