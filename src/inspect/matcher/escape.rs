@@ -181,7 +181,11 @@ pub(super) fn parse(kind: Kind, mode: Mode, bytes: &[u8], simple: &[u8], closed:
         },
         Mode::WordQ => word_q(bytes),
         Mode::WordB(bits) => word_b(bytes, bits),
-        Mode::BehindWord => behind_word(bytes),
+        Mode::BehindWord => match behind_word(bytes) {
+            // No other word follows: what stands there may be an escape by itself.
+            LITERAL => return parse(kind, Mode::Plain, bytes, simple, closed),
+            other => other,
+        },
         Mode::Shift { bits, high } => shift(bytes, bits, high),
     };
     match parsed {

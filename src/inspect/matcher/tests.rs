@@ -351,6 +351,27 @@ fn encoded_words_are_read_and_told_once() {
 }
 
 #[test]
+fn an_escape_directly_behind_an_encoded_word_is_read() {
+    let qp: String = "jsmith".bytes().map(|octet| format!("={octet:02X}")).collect();
+    for word in ["=?utf-8?Q?abc?=", "=?utf-8?B?YWJj?="] {
+        for stream in
+            [format!("{word}{qp} "), format!("{word}j=73mith "), format!("{word}=6asmith ")]
+        {
+            let found = scan(&matcher(&["jsmith"]), stream.as_bytes());
+            assert_eq!(found.len(), 1, "{stream}");
+            assert_eq!(found[0].1, Encoding::QuotedPrintable, "{stream}");
+            let bytewise: Vec<usize> = (1..stream.len()).collect();
+            assert_eq!(scan_cut(&matcher(&["jsmith"]), stream.as_bytes(), &bytewise), found);
+        }
+        // Behind another escape, so that all are read together.
+        for escape in ["%6asmith", "&#106;smith", "\\u006asmith"] {
+            let stream = format!("%41&#65;\\u0041{word}{escape} ");
+            assert_eq!(scan(&matcher(&["jsmith"]), stream.as_bytes()).len(), 1, "{stream}");
+        }
+    }
+}
+
+#[test]
 fn names_of_html_and_characters_behind_a_backslash_are_read() {
     let seen = matches_in(&["Zoë Öz"], b"<b>Zo&euml;&nbsp;&Ouml;z</b>");
     assert_eq!(seen, [(Encoding::HtmlEntity, "Zo&euml;&nbsp;&Ouml;z".to_owned())]);
