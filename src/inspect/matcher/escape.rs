@@ -181,14 +181,14 @@ pub(super) fn parse(kind: Kind, mode: Mode, bytes: &[u8], simple: &[u8], closed:
         },
         Mode::WordQ => word_q(bytes),
         Mode::WordB(bits) => word_b(bytes, bits),
-        Mode::BehindWord => match behind_word(bytes) {
-            // No other word follows: what stands there may be an escape by itself.
-            LITERAL => return parse(kind, Mode::Plain, bytes, simple, closed),
-            other => other,
-        },
+        Mode::BehindWord => behind_word(bytes),
         Mode::Shift { bits, high } => shift(bytes, bits, high),
     };
     match parsed {
+        // It is no part of the encoded word: it may be an escape by itself.
+        LITERAL if matches!(mode, Mode::WordQ | Mode::WordB(_) | Mode::BehindWord) => {
+            parse(kind, Mode::Plain, bytes, simple, closed)
+        }
         Parse::NeedMore if closed => Parse::Literal(mode),
         other => other,
     }
@@ -274,6 +274,7 @@ fn word_q(bytes: &[u8]) -> Parse {
     let mode = Mode::WordQ;
     match bytes {
         [b'_', ..] => in_word(1, 0, Out::octet(b' '), mode),
+        [b'=', b'\r' | b'\n', ..] => LITERAL,
         [b'=', rest @ ..] => match hex(rest, 2) {
             Digits::Value(octet) => in_word(3, 0, Out::octet(low(octet)), mode),
             Digits::NeedMore => Parse::NeedMore,

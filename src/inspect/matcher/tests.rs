@@ -351,7 +351,18 @@ fn encoded_words_are_read_and_told_once() {
 }
 
 #[test]
-fn an_escape_directly_behind_an_encoded_word_is_read() {
+fn an_escape_where_an_encoded_word_ends_is_read() {
+    // Words that have no end of their own.
+    for stream in [
+        "=?utf-8?Q?abc jsm=\r\nith ",
+        "=?utf-8?Q?abc jsm=\nith ",
+        "=41%41=?utf-8?B?YWJj%6asm=69th ",
+    ] {
+        let found = scan(&matcher(&["jsmith"]), stream.as_bytes());
+        assert_eq!(found.len(), 1, "{stream}");
+        let bytewise: Vec<usize> = (1..stream.len()).collect();
+        assert_eq!(scan_cut(&matcher(&["jsmith"]), stream.as_bytes(), &bytewise), found);
+    }
     let qp: String = "jsmith".bytes().map(|octet| format!("={octet:02X}")).collect();
     for word in ["=?utf-8?Q?abc?=", "=?utf-8?B?YWJj?="] {
         for stream in

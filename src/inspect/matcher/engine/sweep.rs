@@ -38,7 +38,7 @@ pub(super) struct Near {
 }
 
 /// What stands around a place, where it is at hand.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Around {
     front: Option<u32>,
     behind: Option<u32>,
