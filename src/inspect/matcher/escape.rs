@@ -274,7 +274,7 @@ fn word_q(bytes: &[u8]) -> Parse {
     let mode = Mode::WordQ;
     match bytes {
         [b'_', ..] => in_word(1, 0, Out::octet(b' '), mode),
-        [b'=', b'\r' | b'\n', ..] => LITERAL,
+        [b'\r' | b'\n', ..] | [b'=', b'\r' | b'\n', ..] => LITERAL,
         [b'=', rest @ ..] => match hex(rest, 2) {
             Digits::Value(octet) => in_word(3, 0, Out::octet(low(octet)), mode),
             Digits::NeedMore => Parse::NeedMore,
@@ -282,7 +282,6 @@ fn word_q(bytes: &[u8]) -> Parse {
         },
         [b'?'] => Parse::NeedMore,
         [b'?', b'=', ..] => in_word(2, 0, Out::default(), Mode::BehindWord),
-        [b'\r' | b'\n', ..] => LITERAL,
         _ => Parse::Literal(mode),
     }
 }
