@@ -1,5 +1,6 @@
 //! Capture files: pcap and pcapng, packed or not, from any `Read`; several of them as one capture.
 
+mod aside;
 mod blocks;
 mod classic;
 mod clock;

@@ -1,5 +1,6 @@
 //! gzip (RFC 1952) and zstd (RFC 8878), found by their magic.
 
+use super::aside::Aside;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -38,7 +39,7 @@ impl Packing {
     }
 }
 
-/// Looks at the first octets of `reader` and unpacks what follows where they ask for it.
+/// Looks at the first octets of `reader` and unpacks what follows where they ask for it, in a thread of its own where it is much.
 pub(super) fn unpack(
     mut reader: Box<dyn Read + Send>,
 ) -> io::Result<(Box<dyn Read + Send>, Packing)> {
@@ -46,13 +47,14 @@ pub(super) fn unpack(
     reader.by_ref().take(4).read_to_end(&mut head)?;
     let packing = Packing::of(&head);
     let whole = Cursor::new(head).chain(reader);
+    let packed = |whole| BufReader::with_capacity(PACKED_BLOCK, whole);
     Ok((
         match packing {
             Packing::None => Box::new(whole),
-            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
-                BufReader::with_capacity(PACKED_BLOCK, whole),
-            )),
-            Packing::Zstd => Box::new(Zstd::new(BufReader::with_capacity(PACKED_BLOCK, whole))),
+            Packing::Gzip => {
+                Box::new(Aside::new(flate2::bufread::MultiGzDecoder::new(packed(whole))))
+            }
+            Packing::Zstd => Box::new(Aside::new(Zstd::new(packed(whole)))),
         },
         packing,
     ))
