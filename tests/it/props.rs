@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tunnelcheck::model::{Class, Rule, Verdict};
-use tunnelcheck::run::{Outcome, judge_recording};
+use tunnelcheck::run::{Outcome, Threads, judge_recording_in};
 use tunnelcheck::target::{Environment, Overrides, Plan, load, parse_target_value};
 
 mod change;
@@ -130,7 +130,11 @@ fn judge(plan: &Plan, strict: bool, files: &[Vec<u8>]) -> Outcome {
         fs::write(&path, octets).unwrap();
         paths.push(path);
     }
-    judge_recording(vec![plan.clone()], &paths, strict).unwrap().remove(0)
+    // The answer is the same for any number, so that each capture may have its own.
+    let threads = 1 + files.iter().map(Vec::len).sum::<usize>() % 4;
+    judge_recording_in(vec![plan.clone()], &paths, strict, Threads::Exactly(threads))
+        .unwrap()
+        .remove(0)
 }
 
 /// Random cases of one base: few in CI, PROPTEST_CASES where it is given.
