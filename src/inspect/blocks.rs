@@ -15,11 +15,9 @@ const TOPS: u64 = 0x8080_8080_8080_8080;
 /// All other bits.
 const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
-/// Words of which one octet each can be summed in an octet.
-const WORDS_A_SUM: usize = 255;
-
-/// Places that are looked at by the portable form before it is asked whether one of them is one.
-const PLACES: usize = 16;
+/// Octets that the portable forms look at together: so many that the compiler makes a loop over registers of it.
+const BLOCK: usize = 128;
+const _: () = assert!(BLOCK < 256, "an octet counts them");
 
 /// How many octets are of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,38 +145,55 @@ pub(super) fn sums(bytes: &[u8]) -> Sums {
 
 /// Portable; the compiler makes of it what the registers allow.
 fn sums_of(bytes: &[u8]) -> Sums {
-    let (words, rest) = bytes.as_chunks::<8>();
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
     let mut sums = Sums::default();
-    let mut text_words = 0;
-    for words in words.chunks(WORDS_A_SUM) {
-        let (mut text, mut high, mut zeros) = (0_u64, 0_u64, 0_u64);
-        for word in words {
-            let word = u64::from_le_bytes(*word);
-            let is_text = text_bits(word);
-            text = text.wrapping_add(is_text >> 7);
-            high = high.wrapping_add((word & TOPS) >> 7);
-            let is_zero = !((word & LOWS).wrapping_add(LOWS) | word) & TOPS;
-            zeros = zeros.wrapping_add(is_zero >> 7);
-            text_words |= u64::from(is_text == TOPS);
+    for block in blocks {
+        let mut is_text = [0; BLOCK];
+        for (is, octet) in is_text.iter_mut().zip(block) {
+            *is = text_bit(*octet);
         }
-        sums.text += across(text);
-        sums.high += across(high);
-        sums.zeros += across(zeros);
+        sums.text += usize::from(is_text.iter().fold(0, |sum: u8, is| sum.wrapping_add(*is)));
+        let high = block.iter().fold(0, |sum: u8, octet| sum.wrapping_add(octet >> 7));
+        sums.high += usize::from(high);
+        let zero = |sum: u8, octet: &u8| sum.wrapping_add(u8::from(*octet == 0));
+        sums.zeros += usize::from(block.iter().fold(0, zero));
+        sums.has_text_word |= words(&is_text).any(|word| word == ONES);
     }
-    sums.has_text_word = text_words != 0;
-    for &octet in rest {
-        sums.text += usize::from(is_ascii_text(octet));
-        sums.high += usize::from(octet > 0x7f);
-        sums.zeros += usize::from(octet == 0);
+    let (words, last) = rest.as_chunks::<8>();
+    for word in words {
+        let text = word.iter().fold(0, |sum, octet| sum + text_bit(*octet));
+        sums.has_text_word |= text == 8;
+        sums.text += usize::from(text);
+        sums.high += usize::from(word.iter().fold(0, |sum, octet| sum + (octet >> 7)));
+        sums.zeros += usize::from(word.iter().fold(0, |sum, octet| sum + u8::from(*octet == 0)));
     }
+    for octet in last {
+        sums.text += usize::from(text_bit(*octet));
+        sums.high += usize::from(octet >> 7);
+        sums.zeros += usize::from(*octet == 0);
+    }
+    let is_text = |octet: &u8| is_ascii_text(*octet);
     if sums.text == bytes.len() {
         (sums.front, sums.back) = (bytes.len(), bytes.len());
     } else {
-        let is_text = |octet: &&u8| is_ascii_text(**octet);
-        sums.front = bytes.iter().take_while(is_text).count();
-        sums.back = bytes.iter().rev().take_while(is_text).count();
+        sums.front = bytes.iter().take_while(|octet| is_text(octet)).count();
+        sums.back = bytes.iter().rev().take_while(|octet| is_text(octet)).count();
     }
     sums
+}
+
+/// 1 for text: as `is_ascii_text`, without a branch.
+#[inline]
+const fn text_bit(octet: u8) -> u8 {
+    (octet.wrapping_sub(0x20) < 0x5f) as u8
+        | (octet.wrapping_sub(b'\t') < 2) as u8
+        | (octet == b'\r') as u8
+}
+
+/// The words of a block.
+#[inline]
+fn words(block: &[u8; BLOCK]) -> impl Iterator<Item = u64> {
+    block.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word))
 }
 
 /// What the first 64 octets are.
@@ -241,13 +256,6 @@ const fn text_bits(word: u64) -> u64 {
     is_text & !word & TOPS
 }
 
-/// The sum of the octets of a word.
-#[inline]
-const fn across(word: u64) -> usize {
-    let pairs = (word & 0x00ff_00ff_00ff_00ff).wrapping_add(word >> 8 & 0x00ff_00ff_00ff_00ff);
-    (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
-}
-
 /// Where first one of `firsts` stands in front of one of `nexts`.
 pub(super) fn pair(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3]) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
@@ -273,6 +281,8 @@ fn pair_from(bytes: &[u8], firsts: [u8; 2], nexts: [u8; 3], from: usize) -> Opti
 /// Two octets in a row that may mean something: three first ones, each with next ones.
 pub(super) struct Heads {
     firsts: [u8; 3],
+    /// All next ones; what is left of the room says one again.
+    nexts: [u8; 6],
     first: Kinds,
     next: Kinds,
 }
@@ -282,10 +292,12 @@ impl Heads {
     #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
     pub(super) const fn new(groups: &[(u8, &[u8]); 3]) -> Self {
         let (mut first, mut next) = (Kinds::new(), Kinds::new());
+        let (mut all, mut filled) = ([0; 6], 0);
         let mut group = 0;
         while group < groups.len() {
             let (octet, nexts) = groups[group];
             first.add(octet, 1 << group);
+            filled = enter(&mut all, filled, nexts);
             let mut at = 0;
             while at < nexts.len() {
                 next.add(nexts[at], 1 << group);
@@ -293,7 +305,8 @@ impl Heads {
             }
             group += 1;
         }
-        Self { firsts: [groups[0].0, groups[1].0, groups[2].0], first, next }
+        fill(&mut all, filled);
+        Self { firsts: [groups[0].0, groups[1].0, groups[2].0], nexts: all, first, next }
     }
 
     /// Calls `on` for each place where such two stand, in order, and perhaps for a few others.
@@ -306,20 +319,144 @@ impl Heads {
     }
 
     fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
-        let [a, b, c] = self.firsts;
-        let rest = bytes.get(from..).unwrap_or_default();
-        for at in memchr::memchr3_iter(a, b, c, rest).map(|at| from + at) {
+        let may_be = |first, next| is_one(&self.firsts, first) & is_one(&self.nexts, next);
+        each_pair(bytes, from, may_be, &mut |at| {
             if let Some([first, next]) = bytes.get(at..).and_then(<[u8]>::first_chunk)
                 && self.first.of(*first) & self.next.of(*next) != 0
             {
                 on(at);
             }
-        }
+        });
     }
 }
 
+/// Calls `on` for each place from `from` on whose octet may be one, with the octet behind it, as `may_be` says by 1.
+#[inline]
+fn each_pair(bytes: &[u8], from: usize, may_be: impl Fn(u8, u8) -> u8, on: &mut dyn FnMut(usize)) {
+    let mut at = from;
+    let mut last = [0; BLOCK + 1];
+    while let Some(rest @ [_, _, ..]) = bytes.get(at..) {
+        let (block, places) = rest.first_chunk().map_or_else(
+            || {
+                for (to, octet) in last.iter_mut().zip(rest) {
+                    *to = *octet;
+                }
+                (&last, rest.len() - 1)
+            },
+            |block| (block, BLOCK),
+        );
+        let mut is = [0; BLOCK];
+        for (is, (first, next)) in is.iter_mut().zip(block.iter().zip(block.iter().skip(1))) {
+            *is = may_be(*first, *next);
+        }
+        for (nth, mut word) in words(&is).enumerate() {
+            while word != 0 {
+                let place = 8 * nth + word.trailing_zeros() as usize / 8;
+                if place < places {
+                    on(at + place);
+                }
+                word &= word - 1;
+            }
+        }
+        at += places;
+    }
+}
+
+/// 1 where the octet is one of them.
+#[inline]
+fn is_one(octets: &[u8], octet: u8) -> u8 {
+    octets.iter().fold(0, |any, one| any | u8::from(*one == octet))
+}
+
 /// Runs of three octets that may mean something: up to eight groups, each with first, next and last octets.
-pub(super) struct Trios([Kinds; 3]);
+pub(super) struct Trios([Kinds; 3], Anchors);
+
+/// A few octets of which one stands at the first or at the second place of every such run, and what those two are between.
+struct Anchors {
+    first: [u8; 4],
+    next: [u8; 2],
+    between: [(u8, u8); 2],
+}
+
+impl Anchors {
+    /// Of each group the first octets or the next ones, whichever are fewer. What is left of the room says one again: all that
+    /// these octets find is looked at.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    const fn of(groups: &[[&[u8]; 3]]) -> Self {
+        let (mut first, mut next) = ([0; 4], [0; 2]);
+        let (mut firsts, mut nexts) = (0, 0);
+        let mut between = [(0xff, 0), (0xff, 0)];
+        let mut group = 0;
+        while group < groups.len() {
+            let [here, behind, _] = groups[group];
+            if behind.is_empty() || here.len() <= behind.len() {
+                firsts = enter(&mut first, firsts, here);
+            } else {
+                nexts = enter(&mut next, nexts, behind);
+            }
+            between = [around(between[0], here), around(between[1], behind)];
+            group += 1;
+        }
+        fill(&mut first, firsts);
+        fill(&mut next, nexts);
+        Self { first, next, between }
+    }
+
+    /// 1 where such a run may begin with these two.
+    #[inline]
+    fn may_be(&self, first: u8, next: u8) -> u8 {
+        let is_between = |octet: u8, (least, most): (u8, u8)| {
+            u8::from(octet.wrapping_sub(least) <= most.wrapping_sub(least))
+        };
+        let [firsts, nexts] = self.between;
+        (is_one(&self.first, first) | is_one(&self.next, next))
+            & is_between(first, firsts)
+            & is_between(next, nexts)
+    }
+}
+
+/// The least and the most of them and of those so far; none stand for any.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn around((mut least, mut most): (u8, u8), octets: &[u8]) -> (u8, u8) {
+    if octets.is_empty() {
+        return (0, 0xff);
+    }
+    let mut nth = 0;
+    while nth < octets.len() {
+        least = if octets[nth] < least { octets[nth] } else { least };
+        most = if octets[nth] > most { octets[nth] } else { most };
+        nth += 1;
+    }
+    (least, most)
+}
+
+/// Says the first one again in all room behind the `filled` first ones.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn fill(room: &mut [u8], filled: usize) {
+    let mut at = filled;
+    while at < room.len() {
+        room[at] = room[0];
+        at += 1;
+    }
+}
+
+/// Enters those that are not there yet behind the `filled` first ones.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn enter(room: &mut [u8], mut filled: usize, octets: &[u8]) -> usize {
+    let mut nth = 0;
+    while nth < octets.len() {
+        let mut at = 0;
+        while at < filled && room[at] != octets[nth] {
+            at += 1;
+        }
+        if at == filled {
+            room[filled] = octets[nth];
+            filled += 1;
+        }
+        nth += 1;
+    }
+    filled
+}
 
 /// The last of eight groups.
 const LAST: u8 = 1 << 7;
@@ -408,7 +545,7 @@ impl Trios {
             }
             group += 1;
         }
-        Self(kinds)
+        Self(kinds, Anchors::of(groups))
     }
 
     /// The groups of which an octet is a first one.
@@ -437,24 +574,17 @@ impl Trios {
     }
 
     fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
-        let mut at = from;
-        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk::<{ PLACES + 2 }>) {
-            let trios = block.iter().zip(block.iter().skip(1)).zip(block.iter().skip(2));
-            let is = |((a, b), c): ((&u8, &u8), &u8)| self.is(*a, *b, *c);
-            if trios.clone().fold(0, |any, trio| any | is(trio)) != 0 {
-                for (nth, trio) in trios.enumerate() {
-                    if is(trio) != 0 {
-                        on(at + nth);
-                    }
-                }
-            }
-            at += PLACES;
-        }
-        let [first, ..] = &self.0;
-        for (at, octet) in bytes.iter().enumerate().skip(at) {
-            if first.of(*octet) != 0 && self.is_at(bytes, at) {
+        let Self(_, anchors) = self;
+        let is_at = |at: &usize| self.is_at(bytes, *at);
+        let tell = &mut |at| {
+            if is_at(&at) {
                 on(at);
             }
+        };
+        each_pair(bytes, from, |first, next| anchors.may_be(first, next), tell);
+        // Of the last octet nobody knows what comes behind it.
+        if let Some(last) = bytes.len().checked_sub(1).filter(|last| *last >= from) {
+            tell(last);
         }
     }
 
