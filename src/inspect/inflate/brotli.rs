@@ -7,6 +7,9 @@ use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, Sta
 /// Octets of memory beside the window: Huffman tables and context maps.
 const TABLES: usize = 256 * 1024;
 
+/// Octets handed in at a time: the decoder keeps back what it makes of them where it then meets damage.
+const PIECE: usize = 64;
+
 /// One stream.
 pub(super) struct Brotli {
     state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
@@ -39,6 +42,17 @@ impl Brotli {
             }
             self.memory = Some(self.bounds.hold(window(first) + TABLES)?);
         }
+        let mut taken = 0;
+        for piece in bytes.chunks(PIECE) {
+            match self.piece(piece, out)? {
+                State::More => taken += piece.len(),
+                State::Done { used } => return Ok(State::Done { used: taken + used }),
+            }
+        }
+        Ok(State::More)
+    }
+
+    fn piece(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
         let mut room = [0; OUT];
         let (mut left, mut used) = (bytes.len(), 0);
         loop {

@@ -5,13 +5,18 @@ use super::bounds::{Bounds, Fault, Permit};
 use super::brotli::Brotli;
 use super::gzip::Gzip;
 use super::zstd::Zstd;
-use flate2::{Decompress, FlushDecompress, Status};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags as flags};
 
 /// Octets handed on at a time.
 pub(super) const OUT: usize = 8 * 1024;
 
-/// Octets of memory of one inflating state: a window of 32 KiB (RFC 1951 s2) and its tables.
+/// Octets that deflate leads back at most (RFC 1951 s2).
+const WINDOW: usize = 32 * 1024;
+
+/// Octets of memory of one inflating state: a window and its tables.
 const INFLATE_MEMORY: usize = 48 * 1024;
+const _: () = assert!(WINDOW + size_of::<DecompressorOxide>() <= INFLATE_MEMORY);
 
 /// Where a decoder puts what it has read.
 pub(super) type Out<'o> = &'o mut dyn FnMut(&[u8]) -> Result<(), Fault>;
@@ -145,16 +150,33 @@ impl Decoder {
     }
 }
 
-/// RFC 1951, or RFC 1950 with its checksum.
+/// RFC 1951, or RFC 1950 with its checksum. What is read is taken out of the decoder's own window: interfaces that copy it into
+/// a room of the caller lose what found no place there, where damage follows.
 pub(super) struct Deflate {
-    state: Decompress,
+    state: Box<DecompressorOxide>,
+    /// What was read last, a ring.
+    window: Box<[u8]>,
+    /// Where in it the next octet goes.
+    at: usize,
+    flags: u32,
     memory: Permit,
 }
 
 impl Deflate {
     pub(super) fn new(zlib: bool, bounds: &Bounds) -> Result<Self, Fault> {
         let memory = bounds.hold(INFLATE_MEMORY)?;
-        Ok(Self { state: Decompress::new(zlib), memory })
+        let kind = if zlib {
+            flags::TINFL_FLAG_PARSE_ZLIB_HEADER | flags::TINFL_FLAG_COMPUTE_ADLER32
+        } else {
+            flags::TINFL_FLAG_IGNORE_ADLER32
+        };
+        Ok(Self {
+            state: Box::default(),
+            window: vec![0; WINDOW].into_boxed_slice(),
+            at: 0,
+            flags: kind | flags::TINFL_FLAG_HAS_MORE_INPUT,
+            memory,
+        })
     }
 
     /// Octets of memory held.
@@ -163,23 +185,21 @@ impl Deflate {
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
-        let mut room = [0; OUT];
         let mut rest = bytes;
         loop {
-            let (read, written) = (self.state.total_in(), self.state.total_out());
-            let status = self.state.decompress(rest, &mut room, FlushDecompress::None);
-            let used = usize::try_from(self.state.total_in() - read).unwrap_or(usize::MAX);
-            let made = usize::try_from(self.state.total_out() - written).unwrap_or(usize::MAX);
+            let Self { state, window, at, flags, .. } = self;
+            let (status, used, made) = decompress(state, rest, window, *at, *flags);
             rest = rest.get(used..).unwrap_or_default();
-            if made > 0 {
-                out(room.get(..made).unwrap_or_default())?;
+            let made = window.get(*at..*at + made).unwrap_or_default();
+            *at = (*at + made.len()) % WINDOW;
+            for piece in made.chunks(OUT) {
+                out(piece)?;
             }
             match status {
-                Ok(Status::StreamEnd) => return Ok(State::Done { used: bytes.len() - rest.len() }),
-                Ok(_) if made == OUT => {}
-                Ok(_) if rest.is_empty() => return Ok(State::More),
-                Ok(_) if used > 0 || made > 0 => {}
-                Ok(_) | Err(_) => return Err(Fault::Damaged),
+                TINFLStatus::Done => return Ok(State::Done { used: bytes.len() - rest.len() }),
+                TINFLStatus::HasMoreOutput => {}
+                TINFLStatus::NeedsMoreInput => return Ok(State::More),
+                _ => return Err(Fault::Damaged),
             }
         }
     }

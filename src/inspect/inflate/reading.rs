@@ -208,6 +208,12 @@ impl Body {
             Ok(State::Done { .. }) => self.end(cx, work, outcome),
             Err(fault) => {
                 self.is_over = true;
+                if fault == Fault::Damaged {
+                    // What decoders keep back stands in front of the damage. If that cannot be read to its end either, it is
+                    // the same body that counts as unread.
+                    let Self { stages, sink, .. } = self;
+                    let _ = drain(stages, &mut |read| sink.take(read, from, cx, work, outcome));
+                }
                 self.fail(fault, cx, work, outcome);
             }
         }
@@ -480,6 +486,6 @@ fn drain(
     out: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let Some((first, rest)) = stages.split_first_mut() else { return Ok(()) };
-    first.decoder.finish(&mut |read| run(rest, read, out).map(|_| ()))?;
-    drain(rest, out)
+    let finished = first.decoder.finish(&mut |read| run(rest, read, out).map(|_| ()));
+    finished.and(drain(rest, out))
 }

@@ -255,6 +255,42 @@ fn compressed_text_that_nobody_announced_is_cleartext() {
 }
 
 #[test]
+fn all_that_stands_in_front_of_damage_is_searched() {
+    // Up to 30,000 octets that one call undoes, the names at their end, then a block of a kind that there is not.
+    for len in [100, 8_100, 20_000, 30_000, 70_000] {
+        let said = [b"lorem ipsum dolor, ".repeat(len / 19), text()].concat();
+        let mut state = Compress::new(Compression::best(), false);
+        let mut packed = Vec::with_capacity(said.len() + 1024);
+        state.compress_vec(&said, &mut packed, FlushCompress::Sync).unwrap();
+        packed.extend_from_slice(&[7; 20]);
+        let gzip = [b"\x1f\x8b\x08\0\0\0\0\0\0\x03", &packed[..]].concat();
+        let zlib = [b"\x78\xda", &packed[..]].concat();
+        // Two blocks of zstd, and one of a kind that there is not (RFC 8878 s3.1.1.2); a block of Brotli, as it is, and one of
+        // which a reserved bit is set (RFC 7932 s9.2).
+        let mut zstd = b"\x28\xb5\x2f\xfd\0\x50".to_vec();
+        for half in said.chunks(said.len() / 2 + 1) {
+            let header = u32::try_from(half.len()).unwrap() << 3;
+            zstd.extend_from_slice(&header.to_le_bytes()[..3]);
+            zstd.extend_from_slice(half);
+        }
+        zstd.extend_from_slice(&[6, 0, 0, 9, 9]);
+        let header = u32::try_from(said.len().min(65_536) - 1).unwrap() << 4 | 1 << 20;
+        let tail = &said[said.len().saturating_sub(65_536)..];
+        let brotli = [&header.to_le_bytes()[..3], tail, &[0x0e, 1, 2, 3]].concat();
+        let by_deflate = [("gzip", gzip), ("deflate", zlib), ("deflate", packed)];
+        let others = [("zstd", zstd), ("br", brotli)];
+        for (coding, body) in by_deflate.into_iter().chain(others) {
+            for size in [7, 1460, usize::MAX] {
+                let conn = read(80, &with_length(coding, &body), size);
+                let by_it = found(&conn).iter().filter(|it| it.starts_with(coding)).count();
+                assert_eq!(by_it, 2, "{coding}, {len}, {size}: {:?}", found(&conn));
+                assert_eq!(conn.unread_bodies, 1);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_packed_file_in_a_packed_answer_is_read() {
     let inner = [b"\0\0tar".to_vec(), gzip(&text())].concat();
     assert_found(&with_length("zstd", &zstd(&inner)), 80, "gzip");
