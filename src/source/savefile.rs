@@ -5,6 +5,7 @@ mod blocks;
 mod classic;
 mod clock;
 mod files;
+mod gzip;
 mod options;
 mod pcapng;
 mod unpack;

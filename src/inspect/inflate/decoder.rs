@@ -204,3 +204,42 @@ impl Deflate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::read::DeflateDecoder;
+    use flate2::write::DeflateEncoder;
+    use std::io::{Read as _, Write as _};
+
+    #[test]
+    fn what_is_cut_is_read_to_its_last_octet_whatever_the_pieces() {
+        let said: Vec<u8> = (0..46_142_usize)
+            .map(|at| {
+                let turn = u32::try_from(at / 1000).unwrap();
+                0x1a ^ 0x03e0_dfa4_d8af_b149_u64.rotate_left(turn).to_le_bytes()[at % 7]
+            })
+            .collect();
+        let mut to = DeflateEncoder::new(Vec::new(), Compression::default());
+        to.write_all(&said).unwrap();
+        let packed = to.finish().unwrap();
+        for len in 1..packed.len() {
+            let cut = &packed[..len];
+            let mut plain = Vec::new();
+            assert!(DeflateDecoder::new(cut).read_to_end(&mut plain).is_err());
+            for size in [1, 13, usize::MAX] {
+                let mut deflate = Deflate::new(false, &Bounds::default()).unwrap();
+                let mut read = Vec::new();
+                for piece in cut.chunks(size) {
+                    let mut out = |made: &[u8]| {
+                        read.extend_from_slice(made);
+                        Ok(())
+                    };
+                    assert_eq!(deflate.feed(piece, &mut out), Ok(State::More));
+                }
+                assert!(read == plain, "{len}, {size}: {} of {}", read.len(), plain.len());
+            }
+        }
+    }
+}

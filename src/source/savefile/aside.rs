@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
 
 /// Octets read ahead at a time.
 const BLOCK: usize = 256 * 1024;
@@ -19,15 +20,17 @@ enum Said {
     End,
 }
 
-/// Gives what `R` gives. The first `BLOCK` octets are read by whoever asks; a thread begins where there are more.
+/// Gives what `R` gives. The first `BLOCK` octets are read by whoever asks, and all where no thread can be had.
 pub(super) struct Aside<R>(State<R>);
 
 enum State<R> {
-    /// No thread yet: so many octets may still be read without one.
-    Here(R, usize),
+    /// No thread yet: so many octets may still be read without one; any number where there is none to be had.
+    Here(R, Option<usize>),
     There(Ahead),
-    /// The end, or a failure that was told.
+    /// The end.
     Over,
+    /// A failure was told.
+    Failed,
 }
 
 struct Ahead {
@@ -37,11 +40,12 @@ struct Ahead {
     block: Vec<u8>,
     at: usize,
     end: usize,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl<R: Read + Send + 'static> Aside<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self(State::Here(reader, BLOCK))
+        Self(State::Here(reader, Some(BLOCK)))
     }
 }
 
@@ -50,40 +54,61 @@ impl<R: Read + Send + 'static> Read for Aside<R> {
         if out.is_empty() {
             return Ok(0);
         }
-        if matches!(self.0, State::Here(_, 0))
-            && let State::Here(reader, _) = std::mem::replace(&mut self.0, State::Over)
+        if matches!(self.0, State::Here(_, Some(0)))
+            && let State::Here(reader, _) = std::mem::replace(&mut self.0, State::Failed)
         {
-            self.0 = State::There(Ahead::begin(reader)?);
+            self.0 = begin(reader);
         }
         let read = match &mut self.0 {
-            State::Here(reader, left) => {
+            State::Here(reader, None) => reader.read(out),
+            State::Here(reader, Some(left)) => {
                 let room = out.len().min(*left);
                 let read = reader.read(out.get_mut(..room).unwrap_or_default());
                 *left -= read.as_ref().map_or(0, |got| (*got).min(room));
-                return read;
+                read
             }
             State::There(ahead) => ahead.read(out),
             State::Over => return Ok(0),
+            State::Failed => return Err(io::Error::other("reading it has failed before")),
         };
-        if !matches!(read, Ok(1..)) {
-            self.0 = State::Over;
+        match &read {
+            Ok(0) => self.0 = State::Over,
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => self.0 = State::Failed,
+            _ => {}
         }
         read
     }
 }
 
-impl Ahead {
-    /// The thread is not waited for at the end: it may hang on a pipe from which nothing comes. It ends when nobody takes
-    /// what it reads.
-    fn begin(mut reader: impl Read + Send + 'static) -> io::Result<Self> {
-        let (say, said) = sync_channel(WAITING);
-        let (emptied, empty) = channel();
-        std::thread::Builder::new()
-            .name("unpack".to_owned())
-            .spawn(move || read_ahead(&mut reader, &say, &empty))?;
-        Ok(Self { said, emptied, block: Vec::new(), at: 0, end: 0 })
+/// The thread is not waited for at the end: it may hang on a pipe from which nothing comes. It ends when nobody takes what it
+/// reads.
+fn begin<R: Read + Send + 'static>(reader: R) -> State<R> {
+    let (say, said) = sync_channel(WAITING);
+    let (emptied, empty) = channel();
+    // It gets the reader once it is there: else that would be lost with it.
+    let (hand_over, handed_over) = channel::<R>();
+    let run = move || {
+        if let Ok(mut reader) = handed_over.recv() {
+            read_ahead(&mut reader, &say, &empty);
+        }
+    };
+    let Ok(thread) = std::thread::Builder::new().name("unpack".to_owned()).spawn(run) else {
+        return State::Here(reader, None);
+    };
+    match hand_over.send(reader) {
+        Ok(()) => State::There(Ahead {
+            said,
+            emptied,
+            block: Vec::new(),
+            at: 0,
+            end: 0,
+            thread: Some(thread),
+        }),
+        Err(unsent) => State::Here(unsent.0, None),
     }
+}
 
+impl Ahead {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.at == self.end {
             // Where the thread has ended, nobody fills it again.
@@ -92,7 +117,7 @@ impl Ahead {
                 Ok(Said::Octets(block, end)) => (self.block, self.at, self.end) = (block, 0, end),
                 Ok(Said::Failed(error)) => return Err(error),
                 Ok(Said::End) => return Ok(0),
-                Err(_) => return Err(io::Error::other("the thread that unpacks it has failed")),
+                Err(_) => return Err(self.gone()),
             }
         }
         let left = self.block.get(self.at..self.end).unwrap_or_default();
@@ -103,6 +128,14 @@ impl Ahead {
         }
         self.at += len;
         Ok(len)
+    }
+
+    /// The thread said no end: what ended it goes on here.
+    fn gone(&mut self) -> io::Error {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            _ => io::Error::other("the thread that unpacks it has ended early"),
+        }
     }
 }
 
@@ -126,6 +159,7 @@ fn read_ahead(reader: &mut dyn Read, say: &SyncSender<Said>, empty: &Receiver<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
     use std::thread::{ThreadId, current};
@@ -218,7 +252,17 @@ mod tests {
             let mut aside = Aside::new(reader);
             let (all, end) = take_all(&mut aside, 9_999);
             assert_eq!((all.len(), end.unwrap_err().kind()), (len, io::ErrorKind::InvalidData));
+            assert!(aside.read(&mut [0]).is_err(), "it does not become an end");
         }
+    }
+
+    #[test]
+    fn where_no_thread_can_be_had_it_is_read_here() {
+        let (reader, readers) = counter(3 * BLOCK, 50_000, || Ok(0));
+        let (all, end) = take_all(&mut Aside(State::Here(reader, None)), BLOCK);
+        assert!(end.is_ok());
+        assert!(all.iter().copied().eq((0..3 * BLOCK).map(octet_at)));
+        assert!(readers.lock().unwrap().iter().all(|reader| *reader == current().id()));
     }
 
     #[test]
@@ -237,9 +281,13 @@ mod tests {
     #[test]
     fn a_thread_that_is_gone_is_no_end() {
         let (reader, _) = counter(2 * BLOCK, BLOCK, || panic!("as asked"));
-        let (all, end) = take_all(&mut Aside::new(reader), BLOCK);
-        assert_eq!(all.len(), 2 * BLOCK);
-        assert_eq!(end.unwrap_err().to_string(), "the thread that unpacks it has failed");
+        let mut aside = Aside::new(reader);
+        let mut out = vec![0; BLOCK];
+        assert_eq!(aside.read(&mut out).unwrap(), BLOCK);
+        assert_eq!(aside.read(&mut out).unwrap(), BLOCK);
+        let panic = catch_unwind(AssertUnwindSafe(|| aside.read(&mut out))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"as asked"));
+        assert!(aside.read(&mut out).is_err());
     }
 
     #[test]

@@ -337,6 +337,37 @@ fn a_packed_file_that_is_cut_is_read_to_there_and_said() {
     }
 }
 
+/// Whatever was asked for at once: what a decoder has read when it meets damage is not lost.
+#[test]
+fn all_that_stands_in_front_of_damage_is_read() {
+    for frames in [1, 30, 200, 300, 3_000] {
+        let mut octets = Builder::new(LE).pcap(0xa1b2_c3d4, 0, 1);
+        for number in 0..frames {
+            octets = octets.record(number, 0, 1_000, &[7; 1_000]);
+        }
+        let octets = octets.octets;
+        let member =
+            |octets| [b"\x1f\x8b\x08\0\0\0\0\0\0\x03", &deflated(octets)[..], &[7; 20]].concat();
+        let (front, back) = octets.split_at(octets.len() / 2);
+        let second = [gzip(front), member(back)].concat();
+        for damaged in [member(&octets), second] {
+            let all = read(&damaged);
+            assert_eq!(all.frames.len(), frames as usize);
+            let said = &all.losses.inputs_cut;
+            assert!(said.len() == 1 && said[0].contains("deflate stream is damaged"), "{said:?}");
+        }
+    }
+}
+
+/// Blocks of deflate, the last one not marked as such.
+fn deflated(octets: &[u8]) -> Vec<u8> {
+    use flate2::{Compress, Compression, FlushCompress};
+    let mut packed = Vec::with_capacity(octets.len() + 1024);
+    let mut state = Compress::new(Compression::best(), false);
+    state.compress_vec(octets, &mut packed, FlushCompress::Full).unwrap();
+    packed
+}
+
 #[test]
 fn what_is_no_capture_is_refused_in_words_that_help() {
     let refuse = |octets: &[u8]| {

@@ -1,6 +1,7 @@
 //! gzip (RFC 1952) and zstd (RFC 8878), found by their magic.
 
 use super::aside::Aside;
+use super::gzip::Gzip;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -51,9 +52,7 @@ pub(super) fn unpack(
     Ok((
         match packing {
             Packing::None => Box::new(whole),
-            Packing::Gzip => {
-                Box::new(Aside::new(flate2::bufread::MultiGzDecoder::new(packed(whole))))
-            }
+            Packing::Gzip => Box::new(Aside::new(Gzip::new(packed(whole)))),
             Packing::Zstd => Box::new(Aside::new(Zstd::new(packed(whole)))),
         },
         packing,
