@@ -88,7 +88,8 @@ impl<R: Read> Gzip<R> {
                     TINFLStatus::Done => self.part = Part::Trailer,
                     TINFLStatus::HasMoreOutput | TINFLStatus::NeedsMoreInput => {}
                     TINFLStatus::FailedCannotMakeProgress if is_end => {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
+                        let error = "incomplete deflate stream";
+                        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error));
                     }
                     _ => return Err(damage("the deflate stream is damaged")),
                 }
