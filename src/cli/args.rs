@@ -136,7 +136,8 @@ pub(super) struct Common {
     #[arg(long, global = true)]
     pub(super) show_secrets: bool,
 
-    /// Threads that read a recording. Default: one for each core. The answer is the same for any number.
+    /// Threads that read a recording, at most 4. Default: one for each core, and one alone below 1 MiB. One alone reads pipes, and
+    /// files of which any is packed. The answer is the same for any number.
     #[arg(long, value_name = "N", global = true)]
     pub(super) threads: Option<std::num::NonZeroUsize>,
 

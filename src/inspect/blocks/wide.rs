@@ -1,8 +1,8 @@
 //! The passes for registers of 32 and of 64 octets.
 //!
-//! The only place with `unsafe`: a function that is compiled for AVX2 or AVX-512 is called where the processor was asked;
-//! whole registers are loaded from arrays of their length, and stored to such. All else, in the files
-//! below, is checked by the compiler.
+//! The only place with `unsafe` but for a hint (`model/fetch.rs`): a function that is compiled for AVX2 or AVX-512 is called where
+//! the processor was asked; whole registers are loaded by a pointer to an array of their length, and stored to such; one load takes a
+//! part of a register from a slice, under a mask of its length. All else, in the files below, is checked by the compiler.
 #![expect(unsafe_code, reason = "the one door from portable code to code for wider registers")]
 
 mod avx2;
