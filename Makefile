@@ -55,7 +55,7 @@ check-macos:
 		echo "$(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings"; \
 		$(MACOS_ENV) $(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings; \
 	else \
-		echo "SKIPPED: macOS is not checked: rustup target add $(MACOS)"; \
+		echo "SKIPPED: macOS is not checked: rustup target add $(MACOS)" >&2; \
 	fi
 
 # Our streams against those of tshark, over the captures of TUNNELCHECK_CORPUS; skips loudly without one of them.

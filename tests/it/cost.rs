@@ -3,6 +3,7 @@
 //! `make count` builds what is counted and runs this; without it the test skips. Inside of callgrind AVX-512 is not there, so
 //! what is counted is the search with AVX2 or in portable code.
 
+use crate::skip;
 use crate::traffic::{self, Kind, Scale};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -34,7 +35,7 @@ const FILE_HEADER: u64 = 24;
 #[test]
 fn instructions_stay_within_their_band() {
     let Some(program) = std::env::var_os("TUNNELCHECK_COUNTED") else {
-        eprintln!("SKIPPED: instructions are not counted: `make count` does it");
+        skip::skipped("instructions are not counted: `make count` does it");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
