@@ -12,6 +12,8 @@
 
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+# The folder in which cargo builds: CARGO_TARGET_DIR where it is set, what cargo's configuration says, else target. Asked when used.
+TARGET_DIR = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 
 # What the build needs, and what the lab needs beside it (the lab skips loudly without).
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
@@ -25,7 +27,7 @@ all: deps
 	$(CARGO) build --release
 
 demo: all
-	./target/release/tunnelcheck demo
+	"$(TARGET_DIR)/release/tunnelcheck" demo
 
 test: deps lab-deps
 	$(CARGO) test --locked
@@ -88,10 +90,10 @@ bench: deps
 # The program alone, without what brings a tunnel up: it builds in a minute.
 count: count-deps
 	$(CARGO) build --locked --profile counted --no-default-features
-	TUNNELCHECK_COUNTED="$(CURDIR)/target/counted/tunnelcheck" $(CARGO) test --locked --test it cost:: -- --nocapture
+	TUNNELCHECK_COUNTED="$(TARGET_DIR)/counted/tunnelcheck" $(CARGO) test --locked --test it cost:: -- --nocapture
 
 install: all
-	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck
+	install -D "$(TARGET_DIR)/release/tunnelcheck" $(DESTDIR)/usr/local/bin/tunnelcheck
 
 # libpcap's headers: there on macOS; installed by apt where this may be done; else the exact command is said.
 deps:
