@@ -5,7 +5,8 @@
 # make fuzz TARGET=dialect SECONDS=60    runs one fuzz target (docs/testing.md lists them)
 # make fuzz-smoke                        builds all of them and runs each some seconds
 # make fuzz-seeds                        fills tests/fuzz/corpus from captures/
-# make bench SCALE=0.1 ROUNDS=5          compares with tcpdump and others, writes docs/performance.md (it says more)
+# make bench SCALE=0.1 ROUNDS=5 SEED=1   compares with tcpdump and others, writes docs/performance.md (it says more)
+# make bench INPUT=FOLDER                the same over captures from elsewhere
 # make check-macos                       checks that the program and its tests compile for macOS (types only, nothing is linked)
 # make count                             counts the instructions of a judgement against tests/it/cost.rs
 # make        builds the program
@@ -82,10 +83,11 @@ fuzz-lint: fuzz-deps
 
 SCALE ?= 0.1
 ROUNDS ?= 5
+SEED ?= 1
 INPUT ?=
 
 bench: deps
-	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --input "$(INPUT)"
+	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --seed "$(SEED)" --input "$(INPUT)"
 
 # The program alone, without what brings a tunnel up: it builds in a minute.
 count: count-deps
