@@ -108,7 +108,7 @@ fn truth(path: &Path) -> Result<Vec<Planted>, String> {
     let text = fs::read_to_string(path).map_err(|error| {
         format!(
             "cannot read {}: {error}\n  it says which identifiers are to be looked for, and where they are in mail.pcap; a line for \
-             each, with tabs between: {}\n  write it, or let the captures be made here: no --input",
+             each, with tabs between: {}\n  write it, or leave INPUT out: then the captures are made here",
             path.display(),
             COLUMNS.join(" ")
         )
