@@ -5,13 +5,16 @@
 # make fuzz TARGET=dialect SECONDS=60    runs one fuzz target (docs/testing.md lists them)
 # make fuzz-smoke                        builds all of them and runs each some seconds
 # make fuzz-seeds                        fills tests/fuzz/corpus from captures/
-# make bench SCALE=0.1 ROUNDS=5          compares with tcpdump and others, writes docs/performance.md (it says more)
+# make bench SCALE=0.1 ROUNDS=5 SEED=1   compares with tcpdump and others, writes docs/performance.md (it says more)
+# make bench INPUT=FOLDER                the same over captures from elsewhere
 # make check-macos                       checks that the program and its tests compile for macOS (types only, nothing is linked)
 # make count                             counts the instructions of a judgement against tests/it/cost.rs
 # make        builds the program
 
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+# The folder in which cargo builds: CARGO_TARGET_DIR where it is set, what cargo's configuration says, else target. Asked when used.
+TARGET_DIR = $(shell $(CARGO) metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 
 # What the build needs, and what the lab needs beside it (the lab skips loudly without).
 BUILD_PACKAGES = libpcap-dev iproute2 util-linux
@@ -25,7 +28,7 @@ all: deps
 	$(CARGO) build --release
 
 demo: all
-	./target/release/tunnelcheck demo
+	"$(TARGET_DIR)/release/tunnelcheck" demo
 
 test: deps lab-deps
 	$(CARGO) test --locked
@@ -55,7 +58,7 @@ check-macos:
 		echo "$(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings"; \
 		$(MACOS_ENV) $(CARGO) clippy --locked --target $(MACOS) --all-targets -- -D warnings; \
 	else \
-		echo "SKIPPED: macOS is not checked: rustup target add $(MACOS)"; \
+		echo "SKIPPED: macOS is not checked: rustup target add $(MACOS)" >&2; \
 	fi
 
 # Our streams against those of tshark, over the captures of TUNNELCHECK_CORPUS; skips loudly without one of them.
@@ -80,18 +83,19 @@ fuzz-lint: fuzz-deps
 
 SCALE ?= 0.1
 ROUNDS ?= 5
+SEED ?= 1
 INPUT ?=
 
 bench: deps
-	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --input "$(INPUT)"
+	$(CARGO) bench --locked --bench peers -- --scale "$(SCALE)" --rounds "$(ROUNDS)" --seed "$(SEED)" --input "$(INPUT)"
 
 # The program alone, without what brings a tunnel up: it builds in a minute.
 count: count-deps
 	$(CARGO) build --locked --profile counted --no-default-features
-	TUNNELCHECK_COUNTED="$(CURDIR)/target/counted/tunnelcheck" $(CARGO) test --locked --test it cost:: -- --nocapture
+	TUNNELCHECK_COUNTED="$(TARGET_DIR)/counted/tunnelcheck" $(CARGO) test --locked --test it cost:: -- --nocapture
 
 install: all
-	install -D target/release/tunnelcheck $(DESTDIR)/usr/local/bin/tunnelcheck
+	install -D "$(TARGET_DIR)/release/tunnelcheck" $(DESTDIR)/usr/local/bin/tunnelcheck
 
 # libpcap's headers: there on macOS; installed by apt where this may be done; else the exact command is said.
 deps:

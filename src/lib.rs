@@ -18,6 +18,8 @@ pub mod machine;
 pub mod model;
 pub mod report;
 pub mod run;
+#[cfg(test)]
+mod skip;
 pub mod source;
 pub mod target;
 #[cfg(feature = "tunnel")]

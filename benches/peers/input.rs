@@ -7,6 +7,11 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+/// What is planted in `mail.pcap`, beside it.
+const TRUTH: &str = "mail.truth.tsv";
+/// Its columns: how it is written, the text, `ADDRESS:PORT>ADDRESS:PORT`, `c>s` or `s>c`, where in the stream, how many octets.
+const COLUMNS: [&str; 6] = ["kind", "identifier", "flow", "dir", "stream_offset", "length"];
+
 /// One capture.
 pub(crate) struct Input {
     pub(crate) kind: Kind,
@@ -32,17 +37,15 @@ pub(crate) fn scale(text: &str) -> Scale {
     Scale((scale * 1e6).round() as u64)
 }
 
-/// The captures of a kind: parts of the length, and the whole.
-pub(crate) fn lengths(kind: Kind, settings: &Settings, folder: &Path) -> Vec<Input> {
-    let mut lengths: Vec<Input> = PARTS
-        .iter()
-        .map(|part| make(kind, Scale(settings.scale.0 / part), settings.seed, folder))
-        .collect();
-    lengths.push(match &settings.input {
-        Some(given) => read(kind, given, folder),
-        None => make(kind, settings.scale, settings.seed, folder),
-    });
-    lengths
+/// The captures of every kind: of each parts of the length, and the whole.
+pub(crate) fn all(settings: &Settings, folder: &Path) -> Result<Vec<Vec<Input>>, String> {
+    let Some(given) = &settings.input else {
+        let make = |kind, part| make(kind, Scale(settings.scale.0 / part), settings.seed, folder);
+        let lengths = |kind| PARTS.into_iter().chain([1]).map(|part| make(kind, part)).collect();
+        return Ok(Kind::ALL.into_iter().map(lengths).collect());
+    };
+    let truth = truth(&given.join(TRUTH))?;
+    Kind::ALL.into_iter().map(|kind| read(kind, given, &truth, folder)).collect()
 }
 
 fn make(kind: Kind, scale: Scale, seed: u64, folder: &Path) -> Input {
@@ -67,47 +70,109 @@ fn target(path: &Path, names: &[String]) -> PathBuf {
     target
 }
 
-/// A capture `KIND.pcap` of a folder; `mail.truth.tsv` beside it says what is planted.
-fn read(kind: Kind, given: &Path, folder: &Path) -> Input {
+/// The first frames of a capture `KIND.pcap` of a folder, in parts of their number, and all of them.
+fn read(kind: Kind, given: &Path, truth: &[Planted], folder: &Path) -> Result<Vec<Input>, String> {
     let path = given.join(kind.name()).with_extension("pcap");
-    let file = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let truth = fs::read_to_string(given.join("mail.truth.tsv")).unwrap_or_default();
-    let all: Vec<Planted> = truth.lines().skip(1).filter_map(planted).collect();
-    let names: BTreeSet<String> = all.iter().map(|it| it.text.clone()).collect();
+    let file =
+        fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let ends = ends(&file).map_err(|why| format!("{}: {why}", path.display()))?;
+    let names: BTreeSet<String> = truth.iter().map(|it| it.text.clone()).collect();
     let names: Vec<String> = names.into_iter().collect();
-    Input {
+    let input = |path: PathBuf, frames: usize, octets: usize, planted: Vec<Planted>| Input {
         kind,
-        target: target(&folder.join(kind.name()), &names),
-        frames: count(&file),
-        octets: file.len() as u64,
+        target: target(&folder.join(path.file_name().unwrap()), &names),
         path,
-        planted: if kind == Kind::Mail { all } else { Vec::new() },
-        names,
+        frames: frames as u64,
+        octets: octets as u64,
+        planted,
+        names: names.clone(),
+    };
+    let mut lengths = Vec::new();
+    for part in PARTS {
+        let frames = ends.len() / usize::try_from(part).unwrap();
+        let Some(last) = frames.checked_sub(1) else {
+            return Err(format!("{}: fewer than {part} frames", path.display()));
+        };
+        let octets = ends[last];
+        let cut = folder.join(format!("{}-{part}.pcap", kind.name()));
+        fs::write(&cut, &file[..octets]).unwrap();
+        lengths.push(input(cut, frames, octets, Vec::new()));
     }
+    let planted = if kind == Kind::Mail { truth.to_vec() } else { Vec::new() };
+    lengths.push(input(path, ends.len(), file.len(), planted));
+    Ok(lengths)
 }
 
-/// `kind  identifier  a.b.c.d:p>a.b.c.d:p  c>s  offset  length`, separated by tabs.
-fn planted(line: &str) -> Option<Planted> {
-    let mut columns = line.split('\t');
-    let (how, text) = (columns.next()?.to_owned(), columns.next()?.to_owned());
-    let (orig, resp) = columns.next()?.split_once('>')?;
-    Some(Planted {
-        how,
-        text,
-        orig: orig.parse().ok()?,
-        resp: resp.parse().ok()?,
-        by_orig: columns.next()? == "c>s",
-        offset: columns.next()?.parse().ok()?,
-        len: columns.next()?.parse().ok()?,
+/// What is planted in the mail that is given. Without it there would be nothing to look for.
+fn truth(path: &Path) -> Result<Vec<Planted>, String> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        format!(
+            "cannot read {}: {error}\n  it says which identifiers are to be looked for, and where they are in mail.pcap; a line for \
+             each, with tabs between: {}\n  write it, or leave INPUT out: then the captures are made here",
+            path.display(),
+            COLUMNS.join(" ")
+        )
+    })?;
+    let mut all = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        // A header begins with the names of the first columns; what the others are called differs.
+        if number == 1 && columns.starts_with(&COLUMNS[..2]) {
+            continue;
+        }
+        let planted = planted(&columns)
+            .map_err(|why| format!("{}:{number}: {why}: {line:?}", path.display()))?;
+        all.push(planted);
+    }
+    if all.is_empty() {
+        return Err(format!(
+            "{}: no identifier is in it, so nothing can be looked for",
+            path.display()
+        ));
+    }
+    Ok(all)
+}
+
+/// `plain  identifier  a.b.c.d:p>a.b.c.d:p  c>s  7  12`
+fn planted(columns: &[&str]) -> Result<Planted, String> {
+    let [how, text, conn, dir, offset, len] = columns else {
+        return Err(format!("{} columns in place of {}", columns.len(), COLUMNS.len()));
+    };
+    let end = |text: &str| text.parse().map_err(|_| format!("{text:?} is no address with a port"));
+    let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number of octets"));
+    let Some((orig, resp)) = conn.split_once('>') else {
+        return Err(format!("{conn:?} is no conn such as 10.0.0.1:1024>10.0.0.2:25"));
+    };
+    if text.is_empty() {
+        return Err("the identifier is empty".to_owned());
+    }
+    Ok(Planted {
+        how: (*how).to_owned(),
+        text: (*text).to_owned(),
+        orig: end(orig)?,
+        resp: end(resp)?,
+        by_orig: match *dir {
+            "c>s" => true,
+            "s>c" => false,
+            _ => return Err(format!("{dir:?} is neither c>s nor s>c")),
+        },
+        offset: number(offset)?,
+        len: number(len)?,
     })
 }
 
-/// Records of a classic file in little endian.
-fn count(file: &[u8]) -> u64 {
-    let (mut at, mut frames) = (24, 0);
+/// Where each record of a classic file in little endian ends.
+fn ends(file: &[u8]) -> Result<Vec<usize>, String> {
+    let magic = file.first_chunk().map(|magic| u32::from_le_bytes(*magic));
+    if !matches!(magic, Some(0xa1b2_c3d4 | 0xa1b2_3c4d)) {
+        return Err(
+            "it is no classic pcap in little endian, so its frames cannot be counted".to_owned()
+        );
+    }
+    let (mut at, mut ends) = (24, Vec::new());
     while let Some(len) = file.get(at + 8..at + 12) {
         at += 16 + u32::from_le_bytes(len.try_into().unwrap()) as usize;
-        frames += 1;
+        ends.push(at);
     }
-    frames
+    if at == file.len() { Ok(ends) } else { Err("its last record is cut".to_owned()) }
 }

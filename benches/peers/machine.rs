@@ -30,11 +30,16 @@ pub(crate) fn describe() -> String {
 
 /// The day, and the commit.
 pub(crate) fn when() -> String {
-    format!(
-        "{}, commit {}",
-        said("date", &["-u", "+%Y-%m-%d"]),
-        said("git", &["describe", "--always", "--dirty"])
-    )
+    // What a bench wrote before changes nothing of what is measured.
+    let changes = ["diff", "--quiet", "HEAD", "--", ".", ":(exclude)docs/performance.md"];
+    let is_same = Command::new("git").args(changes).status().is_ok_and(|it| it.success());
+    let commit = said("git", &["describe", "--always"]);
+    let commit = match commit.as_str() {
+        "" | "?" => "not known".to_owned(),
+        commit if is_same => commit.to_owned(),
+        commit => format!("{commit}-dirty"),
+    };
+    format!("{}, commit {commit}", said("date", &["-u", "+%Y-%m-%d"]))
 }
 
 pub(crate) fn compiler() -> String {

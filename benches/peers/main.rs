@@ -28,7 +28,7 @@ use measure::{Cost, Costs};
 use programs::Program;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use traffic::{Kind, Scale};
+use traffic::Scale;
 
 /// Parts of the full length over which linearity is shown, and over which slow programs run.
 const PARTS: [u64; 2] = [16, 4];
@@ -79,6 +79,10 @@ fn main() -> ExitCode {
     println!("\n{text}");
     table::write(&results.settings.document, &text);
     println!("written to {}", results.settings.document.display());
+    if let Some(why) = table::doubt(&results.settings) {
+        eprintln!("peers: NO RESULT: {why}");
+        eprintln!("peers: the tables that were there before are in git");
+    }
     ExitCode::SUCCESS
 }
 
@@ -104,10 +108,10 @@ fn settings(arguments: &[String]) -> Settings {
 
 fn run(settings: Settings) -> Result<Results, String> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let inputs: Vec<Vec<Input>> =
-        Kind::ALL.iter().map(|kind| input::lengths(*kind, &settings, folder.path())).collect();
+    let inputs = input::all(&settings, folder.path())?;
     let planted = check(&inputs)?;
-    let (programs, absent) = programs::installed(folder.path());
+    let identifiers = inputs[0][0].names.len();
+    let (programs, absent) = programs::installed(folder.path(), identifiers);
     for name in absent {
         eprintln!("peers: NOT MEASURED: {name} is not installed");
     }

@@ -21,7 +21,7 @@ type Arguments = Box<dyn Fn(&Input) -> Vec<String>>;
 /// A program with what it is asked to do.
 pub(crate) struct Program {
     /// In tables.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// As it says itself.
     pub(crate) version: String,
     pub(crate) path: PathBuf,
@@ -36,7 +36,7 @@ pub(crate) struct Program {
 const ALTERNATIVES: usize = 8;
 
 /// The programs that run over the whole captures, the reference first; and the names of those that are absent.
-pub(crate) fn installed(folder: &Path) -> (Vec<Program>, Vec<&'static str>) {
+pub(crate) fn installed(folder: &Path, identifiers: usize) -> (Vec<Program>, Vec<&'static str>) {
     let mut programs = Vec::new();
     let mut absent = Vec::new();
     let tcpdump = "tcpdump -w /dev/null";
@@ -45,10 +45,8 @@ pub(crate) fn installed(folder: &Path) -> (Vec<Program>, Vec<&'static str>) {
         add(&mut programs, tcpdump, "tcpdump", &["--version"], reference),
         "tcpdump is not installed: all ratios are to it"
     );
-    for (name, threads) in [
-        ("tunnelcheck --expect-encrypted, 80 identifiers", "1"),
-        ("the same with two threads", "2"),
-    ] {
+    let judge = format!("tunnelcheck --expect-encrypted, {identifiers} identifiers");
+    for (name, threads) in [(judge.as_str(), "1"), ("the same with two threads", "2")] {
         let judgement: Arguments = Box::new(move |input| judgement(input, threads));
         programs.push(Program { statuses: &[0, 1, 3], ..own(name, judgement) });
     }
@@ -68,7 +66,8 @@ pub(crate) fn installed(folder: &Path) -> (Vec<Program>, Vec<&'static str>) {
             input.names.iter().take(ALTERNATIVES).map(|name| name.replace('.', "\\.")).collect();
         words(&["-q", "-i", "-I", &path(input), &names.join("|")])
     });
-    if add(&mut programs, "ngrep, 8 alternatives", "ngrep", &["-V"], ngrep) {
+    let alternatives = format!("ngrep, {} alternatives", ALTERNATIVES.min(identifiers));
+    if add(&mut programs, &alternatives, "ngrep", &["-V"], ngrep) {
         // 1: nothing matched.
         programs.last_mut().unwrap().statuses = &[0, 1];
     } else {
@@ -101,10 +100,10 @@ fn judgement(input: &Input, threads: &str) -> Vec<String> {
     words(&judge).into_iter().chain(words(&["-r", &path(input)])).collect()
 }
 
-fn own(name: &'static str, arguments: Arguments) -> Program {
+fn own(name: &str, arguments: Arguments) -> Program {
     let path = PathBuf::from(OWN);
     Program {
-        name,
+        name: name.to_owned(),
         version: version(&path, &["--version"]).unwrap_or_default(),
         path,
         arguments,
@@ -116,13 +115,14 @@ fn own(name: &'static str, arguments: Arguments) -> Program {
 /// Adds a program, if it is installed.
 fn add(
     programs: &mut Vec<Program>,
-    name: &'static str,
+    name: &str,
     program: &str,
     ask: &[&str],
     arguments: Arguments,
 ) -> bool {
     let path = PathBuf::from(program);
     let Some(version) = version(&path, ask) else { return false };
+    let name = name.to_owned();
     programs.push(Program { name, version, path, arguments, statuses: &[0], leaves: None });
     true
 }

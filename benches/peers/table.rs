@@ -2,13 +2,16 @@
 
 use crate::measure::Costs;
 use crate::traffic::Kind;
-use crate::{PARTS, Results, machine, programs};
+use crate::{PARTS, Results, Settings, machine, programs};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 const BEGIN: &str = "<!-- make bench: from here -->";
 const END: &str = "<!-- make bench: to here -->";
+
+/// Below this the start of a program is much of what it costs.
+const LEAST_SCALE: f64 = 0.1;
 
 /// Everything between the marks.
 pub(crate) fn render(results: &Results) -> String {
@@ -18,6 +21,20 @@ pub(crate) fn render(results: &Results) -> String {
     memory(results, &mut text);
     length(results, &mut text);
     text
+}
+
+/// Why the tables show where the program stands, and are no result; none where they are one.
+pub(crate) fn doubt(settings: &Settings) -> Option<String> {
+    let scale = settings.scale.0 as f64 / 1e6;
+    let profile = programs::profile();
+    let mut why = Vec::new();
+    if settings.input.is_none() && scale < LEAST_SCALE {
+        why.push(format!("the scale is {scale}, and at least {LEAST_SCALE} is needed"));
+    }
+    if profile != "release" {
+        why.push(format!("the profile is {profile}, and release is needed"));
+    }
+    if why.is_empty() { None } else { Some(why.join("; ")) }
 }
 
 /// Puts the text between the marks of the document; what stands around it stays.
@@ -32,17 +49,23 @@ fn head(results: &Results, text: &mut String) {
     let settings = &results.settings;
     let mut versions: Vec<&str> = results.programs.iter().map(|it| it.version.as_str()).collect();
     versions.dedup();
-    let scale = settings.scale.0 as f64 / 1e6;
-    let origin = if settings.input.is_some() { "captures that were given" } else { "own captures" };
+    let origin = if settings.input.is_some() {
+        "Captures that were given, their parts by the number of frames".to_owned()
+    } else {
+        let scale = settings.scale.0 as f64 / 1e6;
+        format!("Scale {scale} (own captures, seed {})", settings.seed)
+    };
+    if let Some(why) = doubt(settings) {
+        write!(text, "**No result**: {why}.\n\n").unwrap();
+    }
     write!(
         text,
-        "{}. {}.\n{}; {}, profile {}.\nScale {scale} ({origin}, seed {}), {} interleaved rounds, page cache warm.\n\n",
+        "{}. {}.\n{}; {}, profile {}.\n{origin}, {} interleaved rounds, page cache warm.\n\n",
         machine::when(),
         machine::describe(),
         versions.join("; "),
         machine::compiler(),
         programs::profile(),
-        settings.seed,
         settings.rounds,
     )
     .unwrap();
@@ -65,7 +88,7 @@ fn cpu(results: &Results, text: &mut String) {
         writeln!(text, "| {} |{row}", program.name).unwrap();
     }
     let Some(slow) = &results.slow else { return };
-    let name = results.programs.last().unwrap().name;
+    let name = &results.programs.last().unwrap().name;
     write!(text, "| {name}, a sixteenth of the length |").unwrap();
     for [own, reference] in slow {
         let ratio = ratio(own.ratio(reference));
@@ -83,7 +106,7 @@ fn memory(results: &Results, text: &mut String) {
         }
     }
     let Some(slow) = &results.slow else { return };
-    let name = results.programs.last().unwrap().name;
+    let name = &results.programs.last().unwrap().name;
     write!(text, "| {name}, a sixteenth of the length |").unwrap();
     for [own, _] in slow {
         write!(text, " {:.0} |", own.peak()).unwrap();

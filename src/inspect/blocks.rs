@@ -685,6 +685,34 @@ mod tests {
     }
 
     #[test]
+    fn the_level_that_is_asked_for_is_the_one_that_runs() {
+        let asked = std::env::var("TUNNELCHECK_LEVEL").ok();
+        let asked = asked.map(|text| text.parse::<u8>().unwrap());
+        assert!(asked.is_none_or(|level| (1..=4).contains(&level)), "{asked:?} is no level");
+        let most = asked.unwrap_or(4);
+        #[cfg(target_arch = "x86_64")]
+        let known = {
+            let (runs, known) = wide::levels();
+            assert_eq!(runs, most.min(known));
+            let bytes = [0; 64];
+            assert_eq!(wide::sums(&bytes).is_some(), runs > 1);
+            // What the other tests compare: AVX2 and AVX-512; and with AVX2 or with VBMI.
+            let [each, vbmi] = [[0, 0, 1, 2, 2], [0, 0, 1, 1, 2]].map(|of| of[usize::from(runs)]);
+            assert_eq!(wide::every_sums(&bytes).len(), each);
+            assert_eq!(wide::every_heads(&HEADS, &bytes).len(), vbmi);
+            known
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let known = 1;
+        if known < most {
+            crate::skip::skipped(format_args!(
+                "this processor has level {known}: what is compiled for those up to {most} is not tested \
+                 (1 portable, 2 AVX2, 3 AVX-512, 4 with VBMI)"
+            ));
+        }
+    }
+
+    #[test]
     fn every_octet_is_summed_as_what_it_is() {
         for octet in 0..=255_u8 {
             for len in [1, 7, 8, 9, 255, 256, 3000] {

@@ -529,7 +529,7 @@ mod tests {
             .map(|_| match Live::open(&LiveOptions::new(&name)) {
                 Ok(live) => Some(live),
                 Err(SourceError::Permission { .. }) => {
-                    println!("SKIPPED: needs CAP_NET_RAW");
+                    crate::skip::missing("this user may not capture: it needs CAP_NET_RAW");
                     None
                 }
                 Err(error) => panic!("{error}"),

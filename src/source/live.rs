@@ -338,7 +338,7 @@ mod tests {
         match Live::open(options) {
             Ok(live) => Some(live),
             Err(SourceError::Permission { .. }) => {
-                println!("SKIPPED: needs CAP_NET_RAW");
+                crate::skip::missing("this user may not capture: it needs CAP_NET_RAW");
                 None
             }
             Err(error) => panic!("{error}"),

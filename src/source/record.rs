@@ -388,7 +388,7 @@ mod tests {
             tshark.args(["-e", field]);
         }
         let Ok(output) = tshark.output() else {
-            println!("SKIPPED: tshark is not installed");
+            crate::skip::skipped("tshark is not installed");
             return;
         };
         let said = String::from_utf8(output.stdout).unwrap();

@@ -1,8 +1,10 @@
-//! How much work the program does, in instructions counted by callgrind: no clock is asked, so it holds on any machine.
+//! How much work the program does in one thread, in instructions counted by callgrind: neither the clock nor the number of cores
+//! is asked, so it holds on any machine.
 //!
 //! `make count` builds what is counted and runs this; without it the test skips. Inside of callgrind AVX-512 is not there, so
 //! what is counted is the search with AVX2 or in portable code.
 
+use crate::skip;
 use crate::traffic::{self, Kind, Scale};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -34,7 +36,7 @@ const FILE_HEADER: u64 = 24;
 #[test]
 fn instructions_stay_within_their_band() {
     let Some(program) = std::env::var_os("TUNNELCHECK_COUNTED") else {
-        eprintln!("SKIPPED: instructions are not counted: `make count` does it");
+        skip::skipped("instructions are not counted: `make count` does it");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -80,7 +82,7 @@ fn count(program: &OsStr, config: &Path, capture: &Path) -> f64 {
     let ran = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args(["-q", "--expect-encrypted", "bench", "--config"])
+        .args(["-q", "--threads", "1", "--expect-encrypted", "bench", "--config"])
         .args([config, Path::new("-r"), capture])
         .env("HOME", "/nonexistent")
         .env_remove("XDG_CONFIG_HOME")

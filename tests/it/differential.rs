@@ -3,6 +3,7 @@
 //! The first conns of every capture are put together by both, and compared octet by octet in both directions. What differs
 //! must have one of the reasons of `Why`, which docs/testing.md explains; anything else fails.
 
+use crate::skip;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -71,9 +72,7 @@ fn our_streams_are_those_of_tshark() {
     let folder = std::env::var_os("TUNNELCHECK_CORPUS").map(PathBuf::from);
     let has_tshark = Command::new("tshark").arg("--version").output().is_ok();
     let (true, Some(folder), true) = (wanted, folder, has_tshark) else {
-        eprintln!(
-            "SKIPPED differential: needs TUNNELCHECK_DIFFERENTIAL=1, TUNNELCHECK_CORPUS=FOLDER and tshark"
-        );
+        skip::skipped("it needs TUNNELCHECK_DIFFERENTIAL=1, TUNNELCHECK_CORPUS=FOLDER and tshark");
         return;
     };
     let mut counts: BTreeMap<Why, u64> = BTreeMap::new();

@@ -1,19 +1,25 @@
 //! Link layers in captures of others, in a folder named by `TUNNELCHECK_CORPUS`.
 
-use std::path::PathBuf;
+use crate::skip;
+use std::path::{Path, PathBuf};
 use tunnelcheck::model::{Coverage, Weird};
 use tunnelcheck::run::analyze;
 use tunnelcheck::source::Files;
 
-/// Conns and coverage of a capture, which tshark counts alike, as far as it reads them; none where the folder or the capture is absent.
-fn read(path: &str) -> Option<(u64, Coverage)> {
-    let Some(folder) = std::env::var_os("TUNNELCHECK_CORPUS").map(PathBuf::from) else {
-        println!("SKIPPED {path}: TUNNELCHECK_CORPUS names no folder of captures");
-        return None;
-    };
-    let file = folder.join("pcaps").join(path);
+/// The folder of captures; none where there is none, which is said.
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("TUNNELCHECK_CORPUS");
+    if folder.is_none() {
+        skip::skipped("TUNNELCHECK_CORPUS names no folder of captures");
+    }
+    Some(PathBuf::from(folder?).join("pcaps"))
+}
+
+/// Conns and coverage of a capture, which tshark counts alike, as far as it reads them; none where it is absent, which is said.
+fn read(folder: &Path, path: &str) -> Option<(u64, Coverage)> {
+    let file = folder.join(path);
     if !file.exists() {
-        println!("SKIPPED {path}: it is not in the folder");
+        skip::skipped(format_args!("{} is not there", file.display()));
         return None;
     }
     let mut files = Files::open(&[file]).unwrap();
@@ -41,8 +47,9 @@ fn captures_of_every_link_type_at_hand_are_read_to_the_last_frame() {
         ("the-tcpdump-group+tcpdump/tests/ipoib.pcap", 7),
         ("seladb+PcapPlusPlus/Tests/Packet++Test/PacketExamples/MplsPackets.pcap", 2),
     ];
+    let Some(folder) = folder() else { return };
     for (path, conns) in captures {
-        let Some((seen, coverage)) = read(path) else { continue };
+        let Some((seen, coverage)) = read(&folder, path) else { continue };
         assert_eq!(coverage.undecoded, [].into(), "{path}");
         assert_eq!(seen, conns, "{path}");
     }
@@ -51,7 +58,7 @@ fn captures_of_every_link_type_at_hand_are_read_to_the_last_frame() {
 #[test]
 fn protected_frames_of_a_capture_are_counted_as_encrypted() {
     let path = "the-tcpdump-group+libpcap/tests/filter/Network_Join_Nokia_Mobile.pcap";
-    let Some((conns, coverage)) = read(path) else { return };
+    let Some((conns, coverage)) = folder().and_then(|folder| read(&folder, path)) else { return };
     assert_eq!((conns, coverage.frames), (0, 10));
     assert_eq!(coverage.undecoded, [(Weird::EncryptedLink, 1)].into());
 }

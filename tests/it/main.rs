@@ -37,5 +37,7 @@ mod tunnel_russh;
 mod tunnel_sshd;
 mod wire;
 
+#[path = "../../src/skip.rs"]
+mod skip;
 #[path = "../../benches/traffic/mod.rs"]
 mod traffic;

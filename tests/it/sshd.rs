@@ -1,5 +1,6 @@
 //! A real sshd on 127.0.0.1 with keys and configuration of its own, for tests.
 
+use crate::skip;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
@@ -24,7 +25,7 @@ impl Sshd {
     /// Starts one with host keys of these types and these lines of configuration; none where there is no sshd.
     pub(crate) fn start(host_keys: &[&str], config: &str) -> Option<Self> {
         if !Path::new(SSHD).exists() {
-            eprintln!("SKIPPED: {SSHD} is not installed");
+            skip::missing(format_args!("{SSHD} is not installed"));
             return None;
         }
         let _ = fs::create_dir_all("/run/sshd"); // its privilege separation folder

@@ -35,3 +35,6 @@ mod target;
 mod tunnelled;
 mod vantage;
 mod world;
+
+#[path = "../../src/skip.rs"]
+mod skip;

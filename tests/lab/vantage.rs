@@ -2,7 +2,7 @@
 
 use crate::check::{COULD_NOT_RUN, FAIL, INCONCLUSIVE, PASS, list, run, run_with, start};
 use crate::target::TargetFile;
-use crate::world::{Host, KNOW_VOID, Server, VOID, World, lab, wait_until};
+use crate::world::{Host, KNOW_VOID, Server, VOID, World, has, lab, wait_until};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -276,8 +276,7 @@ fn with_watcher<T>(world: &World, sudoers: &str, act: impl FnOnce() -> T) -> T {
 #[test]
 fn an_account_with_a_rule_of_sudo_watches_with_it() {
     let Some((world, _one)) = lab() else { return };
-    if !PathBuf::from("/usr/bin/sudo").exists() {
-        eprintln!("SKIPPED: sudo is not installed");
+    if !has("sudo") {
         return;
     }
     let rules =

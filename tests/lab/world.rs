@@ -1,5 +1,6 @@
 //! The network, its servers, and what takes it all away again.
 
+use crate::skip;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -12,8 +13,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 pub(crate) const SSHD: &str = "/usr/sbin/sshd";
-/// Set where the lab must run.
-const REQUIRED: &str = "TUNNELCHECK_LAB_REQUIRED";
 /// How long a server may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// For `ethtool -K IF`: no offload, so that frames are those of a wire.
@@ -93,8 +92,7 @@ pub(crate) fn lab() -> Option<(&'static World, MutexGuard<'static, ()>)> {
     let build = || match std::panic::catch_unwind(World::build) {
         Ok(Ok(world)) => Built::Up(world),
         Ok(Err(why)) => {
-            // Past the harness, which keeps what a test that passes prints to itself.
-            let _ = writeln!(std::io::stderr(), "SKIPPED lab (every test of it): {why}");
+            skip::skipped(format_args!("and every other test of the lab: {why}"));
             Built::Skipped(why)
         }
         Err(_) => Built::Broken,
@@ -102,8 +100,7 @@ pub(crate) fn lab() -> Option<(&'static World, MutexGuard<'static, ()>)> {
     match WORLD.get_or_init(build) {
         Built::Up(world) => Some((world, guard)),
         Built::Skipped(why) => {
-            let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
-            assert!(!required, "{REQUIRED} is set, and the lab cannot run: {why}");
+            assert!(!skip::is_required(), "the lab may not skip here, and cannot run: {why}");
             None
         }
         Built::Broken => panic!("the lab could not be set up; the first test says why"),
@@ -536,10 +533,7 @@ fn sweeper(prefix: &str, work: &Path) -> Result<ChildStdin, String> {
 pub(crate) fn has(program: &str) -> bool {
     let found = is_installed(program);
     if !found {
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED a test of the lab: {program} is not installed");
-        let required = std::env::var_os(REQUIRED).is_some_and(|value| value == "1");
-        assert!(!required, "{REQUIRED} is set, and {program} is not installed");
+        skip::missing(format_args!("{program} is not installed"));
     }
     found
 }

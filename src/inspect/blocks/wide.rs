@@ -138,6 +138,12 @@ const AVX2: u8 = 2;
 const AVX512: u8 = 3;
 const VBMI: u8 = 4;
 
+/// The level that runs, and the highest of this processor.
+#[cfg(test)]
+pub(super) fn levels() -> (u8, u8) {
+    (level(), ask())
+}
+
 /// The highest of them. Asked once: each of the questions takes as long as some hundred octets.
 #[inline]
 fn level() -> u8 {

@@ -21,7 +21,7 @@ fn fields(line: &str) -> Vec<String> {
 #[test]
 fn every_capture_of_the_corpus_is_read_or_refused() {
     let Some(folder) = std::env::var_os("TUNNELCHECK_CORPUS").map(PathBuf::from) else {
-        println!("SKIPPED: TUNNELCHECK_CORPUS names no folder of captures");
+        crate::skip::skipped("TUNNELCHECK_CORPUS names no folder of captures");
         return;
     };
     let list = std::fs::read_to_string(folder.join("files.csv")).unwrap();

@@ -22,7 +22,7 @@ fn run(program: &str, args: &[&str]) -> Option<(bool, String, String)> {
 fn login_name() -> Option<String> {
     let found = run("ssh", &["-V"]).and_then(|_| run("id", &["-un"]));
     if found.is_none() {
-        eprintln!("SKIPPED: no `ssh` here, the parser is not compared with OpenSSH's");
+        crate::skip::missing("there is no `ssh` whose parser to compare with");
     }
     found.map(|(_, name, _)| name.trim().to_owned())
 }

@@ -18,7 +18,7 @@ fn lines(all: &KnownHosts, name: &str) -> Vec<u64> {
 /// Lines that `ssh-keygen -F` finds; none where there is no ssh-keygen.
 fn lines_of_ssh_keygen(file: &Path, name: &str) -> Option<Vec<u64>> {
     let Ok(out) = Command::new("ssh-keygen").args(["-F", name, "-f"]).arg(file).output() else {
-        eprintln!("SKIPPED: no ssh-keygen to compare with");
+        crate::skip::missing("there is no ssh-keygen to compare with");
         return None;
     };
     let text = String::from_utf8(out.stdout).unwrap();
@@ -102,7 +102,7 @@ fn hashed_hosts_of_ssh_keygen_are_found() {
     let file = folder.path().join("known_hosts");
     fs::write(&file, text).unwrap();
     let Ok(out) = Command::new("ssh-keygen").arg("-H").arg("-f").arg(&file).output() else {
-        eprintln!("SKIPPED: no ssh-keygen");
+        crate::skip::missing("there is no ssh-keygen to compare with");
         return;
     };
     assert!(out.status.success());
@@ -187,7 +187,7 @@ fn the_fingerprint_is_that_of_ssh_keygen() {
     let file = folder.path().join("key.pub");
     fs::write(&file, format!("ssh-ed25519 {KEY_A} x\n")).unwrap();
     let Ok(out) = Command::new("ssh-keygen").arg("-lf").arg(&file).output() else {
-        eprintln!("SKIPPED: no ssh-keygen");
+        crate::skip::missing("there is no ssh-keygen to compare with");
         return;
     };
     let theirs = String::from_utf8(out.stdout).unwrap();
