@@ -19,6 +19,9 @@ const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 const BLOCK: usize = 128;
 const _: () = assert!(BLOCK < 256, "an octet counts them");
 
+/// Octets that are looked at one by one.
+const FEW: usize = 48;
+
 /// How many octets are of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
@@ -319,23 +322,33 @@ impl Heads {
     }
 
     fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
-        let may_be = |first, next| is_one(&self.firsts, first) & is_one(&self.nexts, next);
-        each_pair(bytes, from, may_be, &mut |at| {
+        let mut tell = |at: usize| {
             if let Some([first, next]) = bytes.get(at..).and_then(<[u8]>::first_chunk)
                 && self.first.of(*first) & self.next.of(*next) != 0
             {
                 on(at);
             }
-        });
+        };
+        let may_be = |first, next| is_one(&self.firsts, first) & is_one(&self.nexts, next);
+        let from = each_pair(bytes, from, may_be, &mut tell);
+        let [a, b, c] = self.firsts;
+        let rest = bytes.get(from..).unwrap_or_default();
+        memchr::memchr3_iter(a, b, c, rest).for_each(|at| tell(from + at));
     }
 }
 
-/// Calls `on` for each place from `from` on whose octet may be one, with the octet behind it, as `may_be` says by 1.
+/// Calls `on` for each place from `from` on whose octet may be one, with the octet behind it, as `may_be` says by 1. Returns the
+/// first place not looked at: where few are left, a block would cost more than they do.
 #[inline]
-fn each_pair(bytes: &[u8], from: usize, may_be: impl Fn(u8, u8) -> u8, on: &mut dyn FnMut(usize)) {
+fn each_pair(
+    bytes: &[u8],
+    from: usize,
+    may_be: impl Fn(u8, u8) -> u8,
+    on: &mut dyn FnMut(usize),
+) -> usize {
     let mut at = from;
     let mut last = [0; BLOCK + 1];
-    while let Some(rest @ [_, _, ..]) = bytes.get(at..) {
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() > FEW) {
         let (block, places) = rest.first_chunk().map_or_else(
             || {
                 for (to, octet) in last.iter_mut().zip(rest) {
@@ -360,6 +373,7 @@ fn each_pair(bytes: &[u8], from: usize, may_be: impl Fn(u8, u8) -> u8, on: &mut 
         }
         at += places;
     }
+    at
 }
 
 /// 1 where the octet is one of them.
@@ -574,17 +588,16 @@ impl Trios {
     }
 
     fn each_here(&self, bytes: &[u8], from: usize, on: &mut dyn FnMut(usize)) {
-        let Self(_, anchors) = self;
-        let is_at = |at: &usize| self.is_at(bytes, *at);
-        let tell = &mut |at| {
-            if is_at(&at) {
+        let Self([first, ..], anchors) = self;
+        let at = each_pair(bytes, from, |first, next| anchors.may_be(first, next), &mut |at| {
+            if self.is_at(bytes, at) {
                 on(at);
             }
-        };
-        each_pair(bytes, from, |first, next| anchors.may_be(first, next), tell);
-        // Of the last octet nobody knows what comes behind it.
-        if let Some(last) = bytes.len().checked_sub(1).filter(|last| *last >= from) {
-            tell(last);
+        });
+        for (at, octet) in bytes.iter().enumerate().skip(at) {
+            if first.of(*octet) != 0 && self.is_at(bytes, at) {
+                on(at);
+            }
         }
     }
 
