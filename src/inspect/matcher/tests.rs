@@ -994,11 +994,22 @@ mod model {
     }
 }
 
+/// As often as computed, and no less: texts of two characters are found only between octets that are no letters or digits, and
+/// four times the deviation of such a count is left on either side.
 #[test]
 fn random_octets_hit_as_often_as_computed() {
-    let matcher = matcher(&["jsmith", "Zoë", "x7", "Reindeer Games"]);
+    const OCTETS: u32 = 1 << 20;
+    let texts = ["jsmith", "Zoë", "x7", "Reindeer Games", "al", "Ää"];
+    // How many of the 65,536 pairs of octets are each of them.
+    let pairs = [
+        (2, Encoding::Ascii, 2.0),
+        (4, Encoding::Ascii, 4.0),
+        (5, Encoding::Latin1, 4.0),
+        (5, Encoding::MacRoman, 4.0),
+    ];
+    let matcher = matcher(&texts);
     let mut state = 1_u64;
-    let octets: Vec<u8> = (0..1 << 20)
+    let octets: Vec<u8> = (0..OCTETS)
         .map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 56) as u8
@@ -1008,12 +1019,21 @@ fn random_octets_hit_as_often_as_computed() {
     matcher.scan_alone(&mut Scanner::default(), 0, &octets, frame(1), &mut |m| {
         let entry = hits.entry((needle_index(m.needle), m.encoding)).or_insert((0.0, 0.0));
         entry.0 += 1.0;
-        entry.1 = m.octet_probability * f64::from(1 << 20);
+        entry.1 = m.octet_probability * f64::from(OCTETS);
     });
-    for ((needle, encoding), (count, expected)) in hits {
-        assert!(needle != 0 && needle != 3, "{encoding} of a long name by chance");
-        let allowed = expected + 4.0 * f64::sqrt(expected) + 3.0;
-        assert!(count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
+    for ((needle, encoding), (count, expected)) in &hits {
+        assert!(![0, 3].contains(needle), "{encoding} of a long name by chance");
+        let allowed = expected + 4.0 * f64::sqrt(*expected) + 3.0;
+        assert!(*count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
+    }
+    let no_letter = f64::from(256 - 62) / 256.0;
+    for (needle, encoding, ways) in pairs {
+        let expected = f64::from(OCTETS) * ways / 65_536.0;
+        let (count, computed) = hits.get(&(needle, encoding)).copied().unwrap_or_default();
+        assert!((computed / expected - 1.0).abs() < 1e-9, "{needle} {encoding}: {computed}");
+        let as_words = expected * no_letter * no_letter;
+        let off = (count - as_words).abs();
+        assert!(off <= 4.0 * as_words.sqrt(), "{needle} {encoding}: {count}, not {as_words}");
     }
 }
 
