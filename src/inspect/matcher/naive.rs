@@ -12,10 +12,8 @@ pub(crate) type Hit = (usize, &'static str, usize, usize);
 /// All that stands in the octets as they are, and in each family of escapes undone.
 pub(crate) fn search(texts: &[&str], bytes: &[u8]) -> BTreeSet<Hit> {
     let mut all: BTreeSet<Hit> = plain(texts, bytes).into_iter().collect();
-    let families: [fn(&[u8]) -> Option<Escape>; 4] = [percent, equals, entity, backslash];
-    for family in families {
-        all.extend(undone(texts, &undo(family, bytes), false));
-    }
+    let families = [percent, equals, entity, backslash].map(|family| undo(family, bytes));
+    all.extend(families.iter().flat_map(|items| undone(texts, items, false)));
     all.extend(undone(texts, &undo(mixed, bytes), true));
     all.extend(undone(texts, &undo_utf7(bytes), false));
     all
@@ -65,20 +63,17 @@ fn undo(escape: fn(&[u8]) -> Option<Escape>, bytes: &[u8]) -> Vec<Item> {
     let (mut items, mut at) = (Vec::new(), 0);
     while let Some(&octet) = bytes.get(at) {
         let item = Item { octet: Some(octet), from: at, to: at + 1, escape: None };
-        match escape(&bytes[at..]) {
-            Some((len, stands_for, name)) => {
-                let item = Item { octet: None, to: at + len, escape: Some(name), ..item };
-                if stands_for.is_empty() {
-                    items.push(item);
-                }
-                items.extend(stands_for.iter().map(|octet| Item { octet: Some(*octet), ..item }));
-                at += len;
-            }
-            None => {
-                items.push(item);
-                at += 1;
-            }
+        let Some((len, stands_for, name)) = escape(&bytes[at..]) else {
+            items.push(item);
+            at += 1;
+            continue;
+        };
+        let item = Item { octet: None, to: at + len, escape: Some(name), ..item };
+        if stands_for.is_empty() {
+            items.push(item);
         }
+        items.extend(stands_for.iter().map(|octet| Item { octet: Some(*octet), ..item }));
+        at += len;
     }
     items
 }

@@ -670,7 +670,7 @@ mod model {
 
     /// A text of ASCII. Few letters, so that one often begins like another, or within itself.
     fn text(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
-        let letters = prop::sample::select(b"aabbkz47._@- ".to_vec());
+        let letters = prop::sample::select(b"aabbkz47._@-?> ".to_vec());
         prop::collection::vec(letters, len).prop_map(|mut text| {
             for i in 0..text.len() {
                 if text[i] == b' ' && (i == 0 || i + 1 == text.len() || text[i - 1] == b' ') {
