@@ -100,9 +100,8 @@ fn compare(texts: &[String], haystack: &[u8], told: &[Found]) {
 }
 
 fn letters(script: &mut Script, length: usize, among: &[u8]) -> String {
-    let letter = |octet: u8| match among.contains(&octet) {
-        true => octet,
-        false => among[usize::from(octet) % among.len()],
+    let letter = |octet: u8| {
+        if among.contains(&octet) { octet } else { among[usize::from(octet) % among.len()] }
     };
     (0..length).map(|_| char::from(letter(script.u8()))).collect()
 }
