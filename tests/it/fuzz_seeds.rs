@@ -289,6 +289,13 @@ fn scripts(seeds: &mut Seeds) {
         ],
     );
     add("matcher", "plain", b"\x02abcdef\x07\x20xx abcdef JSMITH abcdefabc xxxxx\x80\x81\x82\x83\x84\x85\x86\x87\x8f\x97");
+    // A long text beside the first; the first left out, for a short and a long one.
+    let both = [b"\x0babcdef\x1azkzkBX40.zkzkBX40.zkzkBX40.zk", &b"\x07"[..]].concat();
+    let parts = b"\x05 abcd\n\x80\x01\x81\x00\x82\x01\x83\x01\x84\x00\x85\x01\x86\x01\x87\x01\x8f\x00\x97\x01";
+    add("matcher", "both", &[&both[..], parts].concat());
+    let others =
+        [b"\x80abcdef\x00xyz\x25abkzabkzabkzabkzabkzabkzabkzabkzabkzabkz", &b"\x09"[..]].concat();
+    add("matcher", "others", &[&others[..], parts].concat());
     add("verdict", "as-it-is", &[]);
     // Frames lost, moved, cut; the name in a packet between strangers, in a fragment, over UDP.
     add("verdict", "lost", &[0, 10, 0, 2, 8, 0, 9, 0]);

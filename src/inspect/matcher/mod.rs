@@ -11,6 +11,8 @@ mod engine;
 mod entities;
 mod escape;
 mod marks;
+#[cfg(test)]
+mod naive;
 mod pattern;
 mod scan;
 mod slots;

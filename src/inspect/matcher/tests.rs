@@ -596,79 +596,244 @@ mod model {
     use std::collections::BTreeSet;
     use std::sync::LazyLock;
 
-    const NAME: &[u8] = b"jsmith";
     static ONE: LazyLock<Matcher> = LazyLock::new(|| matcher(&["jsmith"]));
     static SEVERAL: LazyLock<Matcher> =
         LazyLock::new(|| matcher(&["jsmith", "al", "SMI", "JSmith x", "é/j"]));
 
-    fn hex(bytes: &[u8]) -> Option<u8> {
-        let digits = std::str::from_utf8(bytes.get(..2)?).ok()?;
-        if !digits.bytes().all(|d| d.is_ascii_hexdigit()) {
-            return None;
-        }
-        u8::from_str_radix(digits, 16).ok()
+    /// What the matcher tells, as the slow way tells it.
+    fn hits(seen: &[Seen]) -> Vec<naive::Hit> {
+        let name = |encoding: Encoding| match encoding {
+            Encoding::Ascii => "ascii",
+            Encoding::Utf16Le => "utf-16le",
+            Encoding::Utf16Be => "utf-16be",
+            Encoding::Base64 => "base64",
+            Encoding::Base64Url => "base64url",
+            Encoding::Hex => "hex",
+            Encoding::Percent => "percent",
+            Encoding::QuotedPrintable => "quoted-printable",
+            Encoding::HtmlEntity => "html-entity",
+            Encoding::JsonEscape => "json-escape",
+            Encoding::ModifiedUtf7 => "modified-utf-7",
+            _ => "another",
+        };
+        let hit =
+            |one: &Seen| (one.0, name(one.1), one.2 as usize, one.2 as usize + one.3 as usize);
+        seen.iter().map(hit).collect()
     }
 
-    /// Undoes `escape XX` from `from` on until the name is complete.
-    fn escaped(bytes: &[u8], from: usize, escape: u8) -> Option<(usize, bool)> {
-        let (mut at, mut any) = (from, false);
-        for want in NAME {
-            let here = bytes.get(at..)?;
-            let octet = match here {
-                [first, rest @ ..] if *first == escape && hex(rest).is_some() => {
-                    (at, any) = (at + 3, true);
-                    hex(rest)?
-                }
-                [first, ..] => {
-                    at += 1;
-                    *first
-                }
-                [] => return None,
-            };
-            if !octet.eq_ignore_ascii_case(want) {
-                return None;
+    /// Encoded words change what follows them; they have tests of their own.
+    fn without_words(mut stream: Vec<u8>) -> Vec<u8> {
+        for i in 1..stream.len() {
+            if stream[i - 1] == b'=' && stream[i] == b'?' {
+                stream[i] = b'.';
             }
         }
-        Some((at, any))
+        stream
     }
 
-    /// Decodes base64 from the character at `from` on, which holds the first bits of the name behind `phase` octets.
-    fn base64(bytes: &[u8], from: usize, phase: usize) -> Option<(usize, bool)> {
-        let (first, last) = (phase * 8 / 6, ((phase + NAME.len()) * 8).div_ceil(6));
-        pattern::value64(*bytes.get(from)?)?;
-        let (mut bits, mut at, mut url) = (vec![false; first * 6], from, false);
-        for _ in first..last {
-            while matches!(bytes.get(at), Some(b'\r' | b'\n')) {
-                at += 1;
-            }
-            let value = pattern::value64(*bytes.get(at)?)?;
-            url |= matches!(bytes[at], b'-' | b'_');
-            bits.extend((0..6).rev().map(|bit| value >> bit & 1 == 1));
-            at += 1;
-        }
-        let octets: Vec<u8> =
-            bits.chunks(8).map(|c| c.iter().fold(0, |o, &bit| o << 1 | u8::from(bit))).collect();
-        octets[phase..phase + NAME.len()].eq_ignore_ascii_case(NAME).then_some((at, url))
+    /// Holds the matcher against the slow way: nothing missed, nothing invented, each once.
+    fn assert_as_the_slow_way(
+        matcher: &Matcher,
+        texts: &[&str],
+        stream: &[u8],
+        cuts: &[usize],
+    ) -> Result<(), TestCaseError> {
+        let told = hits(&scan_cut(matcher, stream, cuts));
+        let seen: BTreeSet<naive::Hit> = told.iter().copied().collect();
+        let naive = naive::search(texts, stream);
+        let shown = || format!("{texts:?} {}", stream.escape_ascii());
+        let missed: Vec<_> = naive.difference(&seen).collect();
+        prop_assert!(missed.is_empty(), "missed {missed:?} in {}", shown());
+        let invented: Vec<_> = seen.difference(&naive).collect();
+        prop_assert!(invented.is_empty(), "invented {invented:?} in {}", shown());
+        prop_assert_eq!(told.len(), seen.len(), "told twice in {}", shown());
+        Ok(())
     }
 
-    /// Everything that the slow way finds, of four encodings.
-    fn naive(bytes: &[u8]) -> BTreeSet<(Encoding, usize, usize)> {
-        let mut all = BTreeSet::new();
-        for from in 0..bytes.len() {
-            for (escape, encoding) in [(b'%', Encoding::Percent), (b'=', Encoding::QuotedPrintable)]
-            {
-                if let Some((end, any)) = escaped(bytes, from, escape) {
-                    all.insert((if any { encoding } else { Encoding::Ascii }, from, end - from));
+    /// The slow way itself: what is written by hand is found, where it stands, and no other text.
+    #[test]
+    fn the_slow_way_finds_every_encoding_of_every_sample() {
+        let texts = ["jsmith", "John Smith", "Reindeer Games", "qwertzuiopasdfghjklyxcvbnm-42.9"];
+        for (needle, text) in texts.iter().enumerate() {
+            for (i, (encoding, octets)) in spellings(text).into_iter().enumerate() {
+                let front = noise(10 + i, i as u32);
+                let stream = [front.as_slice(), &octets, &noise(20, 7)].concat();
+                let place = (needle, encoding, front.len() as u64, octets.len() as u32);
+                let expected: BTreeSet<naive::Hit> = hits(&[place]).into_iter().collect();
+                assert_eq!(naive::search(&texts, &stream), expected, "{encoding} {text}");
+                let nearly: Vec<u8> =
+                    stream.iter().map(|it| if *it == octets[0] { b'!' } else { *it }).collect();
+                assert!(naive::search(&texts, &nearly).is_empty(), "{encoding} {text}");
+            }
+        }
+    }
+
+    /// A text of ASCII. Few letters, so that one often begins like another, or within itself.
+    fn text(len: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
+        let letters = prop::sample::select(b"aabbkz47._@-?> ".to_vec());
+        prop::collection::vec(letters, len).prop_map(|mut text| {
+            for i in 0..text.len() {
+                if text[i] == b' ' && (i == 0 || i + 1 == text.len() || text[i - 1] == b' ') {
+                    text[i] = b'Q';
                 }
             }
-            for phase in 0..3 {
-                if let Some((end, url)) = base64(bytes, from, phase) {
-                    let encoding = if url { Encoding::Base64Url } else { Encoding::Base64 };
-                    all.insert((encoding, from, end - from));
+            text.iter().map(|octet| char::from(*octet)).collect()
+        })
+    }
+
+    /// Short texts alone, long ones alone, and both: the shortest one chooses how many places are looked at.
+    fn texts() -> impl Strategy<Value = Vec<String>> {
+        let some = |len| prop::collection::vec(text(len), 1..4);
+        prop_oneof![
+            2 => some(3..=6),
+            1 => some(5..=10),
+            3 => some(12..=40),
+            2 => (some(3..=6), some(12..=40)).prop_map(|(short, long)| [short, long].concat()),
+        ]
+    }
+
+    /// How a text, or a part of it, is written.
+    #[derive(Clone, Debug)]
+    struct Way {
+        /// Which text.
+        nth: usize,
+        encoding: u8,
+        /// Bit by bit: which characters are in the other case, are escaped, or have a line break behind them.
+        case: u64,
+        escaped: u64,
+        broken: u64,
+        /// Octets that are left out in front and behind, and one that is changed.
+        cut: (usize, usize, Option<(usize, u8)>),
+        /// What stands in front and behind.
+        around: (Vec<u8>, Vec<u8>),
+    }
+
+    fn way() -> impl Strategy<Value = Way> {
+        // Mostly few.
+        let bits = || prop_oneof![2 => Just(0_u64), 2 => any::<u64>().prop_map(|it| it & it >> 7 & it >> 13), 1 => any::<u64>()];
+        let left_out = || prop_oneof![6 => Just(0_usize), 1 => 0_usize..30];
+        let change = prop_oneof![5 => Just(None), 1 => (0_usize..80, any::<u8>()).prop_map(Some)];
+        let octets = || {
+            prop_oneof![
+                3 => prop::collection::vec(any::<u8>(), 0..6),
+                2 => prop::sample::select(vec![&b" "[..], b"\0", b"a", b"%", b"=", b"&", b"\\", b"%2", b"=\r\n", b"\r\n", b"&AG", b"%20"]).prop_map(<[u8]>::to_vec),
+                1 => prop::collection::vec(prop::sample::select(b"ab. \n".to_vec()), 0..200),
+            ]
+        };
+        let way = (
+            0_usize..6,
+            0_u8..24,
+            bits(),
+            bits(),
+            bits(),
+            (left_out(), left_out(), change),
+            (octets(), octets()),
+        );
+        way.prop_map(|(nth, encoding, case, escaped, broken, cut, around)| Way {
+            nth,
+            encoding,
+            case,
+            escaped,
+            broken,
+            cut,
+            around,
+        })
+    }
+
+    fn bit(bits: u64, nth: usize) -> bool {
+        bits >> (nth % 64) & 1 == 1
+    }
+
+    /// A character in an escape of its own.
+    fn escape(octet: u8, kind: u8) -> String {
+        match kind % 8 {
+            0 => format!("%{octet:02x}"),
+            1 => format!("={octet:02X}"),
+            2 => format!("&#{octet};"),
+            3 => format!("\\u{octet:04x}"),
+            4 => format!("=\r\n{}", char::from(octet)),
+            5 => format!("&{}-", data_encoding::BASE64_NOPAD.encode(&[0, octet])),
+            6 => format!("\\x{octet:02x}"),
+            _ => format!("&#x{octet:x}"),
+        }
+    }
+
+    fn write(texts: &[String], way: &Way) -> Vec<u8> {
+        let text = texts[way.nth % texts.len()].as_bytes();
+        let cased: Vec<u8> = text
+            .iter()
+            .enumerate()
+            .map(|(nth, octet)| {
+                if bit(way.case, nth) && octet.is_ascii_alphabetic() {
+                    octet ^ 0x20
+                } else {
+                    *octet
+                }
+            })
+            .collect();
+        let low = String::from_utf8(cased.clone()).unwrap();
+        let (little, big) = (utf16(&low, u16::to_le_bytes), utf16(&low, u16::to_be_bytes));
+        let coded = |coding: data_encoding::Encoding, octets: &[u8]| {
+            let phase = (way.case >> 9) as usize % 3;
+            let whole = [
+                &way.escaped.to_le_bytes()[..phase],
+                octets,
+                &way.broken.to_le_bytes()[..3 - phase],
+            ]
+            .concat();
+            coding.encode(&whole).into_bytes()
+        };
+        let digits = |separator: &str| {
+            let digits: Vec<String> = cased
+                .iter()
+                .enumerate()
+                .map(|(nth, octet)| {
+                    if bit(way.case, nth) { format!("{octet:02X}") } else { format!("{octet:02x}") }
+                })
+                .collect();
+            digits.join(separator).into_bytes()
+        };
+        let octets = match way.encoding {
+            0 => little,
+            1 => big,
+            2..=4 => coded(data_encoding::BASE64, &cased),
+            5 => coded(data_encoding::BASE64URL_NOPAD, &cased),
+            6 => coded(data_encoding::BASE64, &little),
+            7..=8 => digits(""),
+            9 => digits([":", "-", " "][(way.case >> 9) as usize % 3]),
+            10 => low
+                .replace(' ', ["+", "\r\n ", "  ", "\t", "\u{a0}"][(way.case >> 9) as usize % 5])
+                .into_bytes(),
+            _ => cased,
+        };
+        let (front, behind, change) = way.cut;
+        let mut octets: Vec<u8> =
+            octets.get(front..octets.len().saturating_sub(behind)).unwrap_or_default().to_vec();
+        if let Some((at, octet)) = change
+            && let Some(place) = octets.get_mut(at)
+        {
+            *place = octet;
+        }
+        let mut written = way.around.0.clone();
+        for (nth, octet) in octets.iter().enumerate() {
+            let is_escaped = bit(way.escaped, nth) && way.encoding > 3;
+            if is_escaped {
+                // Mostly of one family.
+                let kind = if bit(way.broken, nth) {
+                    way.broken as u8 >> (nth % 8)
+                } else {
+                    way.case as u8
+                };
+                written.extend(escape(*octet, kind).into_bytes());
+            } else {
+                written.push(*octet);
+                if bit(way.broken, nth) && (2..=6).contains(&way.encoding) {
+                    written.extend([&b"\r\n"[..], b"\n", b"\r\n ", b"\n\t"][nth % 4]);
                 }
             }
         }
-        all
+        written.extend(&way.around.1);
+        written
     }
 
     fn fragment() -> impl Strategy<Value = Vec<u8>> {
@@ -767,32 +932,21 @@ mod model {
         #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
         #[test]
-        fn the_matcher_finds_what_the_slow_way_finds(mut stream in stream()) {
-            // Encoded words and soft breaks change what follows them; they have tests of their own.
-            for i in 1..stream.len() {
-                if stream[i - 1] == b'=' && b"?\r\n".contains(&stream[i]) {
-                    stream[i] = b'.';
-                }
-            }
-            let kinds = [
-                Encoding::Ascii, Encoding::Percent, Encoding::QuotedPrintable, Encoding::Base64,
-                Encoding::Base64Url,
-            ];
-            let seen = scan(&ONE, &stream);
-            let seen: BTreeSet<_> = seen
-                .iter()
-                .filter(|one| kinds.contains(&one.1))
-                .map(|one| (one.1, one.2 as usize, one.3 as usize))
-                .collect();
-            let naive = naive(&stream);
-            let missed: Vec<_> = naive.difference(&seen).collect();
-            prop_assert!(missed.is_empty(), "missed {missed:?} in {:?}", String::from_utf8_lossy(&stream));
-            // The views find more than the slow way: base64 and the like behind an escape.
-            let plain = |one: &&(Encoding, usize, usize)| {
-                !matches!(one.0, Encoding::Percent | Encoding::QuotedPrintable)
-            };
-            let invented: Vec<_> = seen.difference(&naive).filter(plain).collect();
-            prop_assert!(invented.is_empty(), "invented {invented:?} in {:?}", String::from_utf8_lossy(&stream));
+        fn the_matcher_finds_what_the_slow_way_finds(stream in stream()) {
+            assert_as_the_slow_way(&ONE, &["jsmith"], &without_words(stream), &[])?;
+        }
+
+        #[test]
+        fn of_several_texts_the_matcher_finds_what_the_slow_way_finds(
+            texts in texts(),
+            ways in prop::collection::vec(way(), 1..8),
+            cuts in prop::collection::btree_set(0_usize..600, 0..12),
+        ) {
+            let stream: Vec<u8> = ways.iter().flat_map(|way| write(&texts, way)).collect();
+            let stream = without_words(stream);
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let cuts: Vec<usize> = cuts.into_iter().filter(|&cut| cut <= stream.len()).collect();
+            assert_as_the_slow_way(&matcher(&texts), &texts, &stream, &cuts)?;
         }
 
         #[test]
@@ -840,11 +994,22 @@ mod model {
     }
 }
 
+/// As often as computed, and no less: texts of two characters are found only between octets that are no letters or digits, and
+/// four times the deviation of such a count is left on either side.
 #[test]
 fn random_octets_hit_as_often_as_computed() {
-    let matcher = matcher(&["jsmith", "Zoë", "x7", "Reindeer Games"]);
+    const OCTETS: u32 = 1 << 20;
+    let texts = ["jsmith", "Zoë", "x7", "Reindeer Games", "al", "Ää"];
+    // How many of the 65,536 pairs of octets are each of them.
+    let pairs = [
+        (2, Encoding::Ascii, 2.0),
+        (4, Encoding::Ascii, 4.0),
+        (5, Encoding::Latin1, 4.0),
+        (5, Encoding::MacRoman, 4.0),
+    ];
+    let matcher = matcher(&texts);
     let mut state = 1_u64;
-    let octets: Vec<u8> = (0..1 << 20)
+    let octets: Vec<u8> = (0..OCTETS)
         .map(|_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 56) as u8
@@ -854,12 +1019,21 @@ fn random_octets_hit_as_often_as_computed() {
     matcher.scan_alone(&mut Scanner::default(), 0, &octets, frame(1), &mut |m| {
         let entry = hits.entry((needle_index(m.needle), m.encoding)).or_insert((0.0, 0.0));
         entry.0 += 1.0;
-        entry.1 = m.octet_probability * f64::from(1 << 20);
+        entry.1 = m.octet_probability * f64::from(OCTETS);
     });
-    for ((needle, encoding), (count, expected)) in hits {
-        assert!(needle != 0 && needle != 3, "{encoding} of a long name by chance");
-        let allowed = expected + 4.0 * f64::sqrt(expected) + 3.0;
-        assert!(count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
+    for ((needle, encoding), (count, expected)) in &hits {
+        assert!(![0, 3].contains(needle), "{encoding} of a long name by chance");
+        let allowed = expected + 4.0 * f64::sqrt(*expected) + 3.0;
+        assert!(*count <= allowed, "{needle} {encoding}: {count}, expected {expected}");
+    }
+    let no_letter = f64::from(256 - 62) / 256.0;
+    for (needle, encoding, ways) in pairs {
+        let expected = f64::from(OCTETS) * ways / 65_536.0;
+        let (count, computed) = hits.get(&(needle, encoding)).copied().unwrap_or_default();
+        assert!((computed / expected - 1.0).abs() < 1e-9, "{needle} {encoding}: {computed}");
+        let as_words = expected * no_letter * no_letter;
+        let off = (count - as_words).abs();
+        assert!(off <= 4.0 * as_words.sqrt(), "{needle} {encoding}: {count}, not {as_words}");
     }
 }
 

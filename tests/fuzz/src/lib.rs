@@ -22,6 +22,8 @@ mod dialects;
 mod frames;
 mod judged;
 mod matcher;
+#[path = "../../../src/inspect/matcher/naive.rs"]
+mod naive;
 mod reassembly;
 mod script;
 
