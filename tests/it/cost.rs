@@ -17,10 +17,10 @@ const START: f64 = 56.0;
 
 /// Instructions a frame beyond that.
 const FRAME: [(Kind, f64); 4] = [
-    (Kind::Bulk, 15_300),
+    (Kind::Bulk, 15_300.0),
     (Kind::Mail, 19_000.0),
     (Kind::Small, 11_000.0),
-    (Kind::Hostile, 16_500),
+    (Kind::Hostile, 16_500.0),
 ];
 
 /// Of the numbers above. Wide, since compilers differ. Above it: what became dear? Below it: write the new number down, so that

@@ -7,9 +7,6 @@ use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, Sta
 /// Octets of memory beside the window: Huffman tables and context maps.
 const TABLES: usize = 256 * 1024;
 
-/// Octets handed in at a time: the decoder keeps back what it makes of them where it then meets damage.
-const PIECE: usize = 64;
-
 /// One stream.
 pub(super) struct Brotli {
     state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
@@ -42,10 +39,11 @@ impl Brotli {
             }
             self.memory = Some(self.bounds.hold(window(first) + TABLES)?);
         }
+        // One by one: the decoder keeps back what it has made of the octets at hand where it then meets damage.
         let mut taken = 0;
-        for piece in bytes.chunks(PIECE) {
+        for piece in bytes.chunks(1) {
             match self.piece(piece, out)? {
-                State::More => taken += piece.len(),
+                State::More => taken += 1,
                 State::Done { used } => return Ok(State::Done { used: taken + used }),
             }
         }

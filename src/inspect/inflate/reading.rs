@@ -63,6 +63,8 @@ struct Stage {
     decoder: Decoder,
     /// It has come to its end; what follows belongs to nothing.
     is_done: bool,
+    /// It, or one behind it, has read all that it can.
+    has_failed: bool,
 }
 
 /// Where the octets of a body go.
@@ -208,12 +210,10 @@ impl Body {
             Ok(State::Done { .. }) => self.end(cx, work, outcome),
             Err(fault) => {
                 self.is_over = true;
-                if fault == Fault::Damaged {
-                    // What decoders keep back stands in front of the damage. If that cannot be read to its end either, it is
-                    // the same body that counts as unread.
-                    let Self { stages, sink, .. } = self;
-                    let _ = drain(stages, &mut |read| sink.take(read, from, cx, work, outcome));
-                }
+                // What decoders keep back stands in front of what could not be read.
+                let Self { stages, sink, .. } = self;
+                let drained = drain(stages, &mut |read| sink.take(read, from, cx, work, outcome));
+                let fault = if drained == Err(Fault::Stopped) { Fault::Stopped } else { fault };
                 self.fail(fault, cx, work, outcome);
             }
         }
@@ -273,7 +273,8 @@ impl Body {
                 let by_magic = self.coding != Coding::Zlib;
                 doubt.zone == Zone::Clear
                     && (doubt.is_text(by_magic)
-                        || by_magic && doubt.passed >= SURE_INPUT_BEHIND_MAGIC)
+                        || by_magic
+                            && (doubt.passed >= SURE_INPUT_BEHIND_MAGIC || fault == Fault::Stopped))
             }
         };
         if is_sure {
@@ -454,8 +455,10 @@ impl Stage {
 
 /// The decoders of a body, the outermost first.
 fn stages(codings: Codings, is_single: bool, bounds: &Bounds) -> Result<Vec<Stage>, Fault> {
-    let stage =
-        |coding| Ok(Stage { decoder: Decoder::new(coding, is_single, bounds)?, is_done: false });
+    let stage = |coding| {
+        let decoder = Decoder::new(coding, is_single, bounds)?;
+        Ok(Stage { decoder, is_done: false, has_failed: false })
+    };
     codings.iter().map(stage).collect()
 }
 
@@ -471,13 +474,18 @@ fn run(
     if first.is_done {
         return Ok(State::Done { used: 0 });
     }
+    // Behind its damage a decoder reads nothing.
+    if first.has_failed {
+        return Err(Fault::Damaged);
+    }
     let state = if rest.is_empty() {
-        first.decoder.feed(bytes, out)?
+        first.decoder.feed(bytes, out)
     } else {
-        first.decoder.feed(bytes, &mut |read| run(rest, read, out).map(|_| ()))?
+        first.decoder.feed(bytes, &mut |read| run(rest, read, out).map(|_| ()))
     };
-    first.is_done = state != State::More;
-    Ok(state)
+    first.has_failed = state.is_err();
+    first.is_done = matches!(state, Ok(State::Done { .. }));
+    state
 }
 
 /// Hands on what the decoders keep back.

@@ -291,6 +291,54 @@ fn all_that_stands_in_front_of_damage_is_searched() {
 }
 
 #[test]
+fn a_frame_of_zstd_that_lacks_its_checksum_alone_is_read() {
+    let said = text();
+    let header = u32::try_from(said.len()).unwrap() << 3 | 1;
+    let block = [&header.to_le_bytes()[..3], &said].concat();
+    for missing in 1..=4 {
+        let whole = [&b"\x28\xb5\x2f\xfd\x04\x50"[..], &block, &[1; 4]].concat();
+        let (cut, _) = whole.split_at(whole.len() - missing);
+        for size in [3, 1460] {
+            let conn = read(80, &response("Content-Encoding: zstd\r\n", cut), size);
+            let found = found(&conn);
+            let by_it = found.iter().filter(|it| it.starts_with("zstd")).count();
+            assert_eq!((by_it, conn.unread_bodies), (2, 1), "{missing}, {size}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn behind_the_damage_of_an_inner_coding_nothing_is_read() {
+    let raw_zstd = |inner: &[u8]| {
+        let mut all = b"\x28\xb5\x2f\xfd\0\x50".to_vec();
+        for (nth, block) in inner.chunks(65_536).enumerate() {
+            let is_last = u32::from((nth + 1) * 65_536 >= inner.len());
+            let header = u32::try_from(block.len()).unwrap() << 3 | is_last;
+            all.extend_from_slice(&header.to_le_bytes()[..3]);
+            all.extend_from_slice(block);
+        }
+        all
+    };
+    // A wrong checksum, and so much behind it that the outer decoder hands it on in several pieces; a half header, and the rest
+    // of it where the second piece begins.
+    let mut wrong = gzip(&text());
+    let checksum = wrong.len() - 8;
+    wrong[checksum] ^= 1;
+    wrong.resize(40_000, 0);
+    let mut halves = vec![0; 16_384];
+    halves[0] = 0x1f;
+    halves.extend_from_slice(&gzip(&text())[1..]);
+    for (inner, names) in [(&wrong, 2), (&halves, 0)] {
+        for size in [100, 1460, usize::MAX] {
+            let conn = read(80, &with_length("gzip, zstd", &raw_zstd(inner)), size);
+            let found = found(&conn);
+            let by_it = found.iter().filter(|it| it.starts_with("zstd")).count();
+            assert_eq!((by_it, conn.unread_bodies), (names, 1), "{size}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn a_packed_file_in_a_packed_answer_is_read() {
     let inner = [b"\0\0tar".to_vec(), gzip(&text())].concat();
     assert_found(&with_length("zstd", &zstd(&inner)), 80, "gzip");

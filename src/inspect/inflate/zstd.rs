@@ -19,6 +19,9 @@ const EMPTY_LAST_BLOCK: &[u8] = &[1, 0, 0, 0, 0, 0, 0];
 /// Octets handed on at a time.
 const OUT: usize = 16 * 1024;
 
+/// Octets of the checksum behind the last block (RFC 8878 s3.1.1).
+const CHECKSUM: usize = 4;
+
 /// One frame. The decoder takes whole headers and blocks only, so a part of one is kept.
 pub(super) struct Zstd {
     decoder: FrameDecoder,
@@ -113,6 +116,19 @@ impl Zstd {
     /// The decoder keeps the last window back until the frame ends: ends it, so that all is handed on that can be.
     pub(super) fn finish(&mut self, out: Out<'_>) -> Result<(), Fault> {
         if self.in_frame {
+            // The last block may be whole, and lack its checksum.
+            if let [first, _, _, ..] = *self.pending
+                && let Piece::Needs(len) = self.block(&self.pending)
+                && self.has_checksum
+                && first & 1 == 1
+                && self.pending.len() + CHECKSUM >= len
+            {
+                let mut piece = std::mem::take(&mut self.pending);
+                piece.resize(len, 0);
+                self.blocks(&piece)?;
+                self.in_frame = false;
+                return self.collect(out);
+            }
             self.blocks(EMPTY_LAST_BLOCK)?;
             self.in_frame = false;
             self.collect(out)?;
@@ -135,7 +151,7 @@ impl Zstd {
             _ if size > MAX_BLOCK => return Piece::Other,
             _ => size,
         };
-        let checksum = if header & 1 == 1 && self.has_checksum { 4 } else { 0 };
+        let checksum = if header & 1 == 1 && self.has_checksum { CHECKSUM } else { 0 };
         let len = 3 + size + checksum;
         if bytes.len() < len { Piece::Needs(len) } else { Piece::Of(len) }
     }

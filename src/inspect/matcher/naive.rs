@@ -6,6 +6,9 @@
 
 use std::collections::BTreeSet;
 
+/// Texts of up to so many octets are told only as words by themselves.
+const WORD: usize = 3;
+
 /// Which text, the name of the encoding, the first octet and one past the last.
 pub(crate) type Hit = (usize, &'static str, usize, usize);
 
@@ -13,9 +16,9 @@ pub(crate) type Hit = (usize, &'static str, usize, usize);
 pub(crate) fn search(texts: &[&str], bytes: &[u8]) -> BTreeSet<Hit> {
     let mut all: BTreeSet<Hit> = plain(texts, bytes).into_iter().collect();
     let families = [percent, equals, entity, backslash].map(|family| undo(family, bytes));
-    all.extend(families.iter().flat_map(|items| undone(texts, items, false)));
-    all.extend(undone(texts, &undo(mixed, bytes), true));
-    all.extend(undone(texts, &undo_utf7(bytes), false));
+    all.extend(families.iter().flat_map(|items| undone(texts, items, bytes, false)));
+    all.extend(undone(texts, &undo(mixed, bytes), bytes, true));
+    all.extend(undone(texts, &undo_utf7(bytes), bytes, false));
     all
 }
 
@@ -28,18 +31,24 @@ struct Item {
     escape: Option<&'static str>,
 }
 
-/// Those texts in the undone octets that hold an escape, and two families of them where these are undone together.
-fn undone(texts: &[&str], items: &[Item], is_mixed: bool) -> Vec<Hit> {
+/// Those texts in the undone octets that hold an escape, or are words that one in front of them hides on the wire; where two
+/// families are undone together, those that hold both.
+fn undone(texts: &[&str], items: &[Item], bytes: &[u8], is_mixed: bool) -> Vec<Hit> {
     if items.iter().all(|item| item.escape.is_none()) {
         return Vec::new();
     }
     let places: Vec<usize> = (0..items.len()).filter(|at| items[*at].octet.is_some()).collect();
     let octets: Vec<u8> = items.iter().filter_map(|item| item.octet).collect();
     let mut all = Vec::new();
-    for (text, _, from, to) in plain(texts, &octets) {
+    for (text, encoding, from, to) in plain(texts, &octets) {
         let held = &items[places[from]..=places[to - 1]];
         let mut escapes = held.iter().filter_map(|item| item.escape);
-        let Some(first) = escapes.next() else { continue };
+        let hidden = || {
+            let before = &items[places[from].checked_sub(1)?];
+            let hides = bytes[before.to - 1].is_ascii_alphanumeric();
+            before.escape.filter(|_| hides && encoding == "ascii" && texts[text].len() <= WORD)
+        };
+        let Some(first) = escapes.next().or_else(hidden) else { continue };
         if !is_mixed || escapes.any(|it| family(it) != family(first)) {
             all.push((text, first, held[0].from, held[held.len() - 1].to));
         }
@@ -234,7 +243,7 @@ fn plain(texts: &[&str], octets: &[u8]) -> Vec<Hit> {
     let mut all = Vec::new();
     for (nth, text) in texts.iter().enumerate() {
         let wide: Vec<u8> = text.bytes().flat_map(|octet| [octet, 0]).collect();
-        let is_word = text.len() <= 3;
+        let is_word = text.len() <= WORD;
         let letter = |at: Option<usize>| {
             at.and_then(|at| octets.get(at)).is_some_and(u8::is_ascii_alphanumeric)
         };

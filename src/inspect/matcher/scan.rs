@@ -244,8 +244,11 @@ fn view_match(
     if index.is_shadowed(found.pattern, found.window, found.place) {
         return None;
     }
-    let plain = index.patterns.get(found.pattern)?.probability;
+    let pattern = index.patterns.get(found.pattern)?;
+    let plain = pattern.probability;
     let octets = usize::try_from(found.place.end - found.place.start).unwrap_or(usize::MAX);
+    // The escape may stand in front of a word.
+    let octets = octets.saturating_add(usize::from(pattern.word.is_some()));
     Some(Due {
         pattern: found.pattern,
         encoding: found.encoding,

@@ -383,6 +383,31 @@ fn an_escape_where_an_encoded_word_ends_is_read() {
 }
 
 #[test]
+fn a_short_name_behind_an_escape_that_ends_in_a_letter_or_digit_is_a_word() {
+    for (stream, encoding) in [
+        ("mailto%3Aann%40x", Encoding::Percent),
+        ("q=%20ann ", Encoding::Percent),
+        ("x =20ann, y", Encoding::QuotedPrintable),
+        ("\"\\u002fann\"", Encoding::JsonEscape),
+        ("&#58ann ", Encoding::HtmlEntity),
+    ] {
+        let offset = stream.find("ann").unwrap() as u64;
+        let bytewise: Vec<usize> = (1..stream.len()).collect();
+        for cuts in [&[][..], &bytewise] {
+            let found = scan_cut(&matcher(&["ann"]), stream.as_bytes(), cuts);
+            assert_eq!(found, [(0, encoding, offset, 3)], "{stream}");
+        }
+    }
+    // A letter is one on the wire and behind the escape; an octet that is none was told by the plain search.
+    for stream in ["%41ann ", "=41ann ", "%3Aanna", "%3Aan%6e%61"] {
+        assert!(scan(&matcher(&["ann"]), stream.as_bytes()).is_empty(), "{stream}");
+    }
+    for stream in ["&#58;ann ", "=\r\nann ", "%3A ann "] {
+        assert_eq!(scan(&matcher(&["ann"]), stream.as_bytes()).len(), 1, "{stream}");
+    }
+}
+
+#[test]
 fn names_of_html_and_characters_behind_a_backslash_are_read() {
     let seen = matches_in(&["Zoë Öz"], b"<b>Zo&euml;&nbsp;&Ouml;z</b>");
     assert_eq!(seen, [(Encoding::HtmlEntity, "Zo&euml;&nbsp;&Ouml;z".to_owned())]);

@@ -5,7 +5,7 @@
 
 use super::Index;
 use super::escape::{Escape, Kind, Mode, Parse, parse};
-use super::pattern::{Pattern, Place, Window};
+use super::pattern::{Pattern, Place, Unit, Window};
 use super::track::Track;
 use crate::model::Encoding;
 
@@ -38,6 +38,8 @@ struct Run {
     wire_len: u64,
     /// Of an escape: how to name it. Other octets stand for themselves, one for one.
     escape: Option<Encoding>,
+    /// Its last octet on the wire is a letter or digit: where it stands for none, only the view sees that a word begins behind it.
+    hides_word: bool,
 }
 
 /// A match in a view that holds at least one escape.
@@ -247,7 +249,7 @@ impl View {
         let mut at = 0;
         while let Some(rest) = pending.get(at..).filter(|rest| !rest.is_empty()) {
             at += match parse(self.kind, self.mode, rest, &index.simple, true) {
-                Parse::Escape(escape) => self.escape(escape),
+                Parse::Escape(escape) => self.escape(escape, rest),
                 Parse::Literal(mode) => {
                     self.mode = mode;
                     self.literal(rest.get(..1).unwrap_or_default())
@@ -258,7 +260,7 @@ impl View {
         self.search(index, out);
         let Self { kind, track, runs, .. } = self;
         track.close(&index.patterns, &mut |window, pattern, place| {
-            tell(*kind, runs, window, pattern, place, out);
+            tell((*kind, &index.patterns, runs), window, pattern, place, out);
         });
         self.sleep();
     }
@@ -322,7 +324,7 @@ impl View {
                 self.mode = mode;
                 self.literal(rest.get(..1).unwrap_or_default())
             }
-            Parse::Escape(escape) => self.escape(escape),
+            Parse::Escape(escape) => self.escape(escape, rest),
         }
     }
 
@@ -349,7 +351,7 @@ impl View {
                     self.mode = mode;
                     at += self.literal(here.get(..1).unwrap_or_default());
                 }
-                Parse::Escape(escape) => at += self.escape(escape),
+                Parse::Escape(escape) => at += self.escape(escape, here),
             }
         }
         // What was added beyond the last escape is read again, from `rest`.
@@ -370,7 +372,8 @@ impl View {
             }
             _ => {
                 let (wire, wire_len) = (self.offset, len);
-                self.runs.push(Run { at, len, wire, wire_len, escape: None });
+                let run = Run { at, len, wire, wire_len, escape: None, hides_word: false };
+                self.runs.push(run);
             }
         }
         self.gathered.extend_from_slice(octets);
@@ -381,10 +384,12 @@ impl View {
         octets.len()
     }
 
-    /// Takes an escape.
-    fn escape(&mut self, escape: Escape) -> usize {
+    /// Takes an escape, which stands at the front of `octets`.
+    fn escape(&mut self, escape: Escape, octets: &[u8]) -> usize {
+        let last = octets.get(..escape.len).and_then(<[u8]>::last);
         let at = self.track.end() + self.gathered.len() as u64;
         let octets = escape.out.as_slice();
+        let hides_word = last.is_some_and(u8::is_ascii_alphanumeric);
         let back = u64::from(escape.back).min(self.offset);
         let run = Run {
             at,
@@ -392,10 +397,14 @@ impl View {
             wire: self.offset - back,
             wire_len: escape.len as u64 + back,
             escape: Some(escape.encoding),
+            hides_word,
         };
         match self.runs.last_mut() {
             // Escapes that stand for nothing, one after the other, are one.
-            Some(last) if run.len == 0 && last.len == 0 => last.wire_len += run.wire_len,
+            Some(last) if run.len == 0 && last.len == 0 => {
+                last.wire_len += run.wire_len;
+                last.hides_word = hides_word;
+            }
             _ => self.runs.push(run),
         }
         self.gathered.extend_from_slice(octets);
@@ -411,7 +420,7 @@ impl View {
         }
         let Self { kind, track, runs, gathered, .. } = self;
         let mut found = |window: &Window<'_>, pattern, place| {
-            tell(*kind, runs, window, pattern, place, out);
+            tell((*kind, &index.patterns, runs), window, pattern, place, out);
         };
         // What an escape stands for is no escape.
         track.search(&index.engine, &index.patterns, gathered, &mut |_, _| {}, &mut found);
@@ -423,8 +432,14 @@ impl View {
     }
 }
 
-/// Tells of a match in the decoded octets, if it holds an escape.
-fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Place, out: Out<'_>) {
+/// Tells of a match in the decoded octets, if it holds an escape, or is a word that one in front of it hides on the wire.
+fn tell(
+    (kind, patterns, runs): (Kind, &[Pattern], &[Run]),
+    window: &Window<'_>,
+    pattern: usize,
+    place: Place,
+    out: Out<'_>,
+) {
     let first = runs.partition_point(|run| run.at + run.len <= place.start);
     let held = runs.iter().skip(first).take_while(|run| run.at < place.end);
     let (mut start, mut end, mut encoding) = (None, 0, None);
@@ -442,7 +457,12 @@ fn tell(kind: Kind, runs: &[Run], window: &Window<'_>, pattern: usize, place: Pl
     if kind == Kind::Mixed && !is_mixed {
         return;
     }
-    if let (Some(start), Some(encoding)) = (start, encoding) {
+    let hides = |run: &&Run| run.hides_word && run.at + run.len == place.start;
+    let hidden = || {
+        let is_word = patterns.get(pattern)?.word == Some(Unit::Octet);
+        runs.get(..first)?.last().filter(hides).filter(|_| is_word)?.escape
+    };
+    if let (Some(start), Some(encoding)) = (start, encoding.or_else(hidden)) {
         out(ViewMatch { pattern, place, window, start, end, encoding });
     }
 }
