@@ -567,6 +567,7 @@ mod tests {
 
     #[test]
     fn stop_hands_over_what_the_kernel_still_holds() {
+        let _turn = crate::source::turn_on_loopback();
         let Some(lives) = loopbacks(2) else { return };
         let mut capture = Capture::start(lives).unwrap();
         let token = format!("drain-{}", std::process::id());
@@ -581,6 +582,7 @@ mod tests {
 
     #[test]
     fn a_quiet_capture_is_idle_and_a_dropped_one_ends_its_threads() {
+        let _turn = crate::source::turn_on_loopback();
         let Some(lives) = loopbacks(1) else { return };
         let mut capture = Capture::start(lives).unwrap();
         let stopper = capture.stopper();
@@ -595,6 +597,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_sleeps_loses_nothing_that_the_blocks_can_hold() {
+        let _turn = crate::source::turn_on_loopback();
         let Some(lives) = loopbacks(1) else { return };
         let mut capture = Capture::start(lives).unwrap();
         let token = format!("sleep-{}", std::process::id());
@@ -611,6 +614,7 @@ mod tests {
     #[test]
     fn a_reader_that_sleeps_too_long_loses_frames_and_each_is_counted() {
         const LARGE: usize = 60_000;
+        let _turn = crate::source::turn_on_loopback();
         let Some(lives) = loopbacks(1) else { return };
         let mut capture = Capture::start(lives).unwrap();
         let token = format!("flood-{} {:LARGE$}", std::process::id(), "");

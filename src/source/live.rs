@@ -411,6 +411,7 @@ mod tests {
 
     #[test]
     fn a_datagram_is_seen_whole_with_the_time_of_now() {
+        let _turn = crate::source::turn_on_loopback();
         let Some(mut live) = loopback(&LiveOptions::new(&loopback_name())) else { return };
         assert_eq!(live.interface().vantage, Some(Vantage::Loopback));
         let (sender, _receiver) = sockets();
@@ -435,6 +436,7 @@ mod tests {
 
     #[test]
     fn a_burst_of_small_frames_fits_into_the_buffer() {
+        let _turn = crate::source::turn_on_loopback();
         let Some(mut live) = loopback(&LiveOptions::new(&loopback_name())) else { return };
         let (sender, _receiver) = sockets();
         for _ in 0..10_000 {
@@ -454,6 +456,7 @@ mod tests {
     #[test]
     fn what_the_kernel_drops_is_counted() {
         let options = LiveOptions { buffer_bytes: 64 << 10, ..LiveOptions::new(&loopback_name()) };
+        let _turn = crate::source::turn_on_loopback();
         let Some(mut live) = loopback(&options) else { return };
         let (sender, _receiver) = sockets();
         for _ in 0..4_000 {

@@ -108,6 +108,13 @@ impl Tally {
     }
 }
 
+/// Tests that flood loopback take turns: each sees, and its buffer holds, what the others send.
+#[cfg(all(test, feature = "live"))]
+fn turn_on_loopback() -> std::sync::MutexGuard<'static, ()> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
