@@ -40,9 +40,9 @@ impl Brotli {
             self.memory = Some(self.bounds.hold(window(first) + TABLES)?);
         }
         // One by one: the decoder keeps back what it has made of the octets at hand where it then meets damage.
-        let mut taken = 0;
+        let (mut room, mut taken) = ([0; OUT], 0);
         for piece in bytes.chunks(1) {
-            match self.piece(piece, out)? {
+            match self.piece(piece, &mut room, out)? {
                 State::More => taken += 1,
                 State::Done { used } => return Ok(State::Done { used: taken + used }),
             }
@@ -50,8 +50,7 @@ impl Brotli {
         Ok(State::More)
     }
 
-    fn piece(&mut self, bytes: &[u8], out: Out<'_>) -> Result<State, Fault> {
-        let mut room = [0; OUT];
+    fn piece(&mut self, bytes: &[u8], room: &mut [u8; OUT], out: Out<'_>) -> Result<State, Fault> {
         let (mut left, mut used) = (bytes.len(), 0);
         loop {
             let (mut space, mut made) = (OUT, 0);
@@ -61,7 +60,7 @@ impl Brotli {
                 bytes,
                 &mut space,
                 &mut made,
-                &mut room,
+                room,
                 &mut self.total,
                 &mut self.state,
             );

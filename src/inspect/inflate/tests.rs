@@ -305,6 +305,13 @@ fn a_frame_of_zstd_that_lacks_its_checksum_alone_is_read() {
             assert_eq!((by_it, conn.unread_bodies), (2, 1), "{missing}, {size}: {found:?}");
         }
     }
+    // The last block is damaged besides: what stands in front of it is read.
+    let header = u32::try_from(said.len()).unwrap() << 3;
+    let block = [&header.to_le_bytes()[..3], &said].concat();
+    let damaged = [&b"\x28\xb5\x2f\xfd\x04\x50"[..], &block, &[5 << 3 | 5, 0, 0], &[0xff; 6]];
+    let conn = read(80, &response("Content-Encoding: zstd\r\n", &damaged.concat()), 1460);
+    let by_it = found(&conn).iter().filter(|it| it.starts_with("zstd")).count();
+    assert_eq!((by_it, conn.unread_bodies), (2, 1), "{:?}", found(&conn));
 }
 
 #[test]

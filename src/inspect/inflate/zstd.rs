@@ -125,9 +125,10 @@ impl Zstd {
             {
                 let mut piece = std::mem::take(&mut self.pending);
                 piece.resize(len, 0);
-                self.blocks(&piece)?;
-                self.in_frame = false;
-                return self.collect(out);
+                if self.blocks(&piece).is_ok() {
+                    self.in_frame = false;
+                    return self.collect(out);
+                }
             }
             self.blocks(EMPTY_LAST_BLOCK)?;
             self.in_frame = false;

@@ -65,7 +65,8 @@ impl<R: Read> Gzip<R> {
                 }
                 let mut header = GzDecoder::new(&mut self.packed);
                 if header.header().is_none() {
-                    header.read_exact(&mut [0])?;
+                    let failure = header.read(&mut [0]).err();
+                    return Err(failure.unwrap_or_else(|| damage("the gzip header is damaged")));
                 }
                 self.state.init();
                 self.window.fill(0);
